@@ -1,0 +1,100 @@
+"""Every exception of dnssd.
+
+    DnssdError
+      UsageError            the caller's words are wrong; nothing was attempted
+        MalformedName       not a DNS or DNS-SD name
+        MalformedRecord     not rdata of its type
+      NotFound              no such service, or no endpoint offers it
+      Unavailable           the network, a provider or the time did not allow it
+        DeadlineExceeded    the caller's deadline has passed
+      Refused               possible, and not done, for somebody else's sake
+        OwnedByAnother      the member or host record is another owner's
+        AddressConflict     the host's name already has a different address
+        Superseded          another run for the same member has had a later word
+      ZoneError             the zone's provider said no
+        Conflict            the zone is not as it was when read; nothing was written
+        OutcomeUnknown      the answer was lost; the change may have been made
+        ChangeRejected      the provider refuses the change as such
+        RRsetFull           the RRset has reached a limit (also Refused)
+        ZoneNotFound        no such zone, or not for these credentials
+        AmbiguousZone       several zones of one name
+        AccessDenied        no credentials, or not allowed
+
+A message is one line, `what: why; what to do`, for people to read.
+"""
+
+
+class DnssdError(Exception):
+    """The root of every exception that dnssd raises on purpose."""
+
+
+class UsageError(DnssdError):
+    """The caller's words or configuration are wrong; nothing was attempted."""
+
+
+class MalformedName(UsageError):
+    """A text or label that is not a legal DNS or DNS-SD name."""
+
+
+class MalformedRecord(UsageError):
+    """A text that is not rdata of its type."""
+
+
+class NotFound(DnssdError):
+    """No such service, or nobody offers it."""
+
+
+class Unavailable(DnssdError):
+    """The network, a provider or the time did not allow it."""
+
+
+class DeadlineExceeded(Unavailable):
+    """The caller's deadline has passed."""
+
+
+class Refused(DnssdError):
+    """Possible, and not done, for somebody else's sake."""
+
+
+class OwnedByAnother(Refused):
+    """The member or host record belongs to another owner."""
+
+
+class AddressConflict(Refused):
+    """The host's name already has a different address, or is an alias."""
+
+
+class Superseded(Refused):
+    """Another run for the same member has had a later word."""
+
+
+class ZoneError(DnssdError):
+    """The zone's provider said no."""
+
+
+class Conflict(ZoneError):
+    """The zone is not as it was when read; nothing was written."""
+
+
+class OutcomeUnknown(ZoneError):
+    """The answer was lost: the change may or may not have been made."""
+
+
+class ChangeRejected(ZoneError):
+    """The provider refuses the change as such; nothing was written."""
+
+
+class RRsetFull(ZoneError, Refused):
+    """The RRset has reached a limit of the provider; nothing was written."""
+
+
+class ZoneNotFound(ZoneError):
+    """No such zone, or none that these credentials may see."""
+
+
+class AmbiguousZone(ZoneError, UsageError):
+    """Several zones have that name."""
+
+
+class AccessDenied(ZoneError):
+    """No credentials, or they do not allow the request."""

@@ -1,0 +1,184 @@
+r"""Domain names.
+
+A name is a tuple of byte labels: compared without case, kept with it (RFC 4343). Its
+text comes in three forms, which differ in how a byte is escaped:
+
+    str(name)      for people: UTF-8 as it is, `\.` and `\\`, the rest `\DDD` in decimal
+    name.master()  for master files (RFC 1035 section 5.1): ASCII, `\DDD` in decimal
+    name.octal()   for Route 53: ASCII, `\OOO` in octal
+
+`Name.parse` reads the first two, `Name.parse(text, radix=8)` the third.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Self
+
+from dnssd.errors import MalformedName
+
+MAX_LABEL = 63  # octets (RFC 1035 section 2.3.4)
+MAX_NAME = 255  # octets on the wire, with length octets and the root label
+
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+_PIECE = re.compile(r"\\([0-9]{3})|\\([^0-9])|(\.)|([^\\.]+)|\\.{0,3}", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Name:
+    """An absolute domain name.
+
+    Attributes:
+        labels: The labels as bytes, the most specific first, without the root label.
+
+    Raises:
+        MalformedName: A label is empty or over 63 octets, or the whole is over 255.
+    """
+
+    labels: tuple[bytes, ...]
+    key: tuple[bytes, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for label in self.labels:
+            if not label:
+                raise MalformedName("domain name: a label is empty; remove the extra dot")
+            if len(label) > MAX_LABEL:
+                raise MalformedName(
+                    f"domain name: label {display(label)[:20]}… has {len(label)} octets; "
+                    f"at most {MAX_LABEL} are allowed"
+                )
+        if (size := sum(len(label) + 1 for label in self.labels) + 1) > MAX_NAME:
+            raise MalformedName(f"domain name: {size} octets; at most {MAX_NAME} are allowed")
+        object.__setattr__(self, "key", tuple(label.lower() for label in self.labels))
+
+    @classmethod
+    def parse(cls, text: str, *, radix: int = 10) -> Self:
+        r"""Read a name from text; with or without the last dot it is absolute.
+
+        Args:
+            text: Labels joined by dots; `\X` stands for X, `\NNN` for a byte.
+            radix: What NNN is written in: 10 in DNS, 8 at Route 53.
+
+        Raises:
+            MalformedName: Not a legal name.
+        """
+        if text == ".":
+            return cls(())
+        labels = split_labels(text, radix=radix)
+        return cls(labels[:-1] if labels[-1] == b"" and len(labels) > 1 else labels)
+
+    def __eq__(self, other: object) -> bool:
+        return self.key == other.key if isinstance(other, Name) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __lt__(self, other: "Name") -> bool:
+        """Order by reversed labels, so that a name's descendants follow it directly."""
+        return self.key[::-1] < other.key[::-1]
+
+    def __str__(self) -> str:
+        return "".join(display(label) + "." for label in self.labels) or "."
+
+    def master(self) -> str:
+        """This name in ASCII, as in a master file."""
+        return "".join(_escaped(label, "d") + "." for label in self.labels) or "."
+
+    def octal(self) -> str:
+        """This name in ASCII, as Route 53 writes it in record values (case kept)."""
+        return "".join(_escaped(label, "o") + "." for label in self.labels) or "."
+
+    @property
+    def parent(self) -> "Name":
+        """This name without its first label; the root is its own parent."""
+        return Name(self.labels[1:])
+
+    def child(self, *labels: bytes) -> "Name":
+        """The name `labels` below this one."""
+        return Name((*labels, *self.labels))
+
+    def is_below(self, other: "Name") -> bool:
+        """Whether this is `other` or one of its descendants."""
+        return other.key == self.key[max(0, len(self.key) - len(other.key)) :]
+
+    def relative_to(self, origin: "Name") -> tuple[bytes, ...]:
+        """The labels that this name has more than `origin`.
+
+        Raises:
+            MalformedName: This name is not below `origin`.
+        """
+        if not self.is_below(origin):
+            raise MalformedName(f"{self}: not below {origin}; name a zone that contains it")
+        return self.labels[: len(self.labels) - len(origin.labels)]
+
+
+def split_labels(text: str, *, radix: int = 10) -> tuple[bytes, ...]:
+    """Split `text` at its unescaped dots and undo the escapes; labels may be empty.
+
+    Raises:
+        MalformedName: An escape that is none, or text that is not Unicode.
+    """
+    labels, label = [], b""
+    for piece, is_dot in _pieces(text, radix):
+        if is_dot:
+            labels.append(label)
+        label = b"" if is_dot else label + piece
+    return (*labels, label)
+
+
+def unescape(text: str, *, radix: int = 10) -> bytes:
+    r"""Undo `\X` and `\NNN`; everything else is UTF-8.
+
+    Raises:
+        MalformedName: An escape that is none, or text that is not Unicode.
+    """
+    return b"".join(piece for piece, _ in _pieces(text, radix))
+
+
+def display(label: bytes) -> str:
+    r"""A label for people and terminals: nothing in it can move a cursor.
+
+    Printable UTF-8 stands as it is, a dot and a backslash behind a backslash, and every
+    other byte as `\DDD`.
+    """
+    try:
+        text = label.decode()
+    except UnicodeDecodeError:
+        return _escaped(label, "d")
+    return "".join(_displayed(char) for char in text)
+
+
+def shown(text: str) -> str:
+    """A caller's text, quoted and shortened for an error message."""
+    shown = text if len(text) <= 70 else text[:67] + "…"
+    return ascii(shown) if not shown.isprintable() else repr(shown)
+
+
+def _displayed(char: str) -> str:
+    if char in ".\\":
+        return "\\" + char
+    if char.isprintable():
+        return char
+    return "".join(f"\\{byte:03d}" for byte in char.encode())
+
+
+def _escaped(label: Iterable[int], base: str) -> str:
+    return "".join(chr(byte) if byte in _PLAIN else f"\\{byte:03{base}}" for byte in label)
+
+
+def _pieces(text: str, radix: int) -> Iterator[tuple[bytes, bool]]:
+    """The bytes of `text`, escapes undone, each with whether it is an unescaped dot."""
+    for match in _PIECE.finditer(text):
+        digits, escaped, dot, plain = match.groups()
+        try:
+            if digits is not None:
+                yield bytes([int(digits, radix)]), False
+            elif dot is None and escaped is None and plain is None:
+                raise ValueError(match.group())
+            else:
+                yield (escaped or dot or plain).encode(), dot is not None
+        except ValueError as error:  # UnicodeEncodeError is one
+            raise MalformedName(
+                f"{shown(text)}: {shown(match.group())} is no escape and no text; "
+                "write three digits or one other character behind a backslash"
+            ) from error

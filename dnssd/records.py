@@ -1,0 +1,320 @@
+"""Resource records as frozen values, and the changes a zone can commit.
+
+Text forms only: packets are another module's. Every rdata type reads and writes the text of
+a master file (`radix=10`) and that of Route 53 (`radix=8`), which differ in their escapes.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
+
+from dnssd.errors import MalformedName, MalformedRecord
+from dnssd.names import Name, shown, unescape
+
+MAX_TTL = 2**31 - 1  # seconds (RFC 2181 section 8)
+MAX_STRING = 255  # octets of one TXT string
+TXT_SIZE = 1300  # octets of TXT data that still travel well (RFC 6763 section 6.2)
+
+_STRING = r'"((?:[^"\\]|\\.)*)"'
+_STRINGS = re.compile(rf"\s*{_STRING}(?:\s+{_STRING})*\s*", re.DOTALL)
+_KEY = re.compile(r"[ -<>-~]+")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Srv:
+    """SRV rdata: where one service instance listens (RFC 2782)."""
+
+    rdtype: ClassVar[str] = "SRV"
+    priority: int  # lower is tried first
+    weight: int  # share of traffic within one priority
+    port: int
+    target: Name  # absolute host name; the root means "not offered here"
+
+    def __post_init__(self) -> None:
+        for field_name in ("priority", "weight", "port"):
+            if not 0 <= getattr(self, field_name) <= 65535:
+                raise MalformedRecord(
+                    f"{field_name} {getattr(self, field_name)}: 0 to 65535 is allowed"
+                )
+
+    @classmethod
+    def parse(cls, text: str, *, radix: int = 10) -> Self:
+        """Read `priority weight port target`.
+
+        Raises:
+            MalformedRecord: Not SRV rdata.
+        """
+        try:
+            priority, weight, port, target = text.split()
+            return cls(
+                _number(priority), _number(weight), _number(port), Name.parse(target, radix=radix)
+            )
+        except (ValueError, MalformedName, MalformedRecord) as error:
+            raise MalformedRecord(f"{shown(text)}: not SRV rdata ({error})") from error
+
+    def format(self, *, radix: int = 10) -> str:
+        """This rdata as text; `parse` is the inverse."""
+        return f"{self.priority} {self.weight} {self.port} {_name_text(self.target, radix)}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ptr:
+    """PTR rdata: one name that belongs to another (RFC 1035 section 3.3.12)."""
+
+    rdtype: ClassVar[str] = "PTR"
+    target: Name
+
+    @classmethod
+    def parse(cls, text: str, *, radix: int = 10) -> Self:
+        """Read one name.
+
+        Raises:
+            MalformedRecord: Not PTR rdata.
+        """
+        try:
+            (target,) = text.split()
+            return cls(Name.parse(target, radix=radix))
+        except (ValueError, MalformedName) as error:
+            raise MalformedRecord(f"{shown(text)}: not PTR rdata ({error})") from error
+
+    def format(self, *, radix: int = 10) -> str:
+        """This rdata as text; `parse` is the inverse."""
+        return _name_text(self.target, radix)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Txt:
+    """TXT rdata: strings of at most 255 octets (RFC 1035 section 3.3.14).
+
+    No strings and one empty string mean the same (RFC 6763 section 6.1); kept as the latter.
+    """
+
+    rdtype: ClassVar[str] = "TXT"
+    strings: tuple[bytes, ...] = (b"",)
+
+    def __post_init__(self) -> None:
+        for string in self.strings:
+            if len(string) > MAX_STRING:
+                raise MalformedRecord(
+                    f"TXT string {shown(string[:24].decode('latin-1'))}: {len(string)} octets; "
+                    f"at most {MAX_STRING} are allowed"
+                )
+        if not self.strings:
+            object.__setattr__(self, "strings", (b"",))
+
+    @classmethod
+    def parse(cls, text: str, *, radix: int = 10) -> Self:
+        """Read quoted strings with white space between them.
+
+        Raises:
+            MalformedRecord: Not TXT rdata.
+        """
+        try:
+            if not _STRINGS.fullmatch(text):
+                raise ValueError("quoted strings are needed")
+            strings = re.findall(_STRING, text, re.DOTALL)
+            return cls(tuple(unescape(string, radix=radix) for string in strings))
+        except (ValueError, MalformedName) as error:
+            raise MalformedRecord(f"{shown(text)}: not TXT rdata ({error})") from error
+
+    def format(self, *, radix: int = 10) -> str:
+        """This rdata as text; `parse` is the inverse."""
+        base = "o" if radix == 8 else "d"
+        return " ".join(
+            '"' + "".join(_quoted(byte, base) for byte in string) + '"' for string in self.strings
+        )
+
+    @classmethod
+    def from_pairs(cls, pairs: Mapping[str, str | bytes | None]) -> Self:
+        """The TXT rdata of a service instance (RFC 6763 section 6).
+
+        Args:
+            pairs: Values by key; None for a key without a value, "" for an empty one.
+
+        Raises:
+            MalformedRecord: A key that is empty, holds `=` or is not printable ASCII, or
+                differs from another by case only; a string over 255 octets.
+        """
+        strings: dict[str, bytes] = {}
+        for key, value in pairs.items():
+            if not _KEY.fullmatch(key):
+                raise MalformedRecord(
+                    f"TXT key {shown(key)}: printable ASCII without = is needed (RFC 6763)"
+                )
+            if key.lower() in strings:
+                raise MalformedRecord(f"TXT key {shown(key)}: given twice; case does not count")
+            data = value.encode() if isinstance(value, str) else value
+            strings[key.lower()] = key.encode() + (b"" if data is None else b"=" + data)
+        return cls(tuple(strings.values()))
+
+    @property
+    def pairs(self) -> dict[str, bytes | None]:
+        """Values by key as first written; of keys that differ by case only, the first.
+
+        Strings that start with `=`, and keys that are not printable ASCII, are passed over.
+        """
+        seen: dict[str, tuple[str, bytes | None]] = {}
+        for string in self.strings:
+            raw, equals, value = string.partition(b"=")
+            key = raw.decode("latin-1")
+            if _KEY.fullmatch(key):
+                seen.setdefault(key.lower(), (key, value if equals else None))
+        return dict(seen.values())
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """A or AAAA rdata: one IP address."""
+
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address
+
+    @classmethod
+    def parse(cls, text: str, *, radix: int = 10) -> Self:
+        """Read an IPv4 or IPv6 address.
+
+        Raises:
+            MalformedRecord: Neither.
+        """
+        try:
+            ip = ipaddress.ip_address(text.strip())
+            if isinstance(ip, ipaddress.IPv6Address) and ip.scope_id:
+                raise ValueError(text)
+        except ValueError as error:
+            raise MalformedRecord(f"{shown(text)}: not an IPv4 or IPv6 address") from error
+        return cls(ip)
+
+    def format(self, *, radix: int = 10) -> str:
+        """This rdata as text; `parse` is the inverse."""
+        return str(self.ip)
+
+    @property
+    def rdtype(self) -> str:
+        """`A` or `AAAA`."""
+        return "A" if self.ip.version == 4 else "AAAA"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Opaque:
+    """Rdata of a type that is not ours, or that does not parse: kept as it was listed."""
+
+    rdtype: str
+    text: str
+
+    def format(self, *, radix: int = 10) -> str:
+        """The text as it was listed."""
+        return self.text
+
+
+Rdata = Srv | Ptr | Txt | Address | Opaque
+
+_PARSERS: dict[str, type[Srv | Ptr | Txt | Address]] = {
+    "SRV": Srv,
+    "PTR": Ptr,
+    "TXT": Txt,
+    "A": Address,
+    "AAAA": Address,
+}
+
+
+def parse_rdata(rdtype: str, text: str, *, radix: int = 10) -> Rdata:
+    """Read rdata of any type; what does not parse is `Opaque`."""
+    try:
+        rdata = _PARSERS[rdtype].parse(text, radix=radix)
+    except (KeyError, MalformedRecord):
+        return Opaque(rdtype, text)
+    return rdata if rdata.rdtype == rdtype else Opaque(rdtype, text)
+
+
+@dataclass(frozen=True, slots=True)
+class RRset:
+    """All records of one name and type.
+
+    Attributes:
+        values: n >= 1 different rdata, sorted: two RRsets of the same values are equal.
+        ttl: Seconds.
+        listed: The values as the provider wrote them, in its order, if it was read from
+            one that must be told them again to the letter.
+        routing: None for a simple RRset. Otherwise what makes it another kind (`alias`,
+            `weighted`, `multivalue`, ...), which dnssd never writes.
+    """
+
+    name: Name
+    rdtype: str
+    ttl: int
+    values: tuple[Rdata, ...]
+    listed: tuple[str, ...] | None = field(default=None, compare=False, repr=False)
+    routing: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.ttl <= MAX_TTL:
+            raise MalformedRecord(f"TTL {self.ttl}: 0 to {MAX_TTL} seconds is allowed")
+        unique = sorted(set(self.values), key=lambda value: (isinstance(value, Opaque), value))
+        object.__setattr__(self, "values", tuple(unique))
+
+    def with_values(self, values: Iterable[Rdata], ttl: int | None = None) -> "RRset | None":
+        """This RRset holding `values` in place of its own; None if there are none."""
+        changed = tuple(values)
+        ttl = self.ttl if ttl is None else ttl
+        return replace(self, values=changed, ttl=ttl, listed=None) if changed else None
+
+    def texts(self, *, radix: int = 10) -> tuple[str, ...]:
+        """The values as text: as listed where they were, else formatted."""
+        if self.listed is not None:
+            return self.listed
+        return tuple(value.format(radix=radix) for value in self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One RRset before and after.
+
+    `before` is what the zone must hold for the change to be made, None for nothing. Where
+    both are equal the change is a guard: it restates what the rest of a batch relies on.
+    """
+
+    before: RRset | None
+    after: RRset | None
+
+    def __post_init__(self) -> None:
+        keys = {(side.name, side.rdtype) for side in (self.before, self.after) if side}
+        if len(keys) != 1:
+            raise ValueError(f"a change is about one name and type, not {keys}")
+
+    @property
+    def _side(self) -> RRset:
+        side = self.before or self.after
+        assert side is not None  # noqa: S101 (held by __post_init__)
+        return side
+
+    @property
+    def name(self) -> Name:
+        """The owner name."""
+        return self._side.name
+
+    @property
+    def rdtype(self) -> str:
+        """The type."""
+        return self._side.rdtype
+
+    @property
+    def is_guard(self) -> bool:
+        """Whether it changes nothing."""
+        return self.before == self.after
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{text} is no number")
+    return int(text)
+
+
+def _name_text(name: Name, radix: int) -> str:
+    return name.octal() if radix == 8 else name.master()
+
+
+def _quoted(byte: int, base: str) -> str:
+    if byte in b'"\\':
+        return "\\" + chr(byte)
+    return chr(byte) if 0x20 <= byte <= 0x7E else f"\\{byte:03{base}}"
