@@ -1,0 +1,1 @@
+"""The command line: wiring, printing and exit codes, and nothing else."""

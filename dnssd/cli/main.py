@@ -1,0 +1,130 @@
+"""The `dnssd` command: finds the command's module, and turns errors into one line and a code."""
+
+import importlib
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from dnssd import errors
+from dnssd.cli.options import Command, logging_options, verbosity
+
+COMMANDS = {
+    "join": "Register this host as a member of a service instance.",
+    "leave": "Take this host's members out again.",
+    "status": "Show an instance's members, owners, states and ages.",
+    "lookup": "Find a service's endpoints, or pick one.",
+    "browse": "List service types, or the instances of one.",
+    "sandbox": "Run Route 53, DNS and instance metadata locally.",
+}
+
+EPILOG = """\b
+Examples:
+  dnssd join http --zone example.com --port 8080 --instance web
+  dnssd lookup web._http._tcp.example.com
+  dnssd leave http --zone example.com --instance web
+  dnssd sandbox -- sh    # a shell where all of this works at once
+
+Each option may also come from the environment, as DNSSD_<COMMAND>_<OPTION>.
+"""
+
+
+class _Commands(click.Group):
+    """Loads a command's module only when that command runs: start-up time is a feature."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.extend(logging_options())
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module("dnssd.cli." + cmd_name.replace("-", "_"))
+        command = module.command
+        assert isinstance(command, Command)  # noqa: S101 (each module is ours)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from dnssd import __version__
+
+        click.echo(f"dnssd {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=_Commands,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def group() -> None:
+    """Register services in authoritative DNS, and find them again."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: the codes are in README's table."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; return its exit code."""
+    try:
+        group.main(list(arguments), "dnssd", standalone_mode=False, auto_envvar_prefix="DNSSD")
+        return 0
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return 2
+    except click.ClickException as error:
+        return _report(error, _usage_message(error), 2)
+    except (click.Abort, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    except errors.DnssdError as error:
+        return _report(error, str(error), exit_code(error))
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone; Python would complain about stdout on exit
+        return 128 + signal.SIGPIPE
+
+
+def exit_code(error: errors.DnssdError) -> int:
+    """The exit code that tells a script what kind of error it was."""
+    if isinstance(error, errors.Refused):
+        return 4
+    if isinstance(error, errors.NotFound):
+        return 3
+    return 2 if isinstance(error, errors.UsageError) else 1
+
+
+def _report(error: Exception, message: str, code: int) -> int:
+    if verbosity() >= 2:
+        import traceback
+
+        traceback.print_exception(error)
+    print("dnssd: " + " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+def _usage_message(error: click.ClickException) -> str:
+    message = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "dnssd"
+    return f"{message[:1].lower()}{message[1:]}; see '{path} --help'"

@@ -1,0 +1,50 @@
+"""What commands print: JSON for programs, columns for people, nothing that moves a cursor."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dnssd.records import Txt
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object on one line."""
+    print(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows in columns under their headings; no trailing blanks."""
+    cells = [tuple(headings), *(tuple(safe(str(cell)) for cell in row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print(line.rstrip())
+
+
+def safe(text: str) -> str:
+    r"""`text` with every character that is not printable as `\xNN` or the like."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def txt_json(txt: Txt | None) -> dict[str, Any]:
+    """TXT data as JSON: text, `true` for a key without value, base64 for other bytes."""
+    return {key: _txt_value(value) for key, value in (txt.pairs if txt else {}).items()}
+
+
+def _txt_value(value: bytes | None) -> str | bool | dict[str, str]:
+    if value is None:
+        return True
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        import base64
+
+        return {"base64": base64.b64encode(value).decode()}
+
+
+def is_terminal() -> bool:
+    """Whether a person reads stdout."""
+    return sys.stdout.isatty()

@@ -1,0 +1,249 @@
+"""Members of a service instance, and the TXT records that tell of them.
+
+The member record says who put a value into the shared SRV RRset; the host record says who
+uses a host's address.
+
+A member is up or leaving. Its record is the truth and the SRV RRset its projection:
+
+    announce        -> up        its value is to be published
+    up -> leaving   same id      its value is to go
+    leaving -> none              only once its value has gone
+
+`id` is new at every announce, so that a record that left and came back with the same content
+is told apart: whoever relies on a record restates it, id and all, in the batch that does.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal, Self
+
+from dnssd.errors import MalformedName, MalformedRecord
+from dnssd.names import Name, shown
+from dnssd.records import Address, Srv, Txt
+from dnssd.services import parse_host_label
+
+FORMAT = 1  # the `dnssd=` that this code writes; a higher one is left as it is
+
+State = Literal["up", "leaving"]
+_KEYS = ("dnssd", "srv", "addr", "owner", "since", "id", "state", "was", "until")
+_HOST_KEYS = ("dnssd", "owner", "used")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One host's share in a service instance.
+
+    Attributes:
+        label: HOST-PORT in lower case: where its record stands below the instance.
+        srv: The value it has, or is to have, in the instance's SRV RRset.
+        addresses: What the target resolved to when it announced; empty with a target
+            that it does not write.
+        owner: Who may change the record, such as `ec2/ACCOUNT/REGION/INSTANCE`.
+        since: When it announced, to the second.
+        id: Random, new at every announce.
+        state: `up` or `leaving`.
+        was: Superseded values that it may still have in the SRV RRset.
+        until: When its lease ends, if it has one.
+        version: The record's format.
+        unknown: Strings that this version does not know, kept as they are.
+    """
+
+    label: str
+    srv: Srv
+    addresses: tuple[Address, ...]
+    owner: str
+    since: datetime
+    id: str
+    state: State = "up"
+    was: tuple[Srv, ...] = ()
+    until: datetime | None = None
+    version: int = FORMAT
+    unknown: tuple[bytes, ...] = ()
+
+    @classmethod
+    def from_txt(cls, label: bytes, txt: Txt) -> Self:
+        """Read a member record.
+
+        Args:
+            label: The record's first label, HOST-PORT.
+            txt: Its data.
+
+        Raises:
+            MalformedRecord: Not a member record.
+        """
+        try:
+            fields, unknown = _fields(txt, _KEYS)
+            state = _one(fields, "state")
+            if state not in ("up", "leaving"):
+                raise ValueError(f"state {state}")
+            until = fields.get("until")
+            return cls(
+                label=_member_label(label),
+                srv=Srv.parse(_one(fields, "srv")),
+                addresses=tuple(map(Address.parse, filter(None, fields.get("addr", ())))),
+                owner=_one(fields, "owner"),
+                since=parse_time(_one(fields, "since")),
+                id=_one(fields, "id"),
+                state="up" if state == "up" else "leaving",
+                was=tuple(map(Srv.parse, fields.get("was", ()))),
+                until=parse_time(until[0]) if until else None,
+                version=_version(fields),
+                unknown=unknown,
+            )
+        except (ValueError, MalformedName, MalformedRecord) as error:
+            raise MalformedRecord(
+                f"{shown(txt.format())}: not a member record ({error})"
+            ) from error
+
+    def to_txt(self) -> Txt:
+        """The member record's data; `from_txt` is the inverse."""
+        pairs = [
+            ("dnssd", str(self.version)),
+            ("srv", self.srv.format()),
+            *(("addr", address.format()) for address in self.addresses),
+            ("owner", self.owner),
+            ("since", format_time(self.since)),
+            ("id", self.id),
+            ("state", self.state),
+            *(("was", srv.format()) for srv in self.was),
+            *([("until", format_time(self.until))] if self.until else []),
+        ]
+        return Txt((*_strings(pairs), *self.unknown))
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether its format is newer than this code, which then leaves it as it is."""
+        return self.version > FORMAT
+
+    def claims(self, value: object) -> bool:
+        """Whether an SRV value is this member's: by target and port, whatever its weight."""
+        if not isinstance(value, Srv):
+            return False
+        same_place = (value.target, value.port) == (self.srv.target, self.srv.port)
+        return same_place or value in self.was
+
+    def leaving(self) -> Self:
+        """The same member on its way out."""
+        return replace(self, state="leaving")
+
+    def same_as(self, other: "Member") -> bool:
+        """Whether both say the same, whenever and by whichever announce they did."""
+        return (
+            self.srv == other.srv
+            and set(self.addresses) == set(other.addresses)
+            and self.owner == other.owner
+            and self.state == other.state
+            and self.until == other.until
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HostRecord:
+    """Who uses a host's address: it goes with its last user.
+
+    Attributes:
+        owner: Who may change the address.
+        used: The member records that use it, as absolute names.
+        unknown: Strings that this version does not know, kept as they are.
+    """
+
+    owner: str
+    used: tuple[Name, ...]
+    version: int = FORMAT
+    unknown: tuple[bytes, ...] = ()
+
+    @classmethod
+    def from_txt(cls, txt: Txt, origin: Name) -> Self:
+        """Read a host record; the names in it are relative to `origin`.
+
+        Raises:
+            MalformedRecord: Not a host record.
+        """
+        try:
+            fields, unknown = _fields(txt, _HOST_KEYS)
+            used = tuple(origin.child(*Name.parse(text).labels) for text in fields.get("used", ()))
+            return cls(_one(fields, "owner"), used, _version(fields), unknown)
+        except (ValueError, MalformedName, MalformedRecord) as error:
+            raise MalformedRecord(f"{shown(txt.format())}: not a host record ({error})") from error
+
+    def to_txt(self, origin: Name) -> Txt:
+        """The host record's data; `from_txt` is the inverse."""
+        used = [("used", str(Name(name.relative_to(origin)))[:-1]) for name in self.used]
+        pairs = [("dnssd", str(self.version)), ("owner", self.owner), *used]
+        return Txt((*_strings(pairs), *self.unknown))
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether its format is newer than this code, which then leaves it as it is."""
+        return self.version > FORMAT
+
+    def without(self, names: Iterable[Name]) -> Self | None:
+        """This record without some users; None if nobody is left."""
+        gone = set(names)
+        used = tuple(name for name in self.used if name not in gone)
+        return replace(self, used=used) if used else None
+
+
+def member_label(host: str, port: int) -> str:
+    """The label of a host's member record for one port."""
+    return f"{parse_host_label(host)}-{port}".lower()
+
+
+def parse_time(text: str) -> datetime:
+    """Read an RFC 3339 time in UTC.
+
+    Raises:
+        MalformedRecord: Not one.
+    """
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise MalformedRecord(f"{shown(text)}: not a time like 2026-11-21T01:00:00Z") from error
+
+
+def format_time(time: datetime) -> str:
+    """An RFC 3339 time in UTC, to the second."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _fields(txt: Txt, known: Iterable[str]) -> tuple[dict[str, list[str]], tuple[bytes, ...]]:
+    """The values of each known key, and the strings with other keys."""
+    fields: dict[str, list[str]] = {}
+    unknown = []
+    for string in txt.strings:
+        key, equals, value = string.partition(b"=")
+        name = key.decode("latin-1")
+        if equals and name in known:
+            fields.setdefault(name, []).append(value.decode())
+        else:
+            unknown.append(string)
+    return fields, tuple(unknown)
+
+
+def _one(fields: dict[str, list[str]], key: str) -> str:
+    values = fields.get(key, [])
+    if len(values) != 1 or not values[0]:
+        raise ValueError(f"{key}= {'is missing' if not values else 'is not one value'}")
+    return values[0]
+
+
+def _version(fields: dict[str, list[str]]) -> int:
+    version = _one(fields, "dnssd")
+    if not re.fullmatch("[1-9][0-9]{0,8}", version):
+        raise ValueError(f"dnssd={version}")
+    return int(version)
+
+
+def _member_label(label: bytes) -> str:
+    text = label.decode("ascii").lower()
+    host, dash, port = text.rpartition("-")
+    if not dash or not port.isdigit():
+        raise ValueError(f"its label {text} is not HOST-PORT")
+    parse_host_label(host)
+    return text
+
+
+def _strings(pairs: Iterable[tuple[str, str]]) -> Iterable[bytes]:
+    return (f"{key}={value}".encode() for key, value in pairs)

@@ -1,0 +1,1 @@
+"""Joining and leaving: pure plans, and one place that carries them out."""

@@ -1,0 +1,133 @@
+"""A host's address, which all its services share, and the host record that counts them. Pure.
+
+host record   addresses          a join                         the last leave
+none          none               writes both                    removes both
+none          equal              uses them: they are foreign    removes nothing
+none          different          is refused
+own           any                swaps what differs             removes both
+another's     any                is refused, unless it takes over
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from dnssd.errors import AddressConflict, OwnedByAnother, Refused
+from dnssd.members import HostRecord
+from dnssd.names import Name
+from dnssd.records import Address, Change, RRset
+from dnssd.registration.request import DEFAULT_TTL, Wish
+from dnssd.registration.views import HostView
+
+
+def claim(wish: Wish) -> tuple[Change, ...]:
+    """Write the host record and the addresses where there is nothing yet."""
+    if wish.host is None:
+        return ()
+    record = HostRecord(wish.owner, (wish.record_name,))
+    ttl = DEFAULT_TTL if wish.ttl is None else wish.ttl
+    return (
+        Change(None, RRset(wish.host, "TXT", ttl, (record.to_txt(wish.origin),))),
+        *(
+            Change(None, RRset(wish.host, rdtype, ttl, values))
+            for rdtype, values in _by_type(wish.addresses).items()
+        ),
+    )
+
+
+def use(wish: Wish, view: HostView | None, *, announcing: bool) -> tuple[Change, ...]:
+    """Make the host's name hold the wished addresses, and the host record this user.
+
+    Args:
+        wish: What is wanted.
+        view: What stands at the host's name; None if the wish has a target of its own.
+        announcing: Whether the same batch writes the member record, which then relies on
+            the host record even where that stays as it is.
+
+    Raises:
+        Refused: The name or its address is somebody else's.
+    """
+    if view is None:
+        return ()
+    _check_kinds(view)
+    if view.record is None:
+        if not view.addresses:
+            return claim(wish)
+        _check_foreign(wish, view)
+        return ()
+    record, rrset = view.record
+    _check_owner(wish, view, record)
+    used = dict.fromkeys((*record.used, wish.record_name))
+    after = replace(record, owner=wish.owner, used=tuple(used))
+    swapped = _swaps(wish, view, sole=len(used) == 1)
+    if after == record and not swapped and not announcing:
+        return ()
+    return Change(rrset, rrset.with_values((after.to_txt(wish.origin),), wish.ttl)), *swapped
+
+
+def release(view: HostView | None, gone: Iterable[Name], origin: Name) -> tuple[Change, ...]:
+    """Take users out of the host record; the addresses go with the last."""
+    if view is None or view.record is None:
+        return ()
+    record, rrset = view.record
+    leaving = set(gone) & set(record.used)
+    if not leaving or record.is_newer:
+        return ()
+    left = record.without(leaving)
+    if left:
+        return (Change(rrset, rrset.with_values((left.to_txt(origin),))),)
+    return Change(rrset, None), *(Change(address, None) for address in view.addresses.values())
+
+
+def _check_kinds(view: HostView) -> None:
+    for rrset in view.others:
+        if rrset.rdtype in ("A", "AAAA", "CNAME", "TXT"):
+            kind = f"{rrset.routing} {rrset.rdtype}" if rrset.routing else rrset.rdtype
+            raise AddressConflict(
+                f"{view.name}: a foreign {kind} record stands at this host's name; "
+                "give another --host, or use the name as it is with --target"
+            )
+
+
+def _check_foreign(wish: Wish, view: HostView) -> None:
+    for rdtype, values in _by_type(wish.addresses).items():
+        found = view.addresses.get(rdtype)
+        if found is None or set(found.values) != set(values):
+            there = ", ".join(v.format() for r in view.addresses.values() for v in r.values)
+            wanted = ", ".join(value.format() for value in values)
+            raise AddressConflict(
+                f"{view.name}: has the address {there} by another hand, not {wanted}; "
+                "give another --host, or use the name as it is with --target"
+            )
+
+
+def _check_owner(wish: Wish, view: HostView, record: HostRecord) -> None:
+    if record.is_newer:
+        raise Refused(f"{view.name}: its host record is of a newer format; upgrade dnssd")
+    if record.owner != wish.owner and not wish.takeover:
+        raise OwnedByAnother(
+            f"host {view.name}: its address belongs to {record.owner}, this is {wish.owner}; "
+            "give another --host, or --takeover if that owner is gone"
+        )
+
+
+def _swaps(wish: Wish, view: HostView, *, sole: bool) -> tuple[Change, ...]:
+    """Changes of the addresses; a family that only other services asked for stays."""
+    wanted = _by_type(wish.addresses)
+    changes = []
+    for rdtype in ("A", "AAAA"):
+        found, values = view.addresses.get(rdtype), wanted.get(rdtype)
+        if values and found:
+            changes.append(Change(found, found.with_values(values, wish.ttl)))
+        elif values:
+            ttl = DEFAULT_TTL if wish.ttl is None else wish.ttl
+            changes.append(Change(None, RRset(view.name, rdtype, ttl, values)))
+        elif found and sole:
+            changes.append(Change(found, None))
+    return tuple(change for change in changes if not change.is_guard)
+
+
+def _by_type(addresses: Iterable[Address]) -> dict[str, tuple[Address, ...]]:
+    sorted_out: dict[str, tuple[Address, ...]] = {}
+    for address in addresses:
+        sorted_out[address.rdtype] = (*sorted_out.get(address.rdtype, ()), address)
+    return sorted_out

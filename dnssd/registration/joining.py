@@ -1,0 +1,91 @@
+"""One join: announce, then fold until the member is published."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from dnssd.members import Member
+from dnssd.registration import plan
+from dnssd.registration.commits import Commits, Result
+from dnssd.registration.request import Wish
+from dnssd.registration.views import HostView, InstanceView
+
+
+class Joining:
+    """A join under way."""
+
+    def __init__(
+        self,
+        wish: Wish,
+        commits: Commits,
+        *,
+        splay: float,
+        now: Callable[[], datetime],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._wish = wish
+        self._commits = commits
+        self._splay = splay
+        self._now = now
+        self._new_id = new_id
+        self._announced: Member | None = None
+
+    def run(self) -> None:
+        """Announce blind, then take steps until there is none left."""
+        draft = self._draft()
+        if self._commits.attempt(plan.announce(self._wish, draft)) is Result.MADE:
+            self._note_announced(draft)
+        while not self._advance():
+            pass
+
+    def look(self) -> plan.JoinStep:
+        """The step that would be taken first, from reads alone."""
+        host = self._commits.read_host(self._wish.host)
+        return self._plan(self._draft(), self._commits.read_instance(self._wish.name), host)
+
+    def _advance(self) -> bool:
+        """Read, plan, commit; whether the host has joined."""
+        host = None if self._announced else self._commits.read_host(self._wish.host)
+        view = self._commits.read_instance(self._wish.name)
+        if self._announced and self._wish.label not in view.members:
+            self._announced = None  # somebody removed the announcement: start over
+            return False
+        step = self._plan(self._announced or self._draft(), view, host)
+        result = self._commits.attempt(step.changes)
+        if result is Result.MADE:
+            return step.completes
+        if result is Result.UNKNOWN or self._announced:
+            self._commits.back_off()
+        elif self._commits.attempt(step.own) is Result.MADE:
+            self._note_announced(step.member)
+        else:
+            self._commits.back_off()
+        return False
+
+    def _plan(self, draft: Member, view: InstanceView, host: HostView | None) -> plan.JoinStep:
+        definition = None
+        while True:
+            step = plan.join(
+                self._wish,
+                draft,
+                view,
+                host,
+                definition,
+                announced=self._announced is not None,
+                now=self._now(),
+                limits=self._commits.zone.limits,
+                alone=self._commits.unexplained,
+            )
+            if step is not None:
+                return step
+            definition = self._commits.read_definition(self._wish.service, self._wish.enumeration)
+
+    def _draft(self) -> Member:
+        return self._wish.member(self._new_id(), self._now().replace(microsecond=0))
+
+    def _note_announced(self, member: Member) -> None:
+        self._announced = member
+        self._commits.truth = (
+            f"{self._wish.record_name} is announced, and may not be published yet; "
+            "join again to finish, or leave"
+        )
+        self._commits.pace.splay(self._splay)

@@ -1,0 +1,303 @@
+"""What to write next, from what was read. Pure: registrar.py does what this says.
+
+A join, as the registrar drives it:
+
+    announce blind --------------------------------------> fold until done
+        | conflict                                            ^
+        v                                                     |
+    direct: announce and fold in one batch --conflict--> announce alone
+
+and a leave:
+
+    direct: fold and clean up in one batch
+        | conflict
+        v
+    mark leaving --> fold until the value is gone --> clean up
+"""
+
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from dnssd.errors import OwnedByAnother, Refused, Superseded
+from dnssd.members import Member
+from dnssd.names import Name
+from dnssd.records import Change, Ptr, RRset, Txt
+from dnssd.registration import address
+from dnssd.registration.fold import Entry, Fold, entries_of, fold, member_rrset
+from dnssd.registration.request import DEFAULT_TTL, Departure, Wish
+from dnssd.registration.views import DefinitionView, HostView, InstanceView, holds_pointer
+from dnssd.zones.base import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The next batch.
+
+    Attributes:
+        changes: Empty if there is nothing to do.
+        completes: Whether the host has joined, or left, once they are made.
+    """
+
+    changes: tuple[Change, ...]
+    completes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JoinStep(Step):
+    """The next batch of a join.
+
+    Attributes:
+        own: What of it announces: only this host's own records, so nobody contends.
+        member: The own member once those are made.
+    """
+
+    own: tuple[Change, ...]
+    member: Member
+
+
+def announce(wish: Wish, member: Member) -> tuple[Change, ...]:
+    """Announce a member of which nothing is there yet."""
+    return Change(None, member_rrset(wish.name, member, wish.ttl)), *address.claim(wish)
+
+
+def join(
+    wish: Wish,
+    draft: Member,
+    view: InstanceView,
+    host: HostView | None,
+    definition: DefinitionView | None,
+    *,
+    announced: bool,
+    now: datetime,
+    limits: Limits,
+    alone: bool = False,
+) -> JoinStep | None:
+    """Plan the next step of a join.
+
+    Args:
+        wish: What is wanted.
+        draft: The member to announce, or as it was announced.
+        view: The instance, read after `host`.
+        host: What stands at the host's name; None if it was announced already, or if the
+            wish has a target of its own.
+        definition: The PTR RRsets; None while they have not been read.
+        announced: Whether this run has announced `draft`.
+        now: The time of day.
+        limits: What a commit can hold.
+        alone: Leave other members' values for another time.
+
+    Returns:
+        The step; None if `definition` has to be read first.
+
+    Raises:
+        Refused: Another owner's records, or records of another kind, are in the way.
+        RRsetFull: The value does not fit.
+    """
+    view.check()
+    if definition is None and _needs_definition(wish, view):
+        return None
+    entry = _still_there(wish, draft, view) if announced else _entry(wish, draft, view, now)
+    assert entry.new is not None  # noqa: S101 (a join leaves a member)
+    announces = entry.new != entry.old
+    own = address.use(wish, host, announcing=announces)
+    beside = (*_define(wish, view, definition), *own)
+    folded = fold(
+        view,
+        {**entries_of(view), wish.label: entry},
+        own={wish.label},
+        now=now,
+        limits=limits,
+        ttl=wish.ttl,
+        beside=beside,
+        repair=not announced,
+        alone=alone,
+    )
+    if announces:
+        own = (Change(entry.record, _record(wish, entry.new, entry.record)), *own)
+    return JoinStep(
+        changes=(*beside, *folded.changes) if folded.complete else folded.changes,
+        own=own,
+        member=entry.new,
+        completes=folded.complete,
+    )
+
+
+def withdraw(
+    departure: Departure,
+    labels: AbstractSet[str],
+    view: InstanceView,
+    host: HostView | None,
+    *,
+    now: datetime,
+    limits: Limits,
+) -> Step:
+    """Take members out and remove their records, all in one batch.
+
+    The SRV RRset is in the batch even where it does not hold their values: an announcement
+    that somebody is just adopting then conflicts.
+    """
+    entries = entries_of(view)
+    gone = {label: replace(entries[label], new=None) for label in labels}
+    released = address.release(host, _record_names(view, labels), departure.origin)
+    folded = fold(view, {**entries, **gone}, own=labels, now=now, limits=limits, beside=released)
+    changes = (*folded.changes, *released) if folded.complete else folded.changes
+    return Step(changes, folded.complete)
+
+
+def mark_leaving(view: InstanceView, labels: AbstractSet[str]) -> tuple[Change, ...]:
+    """Mark members as leaving: from here on anybody's fold takes their values out."""
+    return tuple(
+        Change(record, record.with_values((member.leaving().to_txt(),)))
+        for label, (member, record) in view.members.items()
+        if label in labels and member.state == "up"
+    )
+
+
+def fold_out(
+    view: InstanceView, labels: AbstractSet[str], *, now: datetime, limits: Limits
+) -> Fold:
+    """Fold for the sake of leaving members; `needed` tells whether a value is still there."""
+    return fold(view, entries_of(view), own=labels, now=now, limits=limits, repair=False)
+
+
+def clean_up(
+    departure: Departure,
+    labels: AbstractSet[str],
+    view: InstanceView,
+    host: HostView | None,
+    *,
+    settled: AbstractSet[str],
+) -> tuple[Change, ...]:
+    """Remove the records of leaving members whose values are gone.
+
+    Args:
+        departure: Who leaves.
+        labels: The members.
+        view: A listing that shows their values gone.
+        host: What stands at the host's name.
+        settled: The `id` of each member known to have been leaving before that listing
+            began. For others the batch restates the SRV RRset.
+    """
+    records = [view.members[label] for label in sorted(labels)]
+    known = all(member.id in settled for member, _ in records)
+    guard = () if known or view.srv is None else (Change(view.srv, view.srv),)
+    return (
+        *guard,
+        *(Change(record, None) for _, record in records),
+        *address.release(host, _record_names(view, labels), departure.origin),
+    )
+
+
+def own_labels(departure: Departure, view: InstanceView) -> frozenset[str]:
+    """The labels of the members that leave.
+
+    Raises:
+        OwnedByAnother: There are some, and none is this owner's.
+    """
+    found = {label: member for label, (member, _) in view.members.items() if departure.means(label)}
+    own = frozenset(label for label, m in found.items() if m.owner == departure.owner)
+    if found and not own:
+        label, member = next(iter(found.items()))
+        raise OwnedByAnother(
+            f"member {label}: belongs to {member.owner}, this is {departure.owner}; "
+            "leave from there, or join it here with --takeover first"
+        )
+    return frozenset(label for label in own if not found[label].is_newer)
+
+
+def _entry(wish: Wish, draft: Member, view: InstanceView, now: datetime) -> Entry:
+    """The own member as found, and as this join wants it."""
+    for rrset in view.others:
+        if rrset.name == wish.record_name:
+            raise Refused(
+                f"{wish.record_name}: a foreign {rrset.rdtype} record stands at this member's "
+                "name; remove it, or give another --host"
+            )
+    if wish.label not in view.members:
+        return Entry(None, None, draft)
+    found, record = view.members[wish.label]
+    _check_owner(wish, found, now)
+    if found.same_as(draft):
+        return Entry(record, found, found)
+    was = dict.fromkeys(v for v in (*found.was, found.srv) if not draft.claims(v))
+    return Entry(record, found, replace(draft, was=tuple(was), unknown=found.unknown))
+
+
+def _still_there(wish: Wish, announced: Member, view: InstanceView) -> Entry:
+    """The own member after its announcement, provided that nobody had a later word."""
+    found, record = view.members[wish.label]
+    if found.owner != announced.owner:
+        raise OwnedByAnother(
+            f"member {wish.label}: {found.owner} has taken it over meanwhile; "
+            "give another --host, or find out which host is meant to have the name"
+        )
+    if not found.same_as(announced):
+        raise Superseded(
+            f"member {wish.label}: another run on this host has changed it meanwhile to "
+            f"{found.srv.format()!r}, {found.state}; let one of them manage it"
+        )
+    return Entry(record, found, found)
+
+
+def _check_owner(wish: Wish, found: Member, now: datetime) -> None:
+    if found.is_newer:
+        raise Refused(f"member {found.label}: its record is of a newer format; upgrade dnssd")
+    ended = found.until is not None and found.until <= now
+    if found.owner != wish.owner and not wish.takeover and not ended:
+        raise OwnedByAnother(
+            f"member {found.label}: belongs to {found.owner} since {found.since:%Y-%m-%d %H:%M} "
+            f"UTC, this is {wish.owner}; give another --host, or --takeover if that owner is gone"
+        )
+
+
+def _record(wish: Wish, member: Member, record: RRset | None) -> RRset:
+    ttl = record.ttl if record and wish.ttl is None else wish.ttl
+    return member_rrset(wish.name, member, ttl)
+
+
+def _record_names(view: InstanceView, labels: Iterable[str]) -> tuple[Name, ...]:
+    return tuple(view.name.child(label.encode()) for label in labels)
+
+
+def _needs_definition(wish: Wish, view: InstanceView) -> bool:
+    """Whether nothing seen so far proves that the definition is there.
+
+    A value that another member has published does: whoever put it there saw to it.
+    """
+    others = (member for label, (member, _) in view.members.items() if label != wish.label)
+    return view.srv is None or view.txt is None or not any(map(view.publishes, others))
+
+
+def _define(
+    wish: Wish, view: InstanceView, definition: DefinitionView | None
+) -> tuple[Change, ...]:
+    """What the definition lacks; what it has is restated where SRV is created on it."""
+    wanted = [_txt_change(wish, view)]
+    if definition is not None:
+        wanted.append(_pointer_change(definition.enumeration, wish.enumeration, wish.service, wish))
+        wanted.append(_pointer_change(definition.service, wish.service, wish.name, wish))
+    return tuple(change for change in wanted if view.srv is None or not change.is_guard)
+
+
+def _txt_change(wish: Wish, view: InstanceView) -> Change:
+    if view.txt is None:
+        ttl = DEFAULT_TTL if wish.ttl is None else wish.ttl
+        return Change(None, RRset(view.name, "TXT", ttl, (wish.txt or Txt(),)))
+    values = view.txt.values if wish.txt is None else (wish.txt,)
+    return Change(view.txt, view.txt.with_values(values, wish.ttl))
+
+
+def _pointer_change(rrset: RRset | None, name: Name, target: Name, wish: Wish) -> Change:
+    if rrset is None:
+        ttl = DEFAULT_TTL if wish.ttl is None else wish.ttl
+        return Change(None, RRset(name, "PTR", ttl, (Ptr(target),)))
+    if rrset.routing:
+        raise Refused(
+            f"{name}: its PTR records are {rrset.routing} ones, which cannot be shared; "
+            "replace them by a simple record"
+        )
+    if holds_pointer(rrset, target):
+        return Change(rrset, rrset)
+    return Change(rrset, rrset.with_values((*rrset.values, Ptr(target))))

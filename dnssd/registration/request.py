@@ -1,0 +1,245 @@
+"""What a caller asks for: a host's membership in a service instance."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from dnssd.errors import MalformedRecord, UsageError
+from dnssd.members import Member, member_label
+from dnssd.names import Name
+from dnssd.records import MAX_TTL, TXT_SIZE, Address, Srv, Txt
+from dnssd.services import Service, instance_label, parse_host_label, parse_instance
+
+DEFAULT_TTL = 60  # seconds: of what this project writes, where nothing else was there or asked for
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Registration:
+    """One host's membership in a service instance, as its owner describes it.
+
+    Attributes:
+        service: `_http._tcp`, or `http` for the same.
+        port: 1 to 65535.
+        host: The host's label in the zone, which gets `addresses`.
+        instance: The service instance, up to 63 octets of UTF-8.
+        target: An existing host name to use; no address is written then.
+        addresses: IPv4 and IPv6 addresses of the host, as text.
+        priority: 0 to 65535; lower is tried first.
+        weight: 0 to 65535; the share of traffic within one priority.
+        ttl: Seconds; None keeps the instance's, and is 60 for a new one.
+        txt: The instance's TXT data; None keeps what it has.
+        owner: Who may change or remove this member; by default named after the host.
+        takeover: Replace a member or host record of another owner.
+
+    Raises:
+        UsageError: One of them is not legal; the message names it.
+    """
+
+    service: str
+    port: int
+    host: str
+    instance: str = "default"
+    target: str | None = None
+    addresses: Sequence[str] = ()
+    priority: int = 0
+    weight: int = 100
+    ttl: int | None = None
+    txt: Mapping[str, str | bytes | None] | None = None
+    owner: str = ""
+    takeover: bool = False
+
+    def __post_init__(self) -> None:
+        Service.parse(self.service)
+        object.__setattr__(self, "instance", parse_instance(self.instance))
+        parse_host_label(self.host)
+        _check_range("port", self.port, 1, 65535)
+        _check_range("priority", self.priority, 0, 65535)
+        _check_range("weight", self.weight, 0, 65535)
+        if self.ttl is not None:
+            _check_range("ttl", self.ttl, 1, MAX_TTL)
+        if self.target is None and not self.addresses:
+            raise UsageError(f"host {self.host}: no address; give one, or a target that has one")
+        if self.target is not None and self.addresses:
+            raise UsageError(f"target {self.target}: its addresses are its own; give none")
+        object.__setattr__(self, "addresses", tuple(_address(text) for text in self.addresses))
+        object.__setattr__(self, "owner", self.owner or default_owner(self.host))
+        if not self.owner.isprintable() or len(self.owner.encode()) > 200:
+            raise UsageError("owner: up to 200 octets of printable text are needed")
+        self._txt()
+
+    def wish_in(self, origin: Name) -> "Wish":
+        """What this registration asks of the zone at `origin`.
+
+        Raises:
+            MalformedName: A name becomes too long there.
+            MalformedRecord: Its member record becomes too long there.
+        """
+        service = Service.parse(self.service)
+        browse = service.in_domain(origin)
+        host = None if self.target is not None else origin.child(self.host.encode())
+        target = Name.parse(self.target) if self.target is not None else host
+        assert target is not None  # noqa: S101 (there is a target or a host)
+        wish = Wish(
+            origin=origin,
+            name=browse.child(instance_label(self.instance)),
+            service=browse,
+            enumeration=service.enumeration_in(origin),
+            label=member_label(self.host, self.port),
+            srv=Srv(self.priority, self.weight, self.port, target),
+            host=host,
+            addresses=tuple(Address.parse(text) for text in self.addresses),
+            owner=self.owner,
+            ttl=self.ttl,
+            txt=self._txt(),
+            takeover=self.takeover,
+        )
+        wish.member("0" * 8, datetime.fromtimestamp(0, UTC)).to_txt()  # would it fit?
+        return wish
+
+    def departure_in(self, origin: Name) -> "Departure":
+        """The departure that undoes this registration."""
+        return Departure.of(
+            origin,
+            self.service,
+            instance=self.instance,
+            host=self.host,
+            port=self.port,
+            owner=self.owner,
+        )
+
+    def _txt(self) -> Txt | None:
+        if self.txt is None:
+            return None
+        txt = Txt.from_pairs(self.txt)
+        if (size := sum(len(string) + 1 for string in txt.strings)) > TXT_SIZE:
+            raise MalformedRecord(f"TXT: {size} octets; keep it to {TXT_SIZE} (RFC 6763)")
+        return txt
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A registration in one zone: names and values, nothing left to parse.
+
+    Attributes:
+        origin: The zone's apex.
+        name: The service instance name.
+        service: The name that clients browse: holds PTR records to instances.
+        enumeration: Holds PTR records to services.
+        label: The member's label below `name`.
+        srv: The member's value.
+        host: The name that gets `addresses`; None if the target is somebody else's.
+        addresses: What it gets.
+        owner: Whose member it is.
+        ttl: Seconds, None to keep what is there.
+        txt: None to keep what is there.
+        takeover: Whether another owner's records may be replaced.
+    """
+
+    origin: Name
+    name: Name
+    service: Name
+    enumeration: Name
+    label: str
+    srv: Srv
+    host: Name | None
+    addresses: tuple[Address, ...]
+    owner: str
+    ttl: int | None
+    txt: Txt | None
+    takeover: bool
+
+    def member(self, id: str, since: datetime) -> Member:
+        """The member that this wish is for, announced at `since`."""
+        return Member(
+            label=self.label,
+            srv=self.srv,
+            addresses=self.addresses,
+            owner=self.owner,
+            since=since,
+            id=id,
+        )
+
+    @property
+    def record_name(self) -> Name:
+        """Where the member record stands."""
+        return self.name.child(self.label.encode())
+
+    def undone(self) -> "Departure":
+        """The departure that undoes this wish."""
+        host, _, port = self.label.rpartition("-")
+        host_name = self.origin.child(host.encode())
+        return Departure(self.origin, self.name, host, host_name, int(port), self.owner)
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """Who leaves which instance.
+
+    Attributes:
+        origin: The zone's apex.
+        name: The service instance name.
+        host: The host's label.
+        host_name: The name that may hold its address.
+        port: One member only; None for every port of the host.
+        owner: Whose members may be removed.
+    """
+
+    origin: Name
+    name: Name
+    host: str
+    host_name: Name
+    port: int | None
+    owner: str
+
+    @classmethod
+    def of(
+        cls,
+        origin: Name,
+        service: str,
+        *,
+        instance: str = "default",
+        host: str,
+        port: int | None = None,
+        owner: str = "",
+    ) -> "Departure":
+        """Build one; see `Registration` for the arguments.
+
+        Raises:
+            UsageError: One of them is not legal; the message names it.
+        """
+        label = parse_host_label(host)
+        if port is not None:
+            _check_range("port", port, 1, 65535)
+        return cls(
+            origin=origin,
+            name=Service.parse(service).in_domain(origin).child(instance_label(instance)),
+            host=label,
+            host_name=origin.child(label.encode()),
+            port=port,
+            owner=owner or default_owner(label),
+        )
+
+    def means(self, label: str) -> bool:
+        """Whether a member's label is one of those that leave."""
+        host, _, port = label.rpartition("-")
+        return host == self.host.lower() and (self.port is None or port == str(self.port))
+
+
+def default_owner(host: str) -> str:
+    """The owner of a member whose caller names none."""
+    return f"name/{host.lower()}"
+
+
+def _check_range(what: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise UsageError(f"{what} {value}: {least} to {most} is allowed")
+
+
+def _address(text: str) -> str:
+    try:
+        address = Address.parse(text)
+    except MalformedRecord as error:
+        raise UsageError(f"address {error}") from error
+    if address.ip.is_unspecified or address.ip.is_multicast:
+        raise UsageError(f"address {text}: not one that a client can connect to")
+    return address.format()

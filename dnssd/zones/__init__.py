@@ -1,0 +1,1 @@
+"""Where records live: one module for each provider, all behind `base.Zone`."""
