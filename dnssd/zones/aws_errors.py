@@ -1,0 +1,133 @@
+"""What an error of the AWS client means: try again, uncertain, or final."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from botocore import exceptions as aws
+from botocore.parsers import ResponseParserError
+
+from dnssd import errors
+
+FAILURES = (aws.ClientError, aws.BotoCoreError, ResponseParserError)
+
+_THROTTLED = {"Throttling", "ThrottlingException", "PriorRequestNotComplete", "SlowDown"}
+_NEVER_SENT = (
+    aws.EndpointConnectionError,
+    aws.ConnectTimeoutError,
+    aws.ProxyConnectionError,
+    aws.CredentialRetrievalError,
+    aws.MetadataRetrievalError,
+)
+_LOST = (aws.HTTPClientError, ResponseParserError)
+_NO_CREDENTIALS = (
+    aws.NoCredentialsError,
+    aws.PartialCredentialsError,
+    aws.SSOError,
+    aws.TokenRetrievalError,
+)
+_BAD_CREDENTIALS = {
+    "AuthFailure",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "RequestExpired",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+
+
+class Fate(Enum):
+    """What became of the request."""
+
+    NOT_DONE = "it was not carried out: try again"
+    UNKNOWN = "it may have been carried out"
+    FINAL = "it was refused: trying again will not help"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a request, and the error that says so."""
+
+    fate: Fate
+    error: errors.DnssdError
+
+
+def judge(error: Exception, what: str) -> Verdict:
+    """Translate one of `FAILURES`.
+
+    Args:
+        error: The client's error.
+        what: The zone and action, for the message.
+    """
+    if isinstance(error, aws.ClientError):
+        return _judge_answer(error, what)
+    if isinstance(error, aws.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        advice = "check the clock, and AWS_CA_BUNDLE if a proxy intercepts TLS"
+        return Verdict(Fate.FINAL, errors.Unavailable(f"{what}: {_line(error)}; {advice}"))
+    if isinstance(error, _NEVER_SENT):
+        return Verdict(
+            Fate.NOT_DONE,
+            errors.Unavailable(f"{what}: {_line(error)}; check the network and the endpoint"),
+        )
+    if isinstance(error, _LOST):
+        return Verdict(Fate.UNKNOWN, errors.Unavailable(f"{what}: no answer: {_line(error)}"))
+    if isinstance(error, _NO_CREDENTIALS):
+        return Verdict(
+            Fate.FINAL,
+            errors.AccessDenied(
+                f"{what}: no AWS credentials: {_line(error)}; "
+                "give the instance a role, or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
+            ),
+        )
+    return Verdict(
+        Fate.FINAL, errors.UsageError(f"{what}: {_line(error)}; check the AWS configuration")
+    )
+
+
+def _judge_answer(error: aws.ClientError, what: str) -> Verdict:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    said = _said(error)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _THROTTLED:
+        advice = "the AWS account is at its request rate, which all its tools share"
+        return Verdict(Fate.NOT_DONE, errors.Unavailable(f"{what}: {code}; {advice}"))
+    if status >= 500:
+        return Verdict(Fate.UNKNOWN, errors.Unavailable(f"{what}: {code}: {said}"))
+    return Verdict(Fate.FINAL, _refusal(code, said, what))
+
+
+def _refusal(code: str, said: str, what: str) -> errors.DnssdError:
+    if code == "InvalidChangeBatch":
+        return errors.Conflict(f"{what}: {said}")
+    if code == "NoSuchHostedZone":
+        return errors.ZoneNotFound(f"{what}: {said}; check the ID and the account")
+    if code in ("AccessDenied", "AccessDeniedException"):
+        action = what.rpartition(" ")[2]
+        return errors.AccessDenied(f"{what}: denied: {said}; allow route53:{action} on the zone")
+    if code in _BAD_CREDENTIALS:
+        return errors.AccessDenied(f"{what}: {code}: {said}; {_advice(said)}")
+    if code in ("InvalidInput", "InvalidDomainName"):
+        return errors.ChangeRejected(f"{what}: {code}: {said}")
+    return errors.ZoneError(f"{what}: {code or 'error'}: {said}")
+
+
+def _advice(said: str) -> str:
+    if "valid region" in said:
+        return "AWS_REGION is in another partition than the zone: set one of the zone's own"
+    if "expired" in said.lower() or "not yet current" in said.lower():
+        return "check this host's clock, and the age of the credentials"
+    return "the AWS credentials are not valid here: check AWS_PROFILE or the role"
+
+
+def _said(error: aws.ClientError) -> str:
+    """The provider's words on one line; InvalidChangeBatch has them in one of two places."""
+    response = error.response
+    said = str(response.get("Error", {}).get("Message", "")) or str(response.get("messages", ""))
+    return " ".join(said.split()).rstrip(".") or "no reason given"
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")

@@ -1,0 +1,312 @@
+"""A zone at Amazon Route 53: reads by listing, commits by compare-and-swap.
+
+Each changed RRset is a DELETE of what was listed, to the letter, and a CREATE of what is to
+be, in one batch that Route 53 makes whole or not at all. Nothing uses UPSERT, which would
+overwrite what others have written meanwhile.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    CredentialProvider,
+    CredentialResolver,
+    DeferredRefreshableCredentials,
+)
+from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.session import get_session
+
+from dnssd import __version__
+from dnssd.errors import AmbiguousZone, OutcomeUnknown, UsageError, ZoneNotFound
+from dnssd.names import Name
+from dnssd.records import Change, Opaque, Rdata, RRset, parse_rdata
+from dnssd.zones.aws_errors import FAILURES, Fate, judge
+from dnssd.zones.base import Cost, Limits
+from dnssd.zones.pace import Pace
+
+if TYPE_CHECKING:
+    from mypy_boto3_route53 import Route53Client
+
+_log = logging.getLogger(__name__)
+
+POLL = 2.0  # seconds between questions whether a change is in sync
+PAGE = 300  # RRsets: the most that Route 53 lists at once
+NODE_PAGE = 20  # RRsets: rarely does one name have more
+_ROUTINGS = {
+    "AliasTarget": "alias",
+    "MultiValueAnswer": "multivalue",
+    "Weight": "weighted",
+    "Region": "latency",
+    "Failover": "failover",
+    "GeoLocation": "geolocation",
+    "GeoProximityLocation": "geoproximity",
+    "CidrRoutingConfig": "IP-based",
+    "TrafficPolicyInstanceId": "traffic policy",
+    "HealthCheckId": "health-checked",
+    "SetIdentifier": "routed",
+}
+
+
+class Route53Zone:
+    """A `Zone` at Route 53.
+
+    Attributes:
+        zone_id: The hosted zone, such as `Z0123456789ABC`.
+    """
+
+    def __init__(
+        self, client: "Route53Client", zone_id: str, origin: Name, *, address: str = ""
+    ) -> None:
+        """Use a hosted zone; nothing is asked.
+
+        Args:
+            client: Its own retries should be off: this class retries.
+            zone_id: The hosted zone.
+            origin: Its name.
+            address: What the user calls it.
+        """
+        self.address = address or str(origin)
+        self.origin = origin
+        self.zone_id = zone_id
+        self.limits = Limits()
+        self.requests = 0
+        self._client = client
+
+    def read(self, name: Name, rdtype: str, pace: Pace) -> RRset | None:
+        """See `Zone.read`: one request."""
+        start = {"StartRecordName": name.octal(), "StartRecordType": rdtype, "MaxItems": "1"}
+        found = map(read_rrset, self._list(start, pace)["ResourceRecordSets"])
+        return next((r for r in found if (r.name, r.rdtype) == (name, rdtype)), None)
+
+    def read_node(self, name: Name, pace: Pace) -> tuple[RRset, ...]:
+        """See `Zone.read_node`: one request, unless very much stands at the name."""
+        return tuple(self._walk(name, lambda found: found == name, NODE_PAGE, pace))
+
+    def read_below(self, name: Name, pace: Pace) -> tuple[RRset, ...]:
+        """See `Zone.read_below`: a name's descendants follow it; one request for each 300."""
+        return tuple(self._walk(name, lambda found: found.is_below(name), PAGE, pace))
+
+    def commit(self, changes: Sequence[Change], pace: Pace) -> str:
+        """See `Zone.commit`: one batch, never split."""
+        Cost.of(changes).check(self.limits)
+        batch: Any = {"Changes": [item for change in changes for item in write_change(change)]}
+        answer = self._ask(
+            "ChangeResourceRecordSets",
+            partial(
+                self._client.change_resource_record_sets,
+                HostedZoneId=self.zone_id,
+                ChangeBatch=batch,
+            ),
+            pace,
+        )
+        return str(answer["ChangeInfo"]["Id"])
+
+    def wait_served(self, commit: str, pace: Pace) -> None:
+        """See `Zone.wait_served`: until Route 53 says INSYNC."""
+        ask = partial(self._client.get_change, Id=commit)
+        while self._ask("GetChange", ask, pace)["ChangeInfo"]["Status"] != "INSYNC":
+            pace.pause(POLL, f"{self.origin}: the change is made, and not served everywhere yet")
+
+    def find_id(self, private: bool | None, pace: Pace) -> None:
+        """Look up the hosted zone's ID by its name.
+
+        Args:
+            private: Whether it is a private zone; None if that does not matter.
+            pace: The deadline.
+
+        Raises:
+            ZoneNotFound: None of that name, or none of that kind.
+            AmbiguousZone: Several.
+        """
+        ask = partial(self._client.list_hosted_zones_by_name, DNSName=self.origin.octal())
+        answer = self._ask("ListHostedZonesByName", ask, pace)
+        named = [z for z in answer["HostedZones"] if Name.parse(z["Name"], radix=8) == self.origin]
+        found = [zone for zone in named if private in (None, _is_private(zone))]
+        listing = "; ".join(f"{_id(z)} is {_kind(_is_private(z))}" for z in named)
+        if not found:
+            kind = "" if private is None else _kind(private) + " "
+            raise ZoneNotFound(
+                f"{self.origin}: no {kind}hosted zone of this name in this account; "
+                + (listing or "create it, or choose other credentials")
+            )
+        if len(found) > 1:
+            raise AmbiguousZone(
+                f"{self.origin}: several hosted zones of this name: {listing}; append "
+                ",id=ID or ,private=yes or ,private=no to the name"
+            )
+        self.zone_id = _id(found[0])
+
+    def find_name(self, pace: Pace) -> None:
+        """Look up the hosted zone's name by its ID.
+
+        Raises:
+            ZoneNotFound: No such ID.
+        """
+        ask = partial(self._client.get_hosted_zone, Id=self.zone_id)
+        answer = self._ask("GetHostedZone", ask, pace)
+        self.origin = Name.parse(answer["HostedZone"]["Name"], radix=8)
+
+    def _walk(
+        self, start: Name, wanted: Callable[[Name], bool], page: int, pace: Pace
+    ) -> Iterator[RRset]:
+        """The RRsets from `start` on as long as their names are wanted, page by page."""
+        at = {"StartRecordName": start.octal()}
+        while True:
+            answer = self._list({**at, "MaxItems": str(page)}, pace)
+            for rrset in map(read_rrset, answer["ResourceRecordSets"]):
+                if not wanted(rrset.name):
+                    return
+                yield rrset
+            if not answer["IsTruncated"]:
+                return
+            at = {
+                f"Start{key}": answer[f"Next{key}"]
+                for key in ("RecordName", "RecordType", "RecordIdentifier")
+                if f"Next{key}" in answer
+            }
+
+    def _list(self, start: Mapping[str, str], pace: Pace) -> Any:
+        list_rrsets: Any = self._client.list_resource_record_sets
+        ask = partial(list_rrsets, HostedZoneId=self.zone_id, **start)
+        return self._ask("ListResourceRecordSets", ask, pace)
+
+    def _ask(self, action: str, send: Callable[[], Any], pace: Pace) -> Any:
+        """Send until there is an answer, or an error that is one."""
+        attempt = 0
+        while True:
+            self.requests += 1
+            try:
+                return send()
+            except FAILURES as error:
+                verdict = judge(error, f"{self.origin}: {action}")
+                if verdict.fate is Fate.FINAL:
+                    raise verdict.error from error
+                if verdict.fate is Fate.UNKNOWN and action == "ChangeResourceRecordSets":
+                    raise OutcomeUnknown(str(verdict.error)) from error
+                _log.info("trying again: %s", verdict.error)
+                pace.back_off(attempt, str(verdict.error))
+                attempt += 1
+
+
+def open_route53(
+    address: str, name: Name | None, options: Mapping[str, str], pace: Pace, *, timeout: float
+) -> Route53Zone:
+    """Open a hosted zone; look up what the address leaves out.
+
+    Args:
+        address: What the user calls it.
+        name: Its name; None to look it up.
+        options: `id`, `private`, `profile`, `role`.
+        pace: The deadline for looking up.
+        timeout: Seconds to wait for each answer, now and later.
+
+    Raises:
+        UsageError: The AWS configuration is wrong.
+        ZoneError: No such zone, several, or no access.
+    """
+    try:
+        client = _client(options, timeout)
+    except BotoCoreError as error:
+        raise judge(error, f"zone {address}").error from error
+    except ValueError as error:  # a malformed endpoint, region or configuration file
+        raise UsageError(f"zone {address}: {error}; check the AWS configuration") from error
+    zone_id = options.get("id", "")
+    zone = Route53Zone(client, zone_id, name or Name((zone_id.encode(),)), address=address)
+    if name is None:
+        zone.find_name(pace)
+    elif not zone_id:
+        private = options.get("private")
+        zone.find_id(None if private is None else private == "yes", pace)
+    return zone
+
+
+def read_rrset(listed: Mapping[str, Any]) -> RRset:
+    """An RRset as Route 53 lists it."""
+    rdtype = listed["Type"]
+    texts = tuple(record["Value"] for record in listed.get("ResourceRecords", ()))
+    values: tuple[Rdata, ...] = tuple(parse_rdata(rdtype, text, radix=8) for text in texts)
+    if "AliasTarget" in listed:
+        values = (Opaque(rdtype, f"ALIAS {listed['AliasTarget']['DNSName']}"),)
+    return RRset(
+        name=Name.parse(listed["Name"], radix=8),
+        rdtype=rdtype,
+        ttl=listed.get("TTL", 0),
+        values=values,
+        listed=texts,
+        routing=next((kind for key, kind in _ROUTINGS.items() if key in listed), None),
+    )
+
+
+def write_change(change: Change) -> Iterator[dict[str, Any]]:
+    """The compare-and-swap of one RRset: DELETE comes before CREATE."""
+    for action, rrset in (("DELETE", change.before), ("CREATE", change.after)):
+        if rrset is not None:
+            texts = rrset.texts(radix=8)
+            yield {
+                "Action": action,
+                "ResourceRecordSet": {
+                    "Name": rrset.name.octal(),
+                    "Type": rrset.rdtype,
+                    "TTL": rrset.ttl,
+                    "ResourceRecords": [{"Value": text} for text in texts],
+                },
+            }
+
+
+class _AssumedRole(CredentialProvider):
+    """Credentials of another role, fetched when first used and again before they end."""
+
+    METHOD = "assume-role"
+
+    def __init__(self, session: boto3.Session, role: str) -> None:
+        self._session = session
+        self._role = role
+
+    def load(self) -> DeferredRefreshableCredentials:
+        source = self._session.get_credentials()
+        if source is None:
+            raise NoCredentialsError
+        region = self._session.region_name or "us-east-1"
+        fetcher = AssumeRoleCredentialFetcher(
+            client_creator=partial(self._session.client, region_name=region),
+            source_credentials=source,
+            role_arn=self._role,
+            extra_args={"RoleSessionName": "dnssd"},
+        )
+        return DeferredRefreshableCredentials(
+            method=self.METHOD, refresh_using=fetcher.fetch_credentials
+        )
+
+
+def _client(options: Mapping[str, str], timeout: float) -> "Route53Client":
+    session = boto3.Session(profile_name=options.get("profile"))
+    if role := options.get("role"):
+        core = get_session()
+        core.register_component(
+            "credential_provider", CredentialResolver([_AssumedRole(session, role)])
+        )
+        session = boto3.Session(botocore_session=core)
+    config = Config(
+        connect_timeout=min(timeout, 5),
+        read_timeout=timeout,
+        retries={"total_max_attempts": 1},  # the caller's deadline rules over retries
+        user_agent_extra=f"dnssd/{__version__}",
+    )
+    return session.client("route53", config=config)
+
+
+def _id(zone: Mapping[str, Any]) -> str:
+    return str(zone["Id"]).rpartition("/")[2]
+
+
+def _is_private(zone: Mapping[str, Any]) -> bool:
+    return bool(zone.get("Config", {}).get("PrivateZone", False))
+
+
+def _kind(private: bool) -> str:
+    return "private" if private else "public"
