@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from dnssd.errors import Superseded
+from dnssd.members import Member
 from dnssd.registration import plan
 from dnssd.registration.commits import Commits, Result
 from dnssd.registration.request import Departure
@@ -28,20 +29,21 @@ class Leaving:
         self._now = now
         self._settled: set[str] = set()  # ids that were leaving before the next listing begins
 
-    def run(self) -> AbstractSet[str]:
-        """Take this host's members out; return their labels."""
+    def run(self) -> tuple[Member, ...]:
+        """Take this host's members out; return them."""
         view, labels, step = self.look()
-        if not labels:
-            return labels
-        ids = _ids(view, labels)
+        members = tuple(view.members[label][0] for label in labels)
+        if not members:
+            return members
         result = self._commits.attempt(step.changes)
         if result is Result.MADE and step.completes:
-            return labels
+            return members
         if result is Result.STALE:
             self._mark(view, labels)
+        ids = {member.id for member in members}
         while not self._advance(ids):
             pass
-        return labels
+        return members
 
     def look(self) -> tuple[InstanceView, AbstractSet[str], plan.Step]:
         """The members that leave, and the step that would be taken first, from reads alone."""

@@ -3,12 +3,12 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from dnssd.errors import RRsetFull
 from dnssd.names import Name
-from dnssd.records import Change
+from dnssd.records import Change, Rdata
 from dnssd.registration.commits import Commits, Result
 from dnssd.registration.joining import Joining
 from dnssd.registration.leaving import Leaving
@@ -27,6 +27,7 @@ class Outcome:
         changed: Whether the zone was changed.
         defined: Whether the instance's definition was written: this was its first join.
         requests: Requests sent to the zone's provider.
+        removed: The SRV values that the departed members had.
     """
 
     name: Name
@@ -34,6 +35,7 @@ class Outcome:
     changed: bool
     defined: bool
     requests: int
+    removed: frozenset[Rdata] = frozenset()
 
 
 class Registrar:
@@ -90,8 +92,9 @@ class Registrar:
             DeadlineExceeded: It took too long; the message says what is in the zone now.
         """
         with self._commits.telling():
-            labels = self._leaving(departure).run()
-        return self._outcome(departure.name, tuple(sorted(labels)))
+            members = self._leaving(departure).run()
+        outcome = self._outcome(departure.name, tuple(sorted(m.label for m in members)))
+        return replace(outcome, removed=frozenset(member.srv for member in members))
 
     def plan_join(self, wish: Wish) -> tuple[Change, ...]:
         """What `join` would change. Reads only.

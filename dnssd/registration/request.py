@@ -225,6 +225,17 @@ class Departure:
         return host == self.host.lower() and (self.port is None or port == str(self.port))
 
 
+def check_host_and_service(service: str, host: str | None) -> None:
+    """Check what can be before anybody is asked.
+
+    Raises:
+        UsageError: One of them is not legal.
+    """
+    Service.parse(service)
+    if host is not None:
+        parse_host_label(host)
+
+
 def default_owner(host: str) -> str:
     """The owner of a member whose caller names none."""
     return f"name/{host.lower()}"

@@ -1,0 +1,165 @@
+"""`dnssd join`: publish this host as a member of a service instance."""
+
+from __future__ import annotations
+
+import click
+
+from dnssd.cli.options import Command, json_option, nameserver_option, option, zone_option
+
+EPILOG = """\b
+SERVICE is _NAME._tcp, _NAME._udp, or NAME for _NAME._tcp.
+
+\b
+Examples:
+  dnssd join http --zone example.com --port 8080 --instance web
+  dnssd join http --zone example.com,id=Z0123456789ABC --port 8080 --weight 50 --txt version=1
+  dnssd join http --zone example.com --port 8080 --dry-run
+"""
+_HIGHEST = 65535
+
+
+@click.command("join", cls=Command, epilog=EPILOG)
+@click.argument("service")
+@zone_option
+@option("--port", type=click.IntRange(1, _HIGHEST), required=True, help="Where it listens.")
+@option("--instance", default="default", show_default=True, help="The service instance.")
+@option("--host", metavar="LABEL", help="This host's label.  [default: from metadata or its name]")
+@option("--target", metavar="NAME", help="An existing host name; no address is written then.")
+@option(
+    "--address",
+    "addresses",
+    metavar="private|public|IP",
+    multiple=True,
+    help="The host's address; may be repeated.  [default: private]",
+)
+@option(
+    "--priority",
+    type=click.IntRange(0, _HIGHEST),
+    default=0,
+    show_default=True,
+    help="Lower is tried first.",
+)
+@option(
+    "--weight",
+    type=click.IntRange(0, _HIGHEST),
+    default=100,
+    show_default=True,
+    help="Share of the traffic within its priority.",
+)
+@option(
+    "--ttl",
+    type=click.IntRange(1, 2**31 - 1),
+    metavar="SECONDS",
+    help="Of the instance's records.  [default: what they have, 60 for new ones]",
+)
+@option(
+    "--txt",
+    "txt",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="The instance's TXT data; may be repeated; replaces what is there.",
+)
+@option(
+    "--splay",
+    type=click.FloatRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Wait a random part of it, for hosts that boot together.",
+)
+@option(
+    "--deadline",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120,
+    show_default=True,
+    metavar="SECONDS",
+    help="Give up after this.",
+)
+@option("--wait", is_flag=True, help="Return only once the change is being served.")
+@nameserver_option
+@option("--takeover", is_flag=True, help="Replace a member or address of another owner.")
+@option("--dry-run", is_flag=True, help="Show the changes, make none.")
+@json_option
+def command(
+    service: str,
+    zone_address: str,
+    port: int,
+    instance: str,
+    host: str | None,
+    target: str | None,
+    addresses: tuple[str, ...],
+    priority: int,
+    weight: int,
+    ttl: int | None,
+    txt: tuple[str, ...],
+    splay: float,
+    deadline: float,
+    wait: bool,
+    nameservers: tuple[str, ...],
+    takeover: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Publish this host as a member of a service instance.
+
+    Joining again changes nothing; with another weight, priority, TTL or address it
+    replaces this host's own values. Other hosts' values are never touched.
+    """
+    if host and target:
+        raise click.UsageError("--host and --target exclude each other")
+    if target and addresses:
+        raise click.UsageError("--target has its own addresses: leave out --address")
+
+    from dnssd.cli import registering, serving
+    from dnssd.registration.registrar import Registrar
+    from dnssd.registration.request import Registration, check_host_and_service
+    from dnssd.zones.factory import ZoneAddress, open_zone
+    from dnssd.zones.pace import Pace
+
+    registering.start_log()
+    parsed = ZoneAddress.parse(zone_address)
+    check_host_and_service(service, host)
+    pace = Pace(deadline)
+    facts = registering.this_host(pace, host, budget=registering.METADATA_AT_JOIN)
+    of_zone = parsed.options.get("address")
+    registration = Registration(
+        service=service,
+        port=port,
+        host=facts.label,
+        instance=instance,
+        target=target,
+        addresses=()
+        if target
+        else registering.chosen_addresses(facts, (of_zone,) if of_zone else addresses),
+        priority=priority,
+        weight=weight,
+        ttl=ttl,
+        txt=_pairs(txt) if txt else None,
+        owner=facts.owner,
+        takeover=takeover,
+    )
+    zone = open_zone(zone_address, pace=pace, timeout=registering.answer_timeout(deadline))
+    wish = registration.wish_in(zone.origin)
+    registrar = Registrar(zone, pace, splay=splay)
+    if dry_run:
+        registering.print_changes(registrar.plan_join(wish), as_json)
+        return
+    outcome = registrar.join(wish)
+    if wait:
+        registrar.wait(wish.name)
+        serving.wait_seen(nameservers, wish.name, frozenset({wish.srv}), frozenset(), pace)
+    done = "joined" if outcome.changed else "had joined already:"
+    told = f"{done} {outcome.name} as {wish.label}"
+    registering.print_outcome(outcome, zone, {"member": wish.label}, told, as_json)
+    if outcome.defined:
+        serving.hint_negative_ttl(zone.origin, nameservers)
+
+
+def _pairs(txt: tuple[str, ...]) -> dict[str, str | None]:
+    pairs: dict[str, str | None] = {}
+    for text in txt:
+        key, equals, value = text.partition("=")
+        if key in pairs:
+            raise click.UsageError(f"--txt {key}: given twice")
+        pairs[key] = value if equals else None
+    return pairs

@@ -1,0 +1,91 @@
+"""What name servers serve of a change, and how long they let clients remember an absence."""
+
+import time
+from collections.abc import Sequence
+
+import dns.exception
+import dns.message
+import dns.name
+import dns.rdatatype
+
+from dnssd.cli.options import warn
+from dnssd.errors import DnssdError, Unavailable
+from dnssd.names import Name
+from dnssd.records import Rdata
+from dnssd.resolver.nameservers import NameServer, NameServers, exchange, system_nameservers
+from dnssd.zones.pace import Pace
+
+INTERVAL = 1.0  # seconds between questions whether a change is served
+PATIENCE = 2.0  # seconds to wait for a name server's answer
+LONG = 60  # seconds: longer than this an absence should not be remembered
+
+
+def wait_seen(
+    nameservers: Sequence[str],
+    name: Name,
+    wanted: frozenset[Rdata],
+    gone: frozenset[Rdata],
+    pace: Pace,
+) -> None:
+    """Return once each name server gives the wanted SRV values, and none of those that are gone.
+
+    Args:
+        nameservers: HOST[:PORT] each.
+        name: The service instance name.
+        wanted: SRV values that were joined.
+        gone: SRV values that were left.
+        pace: The deadline.
+
+    Raises:
+        DeadlineExceeded: One of them does not yet.
+    """
+    for nameserver in nameservers:
+        server = NameServers(
+            (NameServer.parse(nameserver),), patience=PATIENCE, monotonic=time.monotonic
+        )
+        while True:
+            seen = _values(server, name)
+            if seen is not None and wanted <= seen and not gone & seen:
+                break
+            pace.pause(INTERVAL, f"{name}: not yet served as written by {nameserver}")
+
+
+def hint_negative_ttl(origin: Name, nameservers: Sequence[str]) -> None:
+    """Warn if clients remember an absence for long, as far as DNS tells within a second.
+
+    A client that asks before the first join does not ask again for that long.
+    """
+    query = dns.message.make_query(dns.name.Name((*origin.labels, b"")), "SOA")
+    try:
+        servers = tuple(map(NameServer.parse, nameservers)) or system_nameservers()
+        answer = exchange(query, servers[0], 1.0)
+    except (OSError, EOFError, ValueError, dns.exception.DNSException, DnssdError):
+        return  # a hint is not worth an error
+    for rrset in answer.answer:
+        if rrset.rdtype == dns.rdatatype.SOA:
+            warn_negative_ttl(origin, rrset.ttl, rrset[0].to_text())
+
+
+def warn_negative_ttl(origin: Name, ttl: int, soa: str) -> None:
+    """Warn if min(TTL of the SOA record, its minimum) is long (RFC 2308 section 5).
+
+    Args:
+        origin: The zone.
+        ttl: Seconds.
+        soa: The record's data as text; its last field is the minimum, in seconds.
+    """
+    minimum = soa.split()[-1]
+    seconds = min(ttl, int(minimum)) if minimum.isdigit() else ttl
+    if seconds > LONG:
+        warn(
+            f"{origin}: clients that ask before a service is there remember its absence for "
+            f"{seconds} s; set the TTL of the zone's SOA record to {LONG}"
+        )
+
+
+def _values(server: NameServers, name: Name) -> frozenset[Rdata] | None:
+    try:
+        rrset, _ = server.ask(name, "SRV", time.monotonic() + PATIENCE)
+    except Unavailable:
+        return None
+    return frozenset(rrset.values) if rrset else frozenset()
