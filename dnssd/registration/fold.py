@@ -22,7 +22,7 @@ from dnssd.names import Name
 from dnssd.records import Change, Rdata, RRset
 from dnssd.registration.request import DEFAULT_TTL
 from dnssd.registration.views import InstanceView
-from dnssd.zones.base import Cost, Limits
+from dnssd.zones.limits import Cost, Limits
 
 ADOPTABLE_FOR = timedelta(minutes=15)  # an announcement older than this waits for its own host
 

@@ -28,7 +28,7 @@ from dnssd.registration import address
 from dnssd.registration.fold import Entry, Fold, entries_of, fold, member_rrset
 from dnssd.registration.request import DEFAULT_TTL, Departure, Wish
 from dnssd.registration.views import DefinitionView, HostView, InstanceView, holds_pointer
-from dnssd.zones.base import Limits
+from dnssd.zones.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)

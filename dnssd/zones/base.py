@@ -1,58 +1,12 @@
 """What registration asks of a zone, whoever provides it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Protocol
 
-from dnssd.errors import RRsetFull
 from dnssd.names import Name
 from dnssd.records import Change, RRset
+from dnssd.zones.limits import Limits
 from dnssd.zones.pace import Pace
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one commit and one RRset can hold; the figures are Route 53's."""
-
-    values: int = 400  # in one RRset
-    elements: int = 1_000  # values in one commit, deleted and created ones
-    characters: int = 32_000  # of all those values as text
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What a commit spends of the limits."""
-
-    values: int  # of its largest RRset
-    elements: int
-    characters: int
-
-    @classmethod
-    def of(cls, changes: Iterable[Change]) -> "Cost":
-        """Add up what `changes` delete and create."""
-        values = elements = characters = 0
-        for change in changes:
-            for side in (change.before, change.after):
-                if side is not None:
-                    texts = side.texts(radix=8)
-                    elements += len(texts)
-                    characters += sum(map(len, texts))
-            values = max(values, len(change.after.values) if change.after else 0)
-        return cls(values, elements, characters)
-
-    def check(self, limits: Limits) -> None:
-        """Refuse what does not fit.
-
-        Raises:
-            RRsetFull: One of the limits would be passed.
-        """
-        for what in ("values", "elements", "characters"):
-            spent, limit = getattr(self, what), getattr(limits, what)
-            if spent > limit:
-                raise RRsetFull(
-                    f"RRset full: {spent} {what} would be needed and {limit} are allowed; "
-                    "use a second instance of the service: clients merge them"
-                )
 
 
 class Zone(Protocol):

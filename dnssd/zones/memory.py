@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dnssd.errors import Conflict
 from dnssd.names import Name
 from dnssd.records import Change, RRset
-from dnssd.zones.base import Cost, Limits
+from dnssd.zones.limits import Cost, Limits
 from dnssd.zones.pace import Pace
 
 Key = tuple[Name, str]

@@ -26,7 +26,7 @@ from dnssd.errors import AmbiguousZone, OutcomeUnknown, UsageError, ZoneNotFound
 from dnssd.names import Name
 from dnssd.records import Change, Opaque, Rdata, RRset, parse_rdata
 from dnssd.zones.aws_errors import FAILURES, Fate, judge
-from dnssd.zones.base import Cost, Limits
+from dnssd.zones.limits import Cost, Limits
 from dnssd.zones.pace import Pace
 
 if TYPE_CHECKING:
