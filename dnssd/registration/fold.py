@@ -89,6 +89,7 @@ def fold(
     limits: Limits,
     ttl: int | None = None,
     beside: Sequence[Change] = (),
+    adopt: bool = True,
     repair: bool = True,
     alone: bool = False,
 ) -> Fold:
@@ -102,6 +103,7 @@ def fold(
         limits: What a commit can hold.
         ttl: Seconds for the SRV RRset and for new records; None keeps what is there.
         beside: Further changes of the same batch, for their cost.
+        adopt: Publish what others have announced. Only for who sees to the definition too.
         repair: Fold for others although the caller's own members need nothing.
         alone: Leave other members' values for another time.
 
@@ -110,7 +112,9 @@ def fold(
     """
     current = frozenset(view.values)
     tasks = [
-        task for task in _tasks(view, entries, own, now, ttl) if not alone or task.label in own
+        task
+        for task in _tasks(view, entries, own, now if adopt else None, ttl)
+        if not alone or task.label in own
     ]
     needed = {task.label for task in tasks if task.label in own}
     base = Cost.of([*beside, *([Change(view.srv, view.srv)] if view.srv else [])])
@@ -140,7 +144,7 @@ def _tasks(
     view: InstanceView,
     entries: Mapping[str, Entry],
     own: AbstractSet[str],
-    now: datetime,
+    now: datetime | None,
     ttl: int | None,
 ) -> list[_Task]:
     current = frozenset(view.values)
@@ -160,15 +164,21 @@ def _tasks(
 
 
 def _wanted(
-    entry: Entry, current: AbstractSet[Rdata], is_own: bool, now: datetime
+    entry: Entry, current: AbstractSet[Rdata], is_own: bool, now: datetime | None
 ) -> frozenset[Rdata]:
     """The value that an up member is to have; nothing if it is not to be published."""
     member = entry.new
     if member is None or member.state != "up" or member.is_newer:
         return frozenset()
     published = any(side.claims(value) for side in entry.sides for value in current)
-    young = member.since > now - ADOPTABLE_FOR or (member.until is not None and member.until > now)
-    return frozenset({member.srv}) if is_own or published or young else frozenset()
+    adopted = now is not None and _is_adoptable(member, now)
+    return frozenset({member.srv}) if is_own or published or adopted else frozenset()
+
+
+def _is_adoptable(member: Member, now: datetime) -> bool:
+    """Whether a member that was never published is likely to be alive still."""
+    leased = member.until is not None and member.until > now
+    return leased or member.since > now - ADOPTABLE_FOR
 
 
 def _pinned(entries: Mapping[str, Entry], current: AbstractSet[Rdata]) -> frozenset[Rdata]:

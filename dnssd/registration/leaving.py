@@ -35,7 +35,7 @@ class Leaving:
         members = tuple(view.members[label][0] for label in labels)
         if not members:
             return members
-        result = self._commits.attempt(step.changes)
+        result = self._commits.attempt(step.changes) if view.srv else Result.STALE
         if result is Result.MADE and step.completes:
             return members
         if result is Result.STALE:
@@ -46,10 +46,11 @@ class Leaving:
         return members
 
     def look(self) -> tuple[InstanceView, AbstractSet[str], plan.Step]:
-        """The members that leave, and the step that would be taken first, from reads alone."""
-        host = self._commits.read_host(self._departure.host_name)
+        """The members that leave, and how they would all at once, from reads alone."""
         view = self._commits.read_instance(self._departure.name)
         labels = plan.own_labels(self._departure, view)
+        # Read after the listing: what a listed member announced is there by now.
+        host = self._commits.read_host(self._departure.host_name if labels else None)
         limits = self._commits.zone.limits
         step = plan.withdraw(self._departure, labels, view, host, now=self._now(), limits=limits)
         return view, labels, step
@@ -66,13 +67,16 @@ class Leaving:
             return False
         limits = self._commits.zone.limits
         folded = plan.fold_out(view, labels, now=self._now(), limits=limits)
+        known = _ids(view, labels) <= self._settled
+        self._settled |= _ids(view, labels)
         if folded.needed:
             changes, last = folded.changes, False
-        else:
+        elif known or view.srv:
             host = self._commits.read_host(self._departure.host_name)
-            changes = plan.clean_up(self._departure, labels, view, host, settled=self._settled)
+            changes = plan.clean_up(self._departure, labels, view, host, guarded=not known)
             last = True
-        self._settled |= _ids(view, labels)
+        else:
+            return False  # an absent RRset cannot be restated: list once more
         if self._commits.attempt(changes) is Result.MADE:
             return last
         self._commits.back_off()

@@ -136,12 +136,15 @@ def withdraw(
     """Take members out and remove their records, all in one batch.
 
     The SRV RRset is in the batch even where it does not hold their values: an announcement
-    that somebody is just adopting then conflicts.
+    that somebody is just adopting then conflicts. An absent one cannot be restated, so where
+    it is absent a leave has to mark first.
     """
     entries = entries_of(view)
     gone = {label: replace(entries[label], new=None) for label in labels}
     released = address.release(host, _record_names(view, labels), departure.origin)
-    folded = fold(view, {**entries, **gone}, own=labels, now=now, limits=limits, beside=released)
+    folded = fold(
+        view, {**entries, **gone}, own=labels, now=now, limits=limits, beside=released, adopt=False
+    )
     changes = (*folded.changes, *released) if folded.complete else folded.changes
     return Step(changes, folded.complete)
 
@@ -159,7 +162,9 @@ def fold_out(
     view: InstanceView, labels: AbstractSet[str], *, now: datetime, limits: Limits
 ) -> Fold:
     """Fold for the sake of leaving members; `needed` tells whether a value is still there."""
-    return fold(view, entries_of(view), own=labels, now=now, limits=limits, repair=False)
+    return fold(
+        view, entries_of(view), own=labels, now=now, limits=limits, adopt=False, repair=False
+    )
 
 
 def clean_up(
@@ -168,7 +173,7 @@ def clean_up(
     view: InstanceView,
     host: HostView | None,
     *,
-    settled: AbstractSet[str],
+    guarded: bool,
 ) -> tuple[Change, ...]:
     """Remove the records of leaving members whose values are gone.
 
@@ -177,15 +182,14 @@ def clean_up(
         labels: The members.
         view: A listing that shows their values gone.
         host: What stands at the host's name.
-        settled: The `id` of each member known to have been leaving before that listing
-            began. For others the batch restates the SRV RRset.
+        guarded: Restate the SRV RRset: the members may have been marked as leaving only
+            while the listing was under way.
     """
-    records = [view.members[label] for label in sorted(labels)]
-    known = all(member.id in settled for member, _ in records)
-    guard = () if known or view.srv is None else (Change(view.srv, view.srv),)
+    records = [view.members[label][1] for label in sorted(labels)]
+    guard = (Change(view.srv, view.srv),) if guarded and view.srv else ()
     return (
         *guard,
-        *(Change(record, None) for _, record in records),
+        *(Change(record, None) for record in records),
         *address.release(host, _record_names(view, labels), departure.origin),
     )
 

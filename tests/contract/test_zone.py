@@ -1,0 +1,210 @@
+"""What every `Zone` promises: one suite over the one in memory and the one at Route 53."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from interleaving import patient
+from invariants import BROWSE, INSTANCE, ORIGIN, srv
+
+from dnssd import open_zone
+from dnssd.errors import Conflict, RRsetFull
+from dnssd.names import Name
+from dnssd.records import Address, Change, Ptr, Rdata, RRset, Txt
+from dnssd.sandbox.sandbox import Sandbox
+from dnssd.zones.base import Zone
+from dnssd.zones.memory import MemoryZone
+
+PACE = patient()
+
+
+@pytest.fixture(params=["memory", "route53"])
+def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Zone]:
+    """An empty zone `example.test`, of each provider in turn."""
+    if request.param == "memory":
+        yield MemoryZone(ORIGIN)
+        return
+    sandbox: Sandbox = request.getfixturevalue("sandbox")
+    for key, value in sandbox.environment().items():
+        monkeypatch.setenv(key, value)
+    yield open_zone(f"example.test,id={sandbox.zone_id}")
+
+
+def rrset(name: Name, *values: Rdata, ttl: int = 60) -> RRset:
+    """An RRset of values of one type."""
+    return RRset(name, values[0].rdtype, ttl, values)
+
+
+def put(zone: Zone, *rrsets: RRset) -> None:
+    """Create RRsets."""
+    zone.commit([Change(None, one) for one in rrsets], PACE)
+
+
+def test_what_is_committed_is_read_back(zone: Zone) -> None:
+    """An RRset reads as it was written; another type or name reads as nothing."""
+    written = rrset(INSTANCE, srv("a"), srv("b", weight=7))
+    put(zone, written)
+    assert zone.read(INSTANCE, "SRV", PACE) == written
+    assert zone.read(INSTANCE, "TXT", PACE) is None
+    assert zone.read(BROWSE, "SRV", PACE) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Txt((b'a="quoted"', b"back\\slash", bytes(range(256))[:200], b"caf\xc3\xa9", b"")),
+        Txt(()),
+        Ptr(BROWSE.child("Café · bar. 3\\4".encode())),
+        Ptr(BROWSE.child(b"\x00\xff *")),
+        Address.parse("10.0.0.5"),
+        Address.parse("2001:db8::1"),
+    ],
+    ids=str,
+)
+def test_any_byte_survives_the_way_there_and_back(zone: Zone, value: Rdata) -> None:
+    """Names and strings hold any byte, whatever the provider's escapes."""
+    name = BROWSE.child("Ünï cødé.*".encode())
+    put(zone, rrset(name, value))
+    assert zone.read(name, value.rdtype, PACE) == rrset(name, value)
+    assert zone.read_node(name, PACE) == (rrset(name, value),)
+
+
+def test_names_are_found_whatever_their_case(zone: Zone) -> None:
+    """DNS names have no case (RFC 4343)."""
+    put(zone, rrset(Name.parse("Web.Example.TEST"), Address.parse("10.0.0.5")))
+    assert zone.read(Name.parse("wEB.example.test"), "A", PACE) is not None
+
+
+def test_below_a_name_are_its_descendants_and_nobody_else(zone: Zone) -> None:
+    """A sibling that starts alike is not below; a deeper name is."""
+    child = INSTANCE.child(b"a-80")
+    inside = [rrset(INSTANCE, srv("a")), rrset(INSTANCE, Txt()), rrset(child, Txt((b"x",)))]
+    inside.append(rrset(child.child(b"deep"), Txt((b"y",))))
+    outside = [BROWSE.child(label) for label in (b"web-2", b"webb", b"we", b"0", b"zz")]
+    put(zone, *inside, *(rrset(name, srv("o")) for name in outside))
+    found = zone.read_below(INSTANCE, PACE)
+    assert {(one.name, one.rdtype) for one in found} == {(o.name, o.rdtype) for o in inside}
+
+
+def test_at_a_name_is_only_what_stands_at_it(zone: Zone) -> None:
+    """Descendants and neighbours are left out."""
+    host = ORIGIN.child(b"host")
+    put(zone, rrset(host, Address.parse("10.0.0.5")), rrset(host, Txt((b"x",))))
+    put(zone, rrset(host.child(b"below"), Txt((b"y",))))
+    put(zone, rrset(ORIGIN.child(b"hosu"), Txt((b"z",))))
+    assert [one.rdtype for one in zone.read_node(host, PACE)] == ["A", "TXT"]
+    assert zone.read_node(ORIGIN.child(b"nobody"), PACE) == ()
+
+
+def test_a_long_listing_is_whole(zone: Zone) -> None:
+    """More RRsets than a page holds."""
+    names = [INSTANCE.child(f"host{number:03}-80".encode()) for number in range(650)]
+    for start in range(0, len(names), 325):
+        put(zone, *(rrset(name, Txt((b"x",))) for name in names[start : start + 325]))
+    assert sorted(one.name for one in zone.read_below(INSTANCE, PACE)) == sorted(names)
+
+
+def test_a_change_swaps_what_was_read(zone: Zone) -> None:
+    """Read, change, commit: the values, and the TTL."""
+    put(zone, rrset(INSTANCE, srv("a")))
+    before = zone.read(INSTANCE, "SRV", PACE)
+    assert before is not None
+    after = before.with_values((srv("a"), srv("b")), ttl=30)
+    zone.commit([Change(before, after)], PACE)
+    assert zone.read(INSTANCE, "SRV", PACE) == rrset(INSTANCE, srv("a"), srv("b"), ttl=30)
+
+
+def test_a_guard_is_a_commit_that_changes_nothing(zone: Zone) -> None:
+    """DELETE and CREATE of the same content are taken, and leave it there."""
+    put(zone, rrset(INSTANCE, srv("a")))
+    read = zone.read(INSTANCE, "SRV", PACE)
+    zone.commit([Change(read, read)], PACE)
+    assert zone.read(INSTANCE, "SRV", PACE) == read
+
+
+@pytest.mark.parametrize(
+    ("there", "believed"),
+    [
+        (rrset(INSTANCE, srv("a")), None),
+        (None, rrset(INSTANCE, srv("a"))),
+        (rrset(INSTANCE, srv("a")), rrset(INSTANCE, srv("a", weight=1))),
+        (rrset(INSTANCE, srv("a")), rrset(INSTANCE, srv("a"), ttl=61)),
+        (rrset(INSTANCE, srv("a"), srv("b")), rrset(INSTANCE, srv("a"))),
+        (rrset(INSTANCE, srv("a")), rrset(INSTANCE, srv("a"), srv("b"))),
+    ],
+    ids=["exists", "absent", "other value", "other ttl", "more values", "fewer values"],
+)
+def test_a_stale_belief_conflicts_and_writes_nothing(
+    zone: Zone, there: RRset | None, believed: RRset | None
+) -> None:
+    """A batch is made whole or not at all; one stale change spoils it."""
+    if there:
+        put(zone, there)
+    good = Change(None, rrset(ORIGIN.child(b"host"), Address.parse("10.0.0.5")))
+    with pytest.raises(Conflict):
+        zone.commit([good, Change(believed, rrset(INSTANCE, srv("c")))], PACE)
+    with pytest.raises(Conflict):
+        zone.commit([Change(believed, rrset(INSTANCE, srv("c"))), good], PACE)
+    assert zone.read(INSTANCE, "SRV", PACE) == there
+    assert zone.read(good.name, "A", PACE) is None
+
+
+def test_what_is_not_in_the_zone_is_refused(zone: Zone) -> None:
+    """Nothing is written under a name that the zone does not contain."""
+    with pytest.raises(Conflict):
+        put(zone, rrset(Name.parse("host.badexample.test"), Address.parse("10.0.0.5")))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [srv(f"host{number}") for number in range(401)],
+        [Txt((b"x" * 250,) * 14 + (str(number).encode(),)) for number in range(10)],
+    ],
+    ids=["values", "characters"],
+)
+def test_more_than_a_commit_holds_is_refused_before_it_is_sent(
+    zone: Zone, values: list[Rdata]
+) -> None:
+    """400 values in an RRset, 32,000 characters in a batch; the error names the way out."""
+    with pytest.raises(RRsetFull, match="second instance"):
+        put(zone, rrset(INSTANCE, *values))
+    assert zone.read_node(INSTANCE, PACE) == ()
+
+
+def test_concurrent_swaps_lose_nothing(zone: Zone) -> None:
+    """Eight writers that read, add and commit until it is taken: eight values."""
+    put(zone, rrset(INSTANCE, srv("first")))
+
+    def add(number: int) -> None:
+        while True:
+            before = zone.read(INSTANCE, "SRV", PACE)
+            assert before is not None
+            after = before.with_values((*before.values, srv(f"host{number}")))
+            try:
+                zone.commit([Change(before, after)], PACE)
+                return
+            except Conflict:
+                continue
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(8)))
+    found = zone.read(INSTANCE, "SRV", PACE)
+    assert found is not None
+    assert set(found.values) == {srv("first"), *(srv(f"host{number}") for number in range(8))}
+
+
+def test_waiting_ends_once_a_commit_is_served(zone: Zone) -> None:
+    """What was committed is waited for by its identifier."""
+    commit = zone.commit([Change(None, rrset(INSTANCE, srv("a")))], PACE)
+    zone.wait_served(commit, PACE)
+
+
+def test_requests_are_counted(zone: Zone) -> None:
+    """The figures that users see are the requests that were sent."""
+    before = zone.requests
+    put(zone, rrset(INSTANCE, srv("a")))
+    zone.read(INSTANCE, "SRV", PACE)
+    zone.read_node(INSTANCE, PACE)
+    zone.read_below(INSTANCE, PACE)
+    assert zone.requests == before + 4

@@ -1,0 +1,174 @@
+"""Runs several hosts against one zone, one request at a time, in an order the test chooses.
+
+Each actor is a thread that stops before every request and waits for its turn. A turn has a
+fate: the request may be answered, answered from the past, lost on the way there or back, or
+be the last thing its host ever did.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TypeVar
+
+from dnssd.errors import DnssdError, OutcomeUnknown
+from dnssd.names import Name
+from dnssd.records import Change, RRset
+from dnssd.registration.registrar import Outcome, Registrar
+from dnssd.registration.request import Registration
+from dnssd.zones.memory import MemoryZone
+from dnssd.zones.pace import Pace
+
+_Answer = TypeVar("_Answer")
+
+NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
+LIMIT = 400  # requests: no host of these tests needs as many
+
+
+class Fate(Enum):
+    """What becomes of a request."""
+
+    FAIR = "answered"
+    STALE = "answered from the state before the last one; a commit is answered fairly"
+    LOST_BEFORE = "lost on the way there"
+    LOST_AFTER = "carried out, and its answer lost"
+    KILLED_BEFORE = "never sent: the host died"
+    KILLED_AFTER = "carried out, and the host died"
+
+
+class Killed(BaseException):
+    """The host has died: nothing of its code runs on."""
+
+
+class Stepped:
+    """A `Zone` of one actor: every request waits for its turn."""
+
+    def __init__(self, zone: MemoryZone, turn: Callable[[], Fate]) -> None:
+        self._zone = zone
+        self._turn = turn
+        self.address = zone.address
+        self.origin = zone.origin
+        self.limits = zone.limits
+        self.requests = 0
+
+    def read(self, name: Name, rdtype: str, pace: Pace) -> RRset | None:
+        """See `Zone.read`."""
+        return self._read(lambda zone: zone.read(name, rdtype, pace))
+
+    def read_node(self, name: Name, pace: Pace) -> tuple[RRset, ...]:
+        """See `Zone.read_node`."""
+        return self._read(lambda zone: zone.read_node(name, pace))
+
+    def read_below(self, name: Name, pace: Pace) -> tuple[RRset, ...]:
+        """See `Zone.read_below`."""
+        return self._read(lambda zone: zone.read_below(name, pace))
+
+    def commit(self, changes: Sequence[Change], pace: Pace) -> str:
+        """See `Zone.commit`."""
+        self.requests += 1
+        fate = self._turn()
+        if fate is Fate.KILLED_BEFORE:
+            raise Killed
+        if fate is Fate.LOST_BEFORE:
+            raise OutcomeUnknown("lost on the way there")
+        try:
+            return self._zone.commit(changes, pace)
+        finally:
+            if fate is Fate.KILLED_AFTER:
+                raise Killed
+            if fate is Fate.LOST_AFTER:
+                raise OutcomeUnknown("lost on the way back")
+
+    def wait_served(self, commit: str, pace: Pace) -> None:
+        """See `Zone.wait_served`."""
+
+    def _read(self, question: Callable[[MemoryZone], _Answer]) -> _Answer:
+        self.requests += 1
+        fate = self._turn()
+        if fate in (Fate.KILLED_BEFORE, Fate.KILLED_AFTER):
+            raise Killed
+        if fate is Fate.STALE:
+            state = self._zone.states[-2:][0]
+            return question(MemoryZone(self.origin, state.values()))
+        return question(self._zone)
+
+
+class Actor:
+    """One host: a thread that does its work a turn at a time.
+
+    Attributes:
+        result: What the work returned or raised; None while it is under way.
+        turns: How many requests it has made.
+    """
+
+    def __init__(self, zone: MemoryZone, work: Callable[[Stepped], object]) -> None:
+        self.result: object = None
+        self.turns = 0
+        self._fate: Fate | None = None
+        self._go = threading.Semaphore(0)
+        self._stopped = threading.Semaphore(0)
+        self._thread = threading.Thread(target=self._run, args=(zone, work), daemon=True)
+        self._thread.start()
+        self._stopped.acquire()
+
+    @property
+    def done(self) -> bool:
+        """Whether the work has ended, in one way or another."""
+        return self.result is not None
+
+    def step(self, fate: Fate = Fate.FAIR) -> None:
+        """Let it make its next request, and run on until it would make another."""
+        assert not self.done
+        assert self.turns < LIMIT, "it never ends"
+        self.turns += 1
+        self._fate = fate
+        self._go.release()
+        self._stopped.acquire()
+
+    def finish(self) -> object:
+        """Let it run to its end; return its result."""
+        while not self.done:
+            self.step()
+        return self.result
+
+    def _turn(self) -> Fate:
+        self._stopped.release()
+        self._go.acquire()
+        assert self._fate is not None
+        return self._fate
+
+    def _run(self, zone: MemoryZone, work: Callable[[Stepped], object]) -> None:
+        try:
+            result = work(Stepped(zone, self._turn))
+            self.result = "done" if result is None else result
+        except (DnssdError, Killed) as error:
+            self.result = error
+        finally:
+            if self.result is None:
+                self.result = RuntimeError("the work broke; see the thread's traceback")
+            self._stopped.release()
+
+
+def patient(seconds: float = 1e9) -> Pace:
+    """A deadline whose waits take no time."""
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    return Pace(seconds, monotonic=lambda: clock[0], sleep=sleep, draw=lambda: 0.5)
+
+
+def registrar(zone: Stepped | MemoryZone, *, now: datetime = NOW) -> Registrar:
+    """A registrar that never waits."""
+    return Registrar(zone, patient(), now=lambda: now)
+
+
+def joins(registration: Registration) -> Callable[[Stepped], Outcome]:
+    """Work: to join."""
+    return lambda zone: registrar(zone).join(registration.wish_in(zone.origin))
+
+
+def leaves(registration: Registration) -> Callable[[Stepped], Outcome]:
+    """Work: to leave."""
+    return lambda zone: registrar(zone).leave(registration.departure_in(zone.origin))
