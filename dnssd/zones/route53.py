@@ -271,9 +271,8 @@ class _AssumedRole(CredentialProvider):
         source = self._session.get_credentials()
         if source is None:
             raise NoCredentialsError
-        region = self._session.region_name or "us-east-1"
         fetcher = AssumeRoleCredentialFetcher(
-            client_creator=partial(self._session.client, region_name=region),
+            client_creator=partial(self._session.client, region_name=_region(self._session)),
             source_credentials=source,
             role_arn=self._role,
             extra_args={"RoleSessionName": "dnssd"},
@@ -297,7 +296,12 @@ def _client(options: Mapping[str, str], timeout: float) -> "Route53Client":
         retries={"total_max_attempts": 1},  # the caller's deadline rules over retries
         user_agent_extra=f"dnssd/{__version__}",
     )
-    return session.client("route53", config=config)
+    return session.client("route53", config=config, region_name=_region(session))
+
+
+def _region(session: boto3.Session) -> str:
+    """The configured region: it tells the partition. Route 53 itself has no regions."""
+    return session.region_name or "us-east-1"
 
 
 def _id(zone: Mapping[str, Any]) -> str:

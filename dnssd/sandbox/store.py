@@ -1,0 +1,279 @@
+"""The hosted zones of the sandbox: immutable snapshots, replaced whole by each change.
+
+Writers take turns under a lock; readers take the latest snapshot and never wait.
+"""
+
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from dnssd.names import Name
+from dnssd.records import RRset
+from dnssd.sandbox.batch import Entries, apply_batch, node
+from dnssd.sandbox.entries import Edit, Entry, listing_key
+from dnssd.sandbox.rejections import Rejection, no_such_zone
+from dnssd.sandbox.sortedmap import Key, SortedMap
+
+NAME_SERVERS = tuple(f"ns-{number}.sandbox.test." for number in range(1, 5))
+NS_TTL = 172_800  # seconds, as Route 53 gives them
+SOA_TTL = 60  # seconds; Route 53 gives 900, but nobody wants to wait for a negative answer here
+SOA = f"{NAME_SERVERS[0]} hostmaster.sandbox.test. 1 7200 900 1209600 {SOA_TTL}"
+MAX_ENTRIES = 10_000  # in one zone
+MAX_LOG = 10_000  # commits and changes that are remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Vpc:
+    """A network in which a private zone is seen."""
+
+    id: str = "vpc-0sandbox"
+    region: str = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A change that was accepted, to be asked about.
+
+    Attributes:
+        id: Route 53's identifier, `C...`.
+        insync_at: When all name servers have it, on the store's clock, in seconds.
+    """
+
+    id: str
+    comment: str
+    submitted_at: datetime
+    insync_at: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Zone:
+    """A snapshot of one hosted zone.
+
+    Attributes:
+        id: Route 53's identifier, `Z...`.
+        vpcs: Where a private zone is seen; empty for a public one.
+        caller_reference: What its creator calls the request that made it.
+        creation: The change that made it.
+        entries: What it holds, by listing key.
+    """
+
+    id: str
+    origin: Name
+    vpcs: tuple[Vpc, ...]
+    caller_reference: str
+    comment: str
+    creation: Submission
+    entries: Entries
+
+    @property
+    def private(self) -> bool:
+        """Whether only its networks see it."""
+        return bool(self.vpcs)
+
+    def node(self, name: Name) -> tuple[RRset, ...]:
+        """The RRsets at exactly `name`; several of one type where routing chooses."""
+        return tuple(entry.rrset for entry in node(self.entries, name))
+
+    def has_below(self, name: Name) -> bool:
+        """Whether something stands strictly below `name`."""
+        key = listing_key(name)
+        after = next(self.entries.since((key + " ", "", "")), None)  # " " precedes every label
+        return after is not None and after.key[0].startswith(key)
+
+    def since(self, key: Key) -> Iterator[Entry]:
+        """The entries at `key` and after it, in the order of a listing."""
+        return self.entries.since(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A batch that was applied.
+
+    Attributes:
+        zone: The zone after it.
+        user_agent: Who sent it.
+        time: When, on the store's clock, in seconds.
+    """
+
+    change_id: str
+    zone: Zone
+    user_agent: str
+    time: float
+
+    @property
+    def zone_id(self) -> str:
+        """The zone's identifier."""
+        return self.zone.id
+
+
+class Store:
+    """The hosted zones, and what was done to them.
+
+    Args:
+        now: The clock, in seconds.
+        date: The date that submissions bear.
+        insync_after: Seconds after which a change is said to be everywhere.
+        max_entries: How many RRsets a zone may hold.
+        max_log: How many commits are remembered.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        date: Callable[[], datetime] = lambda: datetime.now(UTC),
+        insync_after: float = 0.0,
+        max_entries: int = MAX_ENTRIES,
+        max_log: int = MAX_LOG,
+    ) -> None:
+        self._now = now
+        self._date = date
+        self._insync_after = insync_after
+        self._max_entries = max_entries
+        self._lock = threading.Lock()
+        self._zones: Mapping[str, Zone] = {}  # replaced, never changed
+        self._numbers = itertools.count(1)
+        self._log: deque[Commit] = deque(maxlen=max_log)
+        self._submissions: deque[Submission] = deque(maxlen=max_log)
+
+    def create_zone(
+        self,
+        origin: Name,
+        *,
+        private: bool = False,
+        caller_reference: str,
+        comment: str = "",
+        zone_id: str | None = None,
+        vpc: Vpc | None = None,
+    ) -> Zone:
+        """Make a zone that holds its NS and SOA RRsets.
+
+        Args:
+            origin: Its name; several zones may have one name.
+            private: Whether it is seen from a network only; so it is if `vpc` is given.
+            caller_reference: New with each zone.
+            comment: For people.
+            zone_id: Its identifier; None for a new one.
+            vpc: The network that sees it; a made-up one for a private zone without.
+
+        Raises:
+            Rejection: A zone has this caller reference or identifier already.
+        """
+        if private and vpc is None:
+            vpc = Vpc()
+        with self._lock:
+            zone_id = zone_id or f"Z{next(self._numbers):013d}"
+            if any(zone.caller_reference == caller_reference for zone in self.zones()):
+                raise _already_exists(f"caller reference: {caller_reference}")
+            if zone_id in self._zones:
+                raise _already_exists(f"ID: {zone_id}")
+            zone = Zone(
+                id=zone_id,
+                origin=Name(origin.key),
+                vpcs=(vpc,) if vpc else (),
+                caller_reference=caller_reference,
+                comment=comment,
+                creation=self._submit(""),
+                entries=_first_entries(origin),
+            )
+            self._zones = {**self._zones, zone.id: zone}
+            return zone
+
+    def delete_zone(self, zone_id: str) -> Submission:
+        """Remove a zone that holds nothing but its NS and SOA RRsets.
+
+        Raises:
+            Rejection: NoSuchHostedZone, HostedZoneNotEmpty.
+        """
+        with self._lock:
+            if len(self.zone(zone_id).entries) > 2:
+                raise Rejection(
+                    "HostedZoneNotEmpty",
+                    "The specified hosted zone contains non-required resource record sets and "
+                    "so cannot be deleted.",
+                )
+            self._zones = {key: zone for key, zone in self._zones.items() if key != zone_id}
+            return self._submit("")
+
+    def zones(self) -> tuple[Zone, ...]:
+        """All zones as they are now, the oldest first."""
+        return tuple(self._zones.values())
+
+    def zone(self, zone_id: str) -> Zone:
+        """One zone as it is now.
+
+        Raises:
+            Rejection: NoSuchHostedZone.
+        """
+        try:
+            return self._zones[zone_id]
+        except KeyError:
+            raise no_such_zone(zone_id) from None
+
+    def change(
+        self, zone_id: str, edits: Sequence[Edit], *, comment: str = "", user_agent: str = ""
+    ) -> Submission:
+        """Apply a batch: all of it, or nothing.
+
+        Raises:
+            Rejection: NoSuchHostedZone, InvalidChangeBatch.
+        """
+        with self._lock:
+            zone = self.zone(zone_id)
+            entries = apply_batch(zone.origin, zone.entries, edits, self._max_entries)
+            zone = replace(zone, entries=entries)
+            submission = self._submit(comment)
+            self._zones = {**self._zones, zone_id: zone}
+            self._log.append(Commit(submission.id, zone, user_agent, self._now()))
+            return submission
+
+    def submission(self, change_id: str) -> Submission:
+        """What was submitted as `change_id`.
+
+        Raises:
+            Rejection: NoSuchChange; only the latest are remembered.
+        """
+        with self._lock:
+            for submission in reversed(self._submissions):
+                if submission.id == change_id:
+                    return submission
+        raise Rejection("NoSuchChange", f"Could not find resource with ID: {change_id}", 404)
+
+    def insync(self, submission: Submission) -> bool:
+        """Whether all name servers have it."""
+        return self._now() >= submission.insync_at
+
+    def log(self) -> tuple[Commit, ...]:
+        """The latest batches, the oldest first."""
+        with self._lock:
+            return tuple(self._log)
+
+    def _submit(self, comment: str) -> Submission:
+        submission = Submission(
+            id=f"C{next(self._numbers):013d}",
+            comment=comment,
+            submitted_at=self._date(),
+            insync_at=self._now() + self._insync_after,
+        )
+        self._submissions.append(submission)
+        return submission
+
+
+def _already_exists(what: str) -> Rejection:
+    return Rejection(
+        "HostedZoneAlreadyExists",
+        f"A hosted zone has already been created with the specified {what}",
+        409,
+    )
+
+
+def _first_entries(origin: Name) -> Entries:
+    entries: Entries = SortedMap()
+    for rdtype, ttl, texts in (("NS", NS_TTL, NAME_SERVERS), ("SOA", SOA_TTL, (SOA,))):
+        entry = Entry.of(origin, rdtype, ttl, texts)
+        entries = entries.put(entry.key, entry)
+    return entries

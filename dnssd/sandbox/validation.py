@@ -1,0 +1,197 @@
+"""Which names and values Route 53 takes, and what it says of those that it refuses."""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from dnssd.errors import MalformedName
+from dnssd.names import MAX_LABEL, MAX_NAME, Name, split_labels
+from dnssd.records import MAX_STRING
+from dnssd.sandbox.entries import MAX_VALUE, Entry, read_value
+
+MAX_VALUES = 400  # in one RRset
+
+_PRINTABLE = re.compile(r"[ -~]*")
+_ESCAPES = re.compile(r"(?:[^\\]|\\[0-3][0-7]{2})*")
+_STRING = r'"((?:[^"\\]|\\["\\]|\\[0-3][0-7]{2})*)"'
+_STRINGS = re.compile(f"{_STRING}(?: +{_STRING})*")
+_ESCAPE = re.compile(r"\\(?:[0-7]{3}|.)")
+_CAA = re.compile(r'(\d{1,3}) ([A-Za-z0-9]+) "[^"]*"')
+
+
+class _Fatal(Exception):
+    """What Route 53 calls a FATAL problem: a code, and an explanation in brackets."""
+
+
+def read_name(text: str) -> Name:
+    r"""Read a name as Route 53 wants it sent: ASCII, `\OOO` for what is no plain character.
+
+    Raises:
+        MalformedName: What Route 53 would say of it.
+    """
+    try:
+        return _name(text)
+    except _Fatal as fatal:
+        raise MalformedName(f"FATAL problem: {fatal} encountered with '{text}'") from fatal
+
+
+def entry_problems(entry: Entry) -> list[str]:
+    """What is wrong with the values of `entry`, one message for each problem."""
+    problems = [
+        f"Invalid Resource Record: FATAL problem: {problem} encountered with '{text}'"
+        for text in entry.texts
+        if (problem := value_problem(entry.rdtype, text))
+    ]
+    if len(entry.texts) > MAX_VALUES:
+        problems.append(f"Cannot have more than {MAX_VALUES} records in a RRSet.")
+    if len(entry.texts) > 1 and entry.rdtype in ("CNAME", "SOA"):
+        problems.append(f"{entry.rdtype} RRSets may have only one resource record.")
+    return problems + [f"Duplicate Resource Record: '{text}'" for text in _repeated(entry)]
+
+
+def value_problem(rdtype: str, text: str) -> str | None:
+    """What is wrong with one value, None if nothing is."""
+    if len(text) > MAX_VALUE:
+        return f"{rdtype}RDATATooLong (Value is too long)"
+    return _checked(rdtype, text)
+
+
+@lru_cache(maxsize=8192)  # a swap of an RRset repeats all its values twice
+def _checked(rdtype: str, text: str) -> str | None:
+    try:
+        if not _PRINTABLE.fullmatch(text):
+            raise _Fatal("UnsupportedCharacter (Value contains unsupported characters)")
+        _CHECKS.get(rdtype, _any)(rdtype, text)
+    except _Fatal as fatal:
+        return str(fatal)
+    return None
+
+
+def _repeated(entry: Entry) -> list[str]:
+    """The values that stand in `entry` before, in these or other words."""
+    seen, repeated = set(), []
+    for text in entry.texts:
+        _, rdata = read_value(entry.rdtype, text)
+        if rdata in seen:
+            repeated.append(text)
+        seen.add(rdata)
+    return repeated
+
+
+def _name(text: str) -> Name:
+    if not _PRINTABLE.fullmatch(text) or " " in text or not _ESCAPES.fullmatch(text):
+        raise _Fatal("UnsupportedCharacter (Value contains unsupported characters)")
+    if not text:
+        raise _Fatal("DomainLabelEmpty (Domain label is empty)")
+    try:
+        return Name.parse(text, radix=8)
+    except MalformedName as error:
+        raise _Fatal(_why(text)) from error
+
+
+def _why(text: str) -> str:
+    labels = split_labels(text, radix=8)
+    if any(len(label) > MAX_LABEL for label in labels):
+        return "DomainLabelTooLong (Domain label is too long)"
+    if sum(len(label) + 1 for label in labels) > MAX_NAME:
+        return "DomainNameTooLong (Domain name is too long)"
+    return "DomainLabelEmpty (Domain label is empty)"
+
+
+def _fields(rdtype: str, text: str, *names: str) -> list[str]:
+    fields = text.split(" ")
+    if len(fields) != len(names) or "" in fields:
+        raise _Fatal(
+            f"{rdtype}RRDATANot{len(names)}Fields (Value must hold {', '.join(names)}, "
+            "with a space between them)"
+        )
+    return fields
+
+
+def _number(rdtype: str, name: str, text: str, limit: int) -> None:
+    if not text.isdigit() or len(text) > 10 or int(text) > limit:
+        raise _Fatal(f"{rdtype}RRDATAIllegal{name.title()} (Value of {name} is not 0 to {limit})")
+
+
+def _single(rdtype: str, text: str) -> None:
+    if " " in text:
+        raise _Fatal(f"{rdtype}RRDATANotSingleField (Value contains spaces)")
+
+
+def _a(rdtype: str, text: str) -> None:
+    _single(rdtype, text)
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError as error:
+        raise _Fatal("ARRDATAIllegalIPv4Address (Value is not a valid IPv4 address)") from error
+
+
+def _aaaa(rdtype: str, text: str) -> None:
+    _single(rdtype, text)
+    try:
+        if ipaddress.IPv6Address(text).scope_id:
+            raise ValueError(text)
+    except ValueError as error:
+        raise _Fatal("AAAARRDATAIllegalIPv6Address (Value is not a valid IPv6 address)") from error
+
+
+def _one_name(rdtype: str, text: str) -> None:
+    _single(rdtype, text)
+    _name(text)
+
+
+def _srv(rdtype: str, text: str) -> None:
+    *numbers, target = _fields(rdtype, text, "priority", "weight", "port", "target")
+    for name, number in zip(("priority", "weight", "port"), numbers, strict=True):
+        _number(rdtype, name, number, 65535)
+    _name(target)
+
+
+def _mx(rdtype: str, text: str) -> None:
+    priority, exchange = _fields(rdtype, text, "priority", "exchange")
+    _number(rdtype, "priority", priority, 65535)
+    _name(exchange)
+
+
+def _soa(rdtype: str, text: str) -> None:
+    names = ("serial", "refresh", "retry", "expire", "minimum")
+    primary, mailbox, *numbers = _fields(rdtype, text, "primary", "mailbox", *names)
+    _name(primary)
+    _name(mailbox)
+    for name, number in zip(names, numbers, strict=True):
+        _number(rdtype, name, number, 2**32 - 1)
+
+
+def _caa(rdtype: str, text: str) -> None:
+    match = _CAA.fullmatch(text)
+    if not match or int(match[1]) > 255:
+        raise _Fatal('CAARRDATAIllegal (Value must hold flags tag "value")')
+
+
+def _txt(rdtype: str, text: str) -> None:
+    if not _STRINGS.fullmatch(text):
+        raise _Fatal("InvalidCharacterString (Value should be enclosed in quotation marks)")
+    if any(len(_ESCAPE.sub("x", string)) > MAX_STRING for string in re.findall(_STRING, text)):
+        raise _Fatal("CharacterStringTooLong (Value is too long)")
+
+
+def _any(rdtype: str, text: str) -> None:
+    """No opinion: a type that dnssd does not use."""
+
+
+_CHECKS: dict[str, Callable[[str, str], None]] = {
+    "A": _a,
+    "AAAA": _aaaa,
+    "CAA": _caa,
+    "CNAME": _one_name,
+    "MX": _mx,
+    "NS": _one_name,
+    "PTR": _one_name,
+    "SOA": _soa,
+    "SPF": _txt,
+    "SRV": _srv,
+    "TXT": _txt,
+}
+
+TYPES = frozenset(_CHECKS) | {"DS", "HTTPS", "NAPTR", "SSHFP", "SVCB", "TLSA"}
