@@ -1,17 +1,18 @@
 """The Route 53 zone against the sandbox's API: finding zones, faults, credentials."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
+import trustme
 from interleaving import patient
 from invariants import BROWSE, INSTANCE, ORIGIN, srv
 
 from dnssd import Registration, errors, join, open_zone
-from dnssd.names import Name
 from dnssd.records import Change, RRset
 from dnssd.registration.registrar import Registrar
 from dnssd.sandbox.api import Api
@@ -20,6 +21,11 @@ from dnssd.sandbox.rejections import Rejection
 from dnssd.sandbox.sandbox import Sandbox
 from dnssd.sandbox.store import Store
 
+EMPTY = (
+    b'<ListResourceRecordSetsResponse xmlns="https://route53.amazonaws.com/doc/2013-04-01/">'
+    b"<ResourceRecordSets/><IsTruncated>false</IsTruncated><MaxItems>1</MaxItems>"
+    b"</ListResourceRecordSetsResponse>"
+)
 ADD = (Change(None, RRset(INSTANCE, "SRV", 60, (srv("a"),))),)
 WEB = Registration(service="http", instance="web", port=80, host="a", addresses=["10.0.0.1"])
 
@@ -44,6 +50,25 @@ def faulty(
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "sandbox")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
         yield api, f"example.test,id={zone.id}"
+
+
+@contextmanager
+def once(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A server for one connection; gives its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+
+        def run() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                serve(connection)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            thread.join()
 
 
 def first(
@@ -236,33 +261,21 @@ def test_a_join_goes_on_after_a_lost_answer(
         assert zone.read(INSTANCE, "SRV", patient()) == ADD[0].after
 
 
+@pytest.mark.usefixtures("environment")
 def test_a_connection_that_breaks_mid_answer_leaves_the_outcome_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Half an answer is no answer."""
 
-    class HalfAnswer(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
-            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n<Change")
+    def half(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n<Change")
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
-    with HTTPServer(("127.0.0.1", 0), HalfAnswer) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            port = server.server_address[1]
-            monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", f"http://127.0.0.1:{port}")
-            monkeypatch.setenv("AWS_ACCESS_KEY_ID", "sandbox")
-            monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
-            zone = open_zone("example.test,id=Z0123456789ABC")
-            with pytest.raises(errors.OutcomeUnknown):
-                zone.commit(ADD, patient())
-        finally:
-            server.shutdown()
-            thread.join()
+    with once(half) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", f"http://127.0.0.1:{port}")
+        zone = open_zone("example.test,id=Z0123456789ABC")
+        with pytest.raises(errors.OutcomeUnknown):
+            zone.commit(ADD, patient())
 
 
 @pytest.mark.parametrize(
@@ -352,34 +365,47 @@ def test_foreign_kinds_of_rrset_are_seen_and_left_alone(sandbox: Sandbox) -> Non
 
 
 @pytest.mark.usefixtures("environment")
-def test_proxies_and_ca_bundles_are_the_clients_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """HTTPS_PROXY and AWS_CA_BUNDLE reach the AWS client as anywhere else."""
+def test_the_proxy_is_the_clients_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTPS_PROXY reaches the AWS client as anywhere else."""
     seen: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as proxy:
-        proxy.settimeout(10)
-        port = proxy.getsockname()[1]
 
-        def serve() -> None:
-            connection, _ = proxy.accept()
-            with connection:
-                seen.append(connection.recv(1000))
-                connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+    def refuse(connection: socket.socket) -> None:
+        seen.append(connection.recv(1000))
+        connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
 
-        thread = threading.Thread(target=serve)
-        thread.start()
+    with once(refuse) as port:
         monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", "https://route53.example.test")
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
         monkeypatch.delenv("NO_PROXY")
         zone = open_zone("example.test,id=Z0123456789ABC")
         with pytest.raises(errors.DeadlineExceeded, match="proxy"):
             zone.read(ORIGIN, "SOA", patient(0))
-        thread.join()
     assert seen[0].startswith(b"CONNECT route53.example.test:443")
-    monkeypatch.setenv("AWS_CA_BUNDLE", "/nonexistent/bundle.pem")
-    with pytest.raises(errors.DnssdError, match=r"bundle\.pem"):
-        open_zone("example.test,id=Z0123456789ABC").read(ORIGIN, "SOA", patient(0))
 
 
-def test_names_are_those_of_the_zone() -> None:
-    """The helpers of these tests and the sandbox speak of one zone."""
-    assert Name.parse("example.test") == ORIGIN
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("trusted", [True, False])
+def test_the_ca_bundle_is_the_clients_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trusted: bool
+) -> None:
+    """AWS_CA_BUNDLE decides whose certificates are trusted; without it the error names it."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    def answer(connection: socket.socket) -> None:
+        with suppress(ssl.SSLError), context.wrap_socket(connection, server_side=True) as tls:
+            tls.recv(4096)
+            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(EMPTY) + EMPTY)
+
+    with once(answer) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", f"https://127.0.0.1:{port}")
+        if trusted:
+            authority.cert_pem.write_to_path(tmp_path / "bundle.pem")
+            monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "bundle.pem"))
+        zone = open_zone("example.test,id=Z0123456789ABC")
+        if trusted:
+            assert zone.read(ORIGIN, "SOA", patient(0)) is None
+        else:
+            with pytest.raises(errors.Unavailable, match="AWS_CA_BUNDLE"):
+                zone.read(ORIGIN, "SOA", patient(0))

@@ -150,11 +150,11 @@ def test_a_leave_that_returned_is_gone(schedule: list[tuple[int, Fate]]) -> None
                 returned[chosen] = len(zone.states) - 1
     assert all(actor.done for actor in actors)
     for number, since in returned.items():
-        host = ORIGIN.child(HOSTS[number].encode())
+        name = ORIGIN.child(HOSTS[number].encode())
         for state in zone.states[since:]:
             view = view_of(state)
             assert srv(HOSTS[number]) not in view.values
             assert f"{HOSTS[number]}-80" not in view.members
-            assert (host, "A") not in state
-            assert (host, "TXT") not in state
+            assert (name, "A") not in state
+            assert (name, "TXT") not in state
     assert NOW  # one clock for all: nobody's announcement grows old here
