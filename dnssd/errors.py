@@ -10,6 +10,7 @@
       Refused               possible, and not done, for somebody else's sake
         OwnedByAnother      the member or host record is another owner's
         AddressConflict     the host's name already has a different address
+        NotShareable        records of a kind that cannot be shared are in the way
         Superseded          another run for the same member has had a later word
       ZoneError             the zone's provider said no
         Conflict            the zone is not as it was when read; nothing was written
@@ -62,6 +63,10 @@ class OwnedByAnother(Refused):
 
 class AddressConflict(Refused):
     """The host's name already has a different address, or is an alias."""
+
+
+class NotShareable(Refused):
+    """An alias, a CNAME or routed records stand where values are to be shared."""
 
 
 class Superseded(Refused):

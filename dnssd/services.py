@@ -54,6 +54,10 @@ class Service:
                 )
             return cls(text)
         name, dot, protocol = text[1:].partition(".")
+        if protocol.lower().startswith(tuple(known + "." for known in _PROTOCOLS)):
+            raise MalformedName(
+                f"service {shown(text)}: give the service type alone; its domain is the zone's"
+            )
         if not dot or protocol.lower() not in _PROTOCOLS:
             raise MalformedName(f"service {shown(text)}: write it as _NAME._tcp or _NAME._udp")
         return cls(name, protocol[1:].lower())

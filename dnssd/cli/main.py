@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from dnssd import errors
-from dnssd.cli.options import Command, logging_options, verbosity
+from dnssd.cli.options import Command, logging_options, reset_logging, verbosity
 
 COMMANDS = {
     "join": "Register this host as a member of a service instance.",
@@ -86,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; return its exit code."""
+    reset_logging()
     try:
         group.main(list(arguments), "dnssd", standalone_mode=False, auto_envvar_prefix="DNSSD")
         return 0

@@ -99,6 +99,11 @@ def option(*names: str, **settings: Any) -> Callable[[_Function], _Function]:
     return click.option(*names, cls=Option, **settings)
 
 
+def reset_logging() -> None:
+    """Forget the options of an earlier command line in this process."""
+    _log_settings.update(verbosity=0, format="text")
+
+
 def verbosity() -> int:
     """How many `-v` were given."""
     level: int = _log_settings["verbosity"]

@@ -11,7 +11,11 @@ from dnssd.registration.views import HostView, InstanceView
 
 
 class Joining:
-    """A join under way."""
+    """A join under way.
+
+    Attributes:
+        is_new: Whether it has announced a member that was not there before.
+    """
 
     def __init__(
         self,
@@ -28,11 +32,13 @@ class Joining:
         self._now = now
         self._new_id = new_id
         self._announced: Member | None = None
+        self.is_new = False
 
     def run(self) -> None:
         """Announce blind, then take steps until there is none left."""
         draft = self._draft()
         if self._commits.attempt(plan.announce(self._wish, draft)) is Result.MADE:
+            self.is_new = True
             self._note_announced(draft)
         while not self._advance():
             pass
@@ -56,6 +62,7 @@ class Joining:
         if result is Result.UNKNOWN or self._announced:
             self._commits.back_off()
         elif self._commits.attempt(step.own) is Result.MADE:
+            self.is_new = self._wish.label not in view.members
             self._note_announced(step.member)
         else:
             self._commits.back_off()

@@ -20,7 +20,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from dnssd.errors import OwnedByAnother, Refused, Superseded
+from dnssd.errors import NotShareable, OwnedByAnother, Refused, Superseded
 from dnssd.members import Member
 from dnssd.names import Name
 from dnssd.records import Change, Ptr, RRset, Txt
@@ -298,7 +298,7 @@ def _pointer_change(rrset: RRset | None, name: Name, target: Name, wish: Wish) -
         ttl = DEFAULT_TTL if wish.ttl is None else wish.ttl
         return Change(None, RRset(name, "PTR", ttl, (Ptr(target),)))
     if rrset.routing:
-        raise Refused(
+        raise NotShareable(
             f"{name}: its PTR records are {rrset.routing} ones, which cannot be shared; "
             "replace them by a simple record"
         )

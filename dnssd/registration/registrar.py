@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from dnssd.errors import RRsetFull
+from dnssd.errors import NotShareable, RRsetFull
 from dnssd.names import Name
 from dnssd.records import Change, Rdata
 from dnssd.registration.commits import Commits, Result
@@ -74,11 +74,13 @@ class Registrar:
             DeadlineExceeded: It took too long; the message says what is in the zone now.
         """
         with self._commits.telling():
+            joining = self._joining(wish)
             try:
-                self._joining(wish).run()
-            except RRsetFull:
-                self._leaving(wish.undone()).run()
-                self._commits.truth = "nothing of it is left in the zone"
+                joining.run()
+            except (RRsetFull, NotShareable):
+                if joining.is_new:
+                    self._leaving(wish.undone()).run()
+                    self._commits.truth = "its announcement was withdrawn"
                 raise
         return self._outcome(wish.name, (wish.label,))
 

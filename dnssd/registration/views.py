@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from dnssd.errors import MalformedRecord, Refused
+from dnssd.errors import MalformedRecord, NotShareable
 from dnssd.members import HostRecord, Member
 from dnssd.names import Name
 from dnssd.records import Ptr, Rdata, RRset, Srv, Txt
@@ -76,12 +76,12 @@ class InstanceView:
         """Refuse an instance whose records are of a kind that cannot be shared.
 
         Raises:
-            Refused: A CNAME, or an alias, weighted or multivalue SRV or TXT at the name.
+            NotShareable: A CNAME, or an alias, weighted or multivalue SRV or TXT at the name.
         """
         for rrset in self.others:
             if rrset.name == self.name and rrset.rdtype in ("CNAME", "SRV", "TXT"):
                 kind = rrset.routing or "CNAME"
-                raise Refused(
+                raise NotShareable(
                     f"{self.name}: there is {_article(kind)} {kind} record of type "
                     f"{rrset.rdtype} at this name, which cannot be shared; "
                     "remove it, or use another instance name"

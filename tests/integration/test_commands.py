@@ -1,0 +1,547 @@
+"""join, leave and status as their users run them, against the sandbox."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import boto3
+import dns.message
+import dns.query
+import pytest
+
+from dnssd.cli.main import run
+from dnssd.names import Name
+from dnssd.sandbox.entries import Action, Edit, Entry
+from dnssd.sandbox.sandbox import Sandbox
+
+WEB = "web._http._tcp.example.test."
+
+
+class Ran(NamedTuple):
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Its output as JSON."""
+        return json.loads(self.out)
+
+
+Command = Callable[..., Ran]
+
+
+@pytest.fixture
+def dnssd(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Runs a command in the sandbox's environment; the zone is given with its ID."""
+    for key, value in sandbox.environment().items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.setenv("DNSSD_ZONE", f"example.test,id={sandbox.zone_id}")
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
+
+    def command(*arguments: object) -> Ran:
+        code = run([str(argument) for argument in arguments])
+        return Ran(code, *capsys.readouterr())
+
+    return command
+
+
+def join(dnssd: Command, host: str, *more: object) -> Ran:
+    """Join a host of the service under test."""
+    return dnssd("join", "http", "--instance", "web", "--port", 80, "--host", host, *more)
+
+
+def records(sandbox: Sandbox) -> dict[tuple[str, str], tuple[str, ...]]:
+    """The zone's RRsets but for those of its apex."""
+    (zone,) = sandbox.store.zones()
+    entries = (entry.rrset for entry in zone.since(("", "", "")))
+    return {
+        (str(rrset.name), rrset.rdtype): tuple(sorted(v.format() for v in rrset.values))
+        for rrset in entries
+        if rrset.name != zone.origin
+    }
+
+
+def put(sandbox: Sandbox, name: str, rdtype: str, *texts: str, ttl: int = 300) -> None:
+    """Write an RRset by hand."""
+    client: Any = boto3.client("route53")
+    client.change_resource_record_sets(
+        HostedZoneId=sandbox.zone_id,
+        ChangeBatch={
+            "Changes": [
+                {
+                    "Action": "UPSERT",
+                    "ResourceRecordSet": {
+                        "Name": name,
+                        "Type": rdtype,
+                        "TTL": ttl,
+                        "ResourceRecords": [{"Value": text} for text in texts],
+                    },
+                }
+            ]
+        },
+    )
+
+
+def srv_values(sandbox: Sandbox) -> tuple[str, ...]:
+    """The values of the SRV RRset under test."""
+    return records(sandbox).get((WEB, "SRV"), ())
+
+
+def test_a_stock_dns_client_sees_a_joined_host(dnssd: Command, sandbox: Sandbox) -> None:
+    """Joining publishes PTR, SRV and A; leaving takes SRV and A away, and keeps the PTR."""
+
+    def answer(name: str, rdtype: str) -> list[str]:
+        query = dns.message.make_query(name, rdtype)
+        response = dns.query.udp(query, sandbox.host, port=sandbox.dns_port, timeout=5)
+        return [rdata.to_text() for rrset in response.answer for rdata in rrset]
+
+    assert join(dnssd, "a", "--address", "10.0.0.1").code == 0
+    assert answer("_http._tcp.example.test.", "PTR") == [WEB]
+    assert answer("_services._dns-sd._udp.example.test.", "PTR") == ["_http._tcp.example.test."]
+    assert answer(WEB, "SRV") == ["0 100 80 a.example.test."]
+    assert answer("a.example.test.", "A") == ["10.0.0.1"]
+    assert dnssd("leave", "http", "--instance", "web", "--host", "a").code == 0
+    assert answer("_http._tcp.example.test.", "PTR") == [WEB]
+    assert answer(WEB, "SRV") == []
+    assert answer("a.example.test.", "A") == []
+
+
+def test_the_defaults_come_from_the_instances_metadata(dnssd: Command, sandbox: Sandbox) -> None:
+    """On EC2: the instance ID, its private address, and an owner that names both and more."""
+    told = dnssd("join", "http", "--port", 80, "--json")
+    assert told.code == 0
+    assert told.json == {
+        "name": "default._http._tcp.example.test.",
+        "member": "i-0123456789abcdef0-80",
+        "zones": [
+            {
+                "zone": f"example.test,id={sandbox.zone_id}",
+                "changed": True,
+                "requests": 5,
+                "error": None,
+            }
+        ],
+    }
+    status = dnssd("status", "http", "--json").json
+    assert status["members"][0]["owner"] == "ec2/123456789012/us-east-1/i-0123456789abcdef0"
+    assert status["members"][0]["published"] is True
+
+
+@pytest.mark.parametrize("others", [0, 500])
+def test_requests(dnssd: Command, sandbox: Sandbox, others: int) -> None:
+    """A first join takes 5 requests at the most, a further one 3, a leave 4."""
+    zone = sandbox.store.zone(sandbox.zone_id)
+    for start in range(0, others, 100):
+        edits = [
+            Edit(
+                Action.CREATE,
+                Entry.of(
+                    zone.origin.child(b"x", f"_svc{number}".encode(), b"_tcp"),
+                    "SRV",
+                    60,
+                    ("0 0 80 x.example.test.",),
+                ),
+            )
+            for number in range(start, start + 100)
+        ]
+        sandbox.store.change(zone.id, edits)
+
+    def requests(*arguments: object) -> int:
+        before = sandbox.api.count()
+        told = dnssd(*arguments, "--json")
+        assert told.code == 0
+        counted = sandbox.api.count() - before
+        assert told.json["zones"][0]["requests"] == counted
+        return counted
+
+    def joined(host: str) -> int:
+        return requests(
+            "join", "http", "--instance", "web", "--port", 80, "--host", host,
+            "--address", "10.0.0.1",
+        )  # fmt: skip
+
+    assert joined("a") <= 5
+    assert joined("b") <= 3
+    assert joined("c") <= 3
+    assert requests("leave", "http", "--instance", "web", "--host", "b") <= 4
+    assert requests("leave", "http", "--instance", "web", "--host", "a") <= 4
+    assert requests("leave", "http", "--instance", "web", "--host", "c") <= 4
+
+
+def test_eight_processes_that_join_at_once_make_eight_values(
+    dnssd: Command, sandbox: Sandbox
+) -> None:
+    """Real processes, one instance that nobody has defined yet."""
+    environment = {**os.environ, **sandbox.environment()}
+    environment["DNSSD_ZONE"] = f"example.test,id={sandbox.zone_id}"
+    processes = [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "dnssd", "join", "http", "--instance", "web"),
+                *("--port", "80", "--host", f"h{number}", "--address", f"10.0.0.{number}"),
+            ],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(8)
+    ]
+    for process in processes:
+        _, err = process.communicate(timeout=100)
+        assert process.returncode == 0, err
+    assert len(srv_values(sandbox)) == 8
+    status = dnssd("status", "http", "--instance", "web", "--json").json
+    assert [member["published"] for member in status["members"]] == [True] * 8
+    assert (status["unexplained"], status["doubled"]) == ([], [])
+
+
+def test_joining_again_changes_nothing(dnssd: Command, sandbox: Sandbox) -> None:
+    """Nor does leaving again; both exit 0."""
+    join(dnssd, "a", "--address", "10.0.0.1")
+    before = records(sandbox)
+    again = join(dnssd, "a", "--address", "10.0.0.1", "--json")
+    assert (again.code, again.json["zones"][0]["changed"]) == (0, False)
+    assert records(sandbox) == before
+    for expected in (True, False):
+        left = dnssd("leave", "http", "--instance", "web", "--host", "a", "--json")
+        assert (left.code, left.json["zones"][0]["changed"]) == (0, expected)
+        assert left.json["members"] == (["a-80"] if expected else [])
+
+
+def test_what_changed_replaces_the_hosts_own_values(dnssd: Command, sandbox: Sandbox) -> None:
+    """Weight, priority, TTL and address; the other host's stay; another port is another member."""
+    join(dnssd, "a", "--address", "10.0.0.1")
+    join(dnssd, "b", "--address", "10.0.0.2")
+    changed = ("--weight", 7, "--priority", 3, "--ttl", 30, "--address", "10.0.0.9")
+    assert join(dnssd, "a", *changed).code == 0
+    assert srv_values(sandbox) == ("0 100 80 b.example.test.", "3 7 80 a.example.test.")
+    assert records(sandbox)["a.example.test.", "A"] == ("10.0.0.9",)
+    (zone,) = sandbox.store.zones()
+    assert {r.ttl for r in zone.node(Name.parse(WEB))} == {30}
+    join(dnssd, "a", "--port", 81, *changed)
+    assert len(srv_values(sandbox)) == 3
+    dnssd("leave", "http", "--instance", "web", "--host", "a", "--port", 80)
+    assert len(srv_values(sandbox)) == 2
+    assert ("a.example.test.", "A") in records(sandbox)
+    dnssd("leave", "http", "--instance", "web", "--host", "a")
+    assert srv_values(sandbox) == ("0 100 80 b.example.test.",)
+    assert ("a.example.test.", "A") not in records(sandbox)
+
+
+def test_txt_data_is_set_kept_and_replaced(dnssd: Command, sandbox: Sandbox) -> None:
+    """An explicit --txt replaces the instance's; without it what is there stays."""
+    join(dnssd, "a", "--address", "10.0.0.1", "--txt", "version=1", "--txt", "flag")
+    assert records(sandbox)[WEB, "TXT"] == ('"version=1" "flag"',)
+    join(dnssd, "b", "--address", "10.0.0.2")
+    assert records(sandbox)[WEB, "TXT"] == ('"version=1" "flag"',)
+    join(dnssd, "b", "--address", "10.0.0.2", "--txt", "version=2", "--txt", "empty=")
+    assert records(sandbox)[WEB, "TXT"] == ('"version=2" "empty="',)
+
+
+def test_a_target_of_its_own_gets_no_address(dnssd: Command, sandbox: Sandbox) -> None:
+    """The member record stands under this host's name; no A and no host record is written."""
+    told = dnssd("join", "http", "--instance", "web", "--port", 80, "--target", "db.example.org",
+                 "--json")  # fmt: skip
+    assert told.json["member"] == "i-0123456789abcdef0-80"
+    assert srv_values(sandbox) == ("0 100 80 db.example.org.",)
+    assert not [key for key in records(sandbox) if key[1] == "A"]
+    dnssd("join", "http", "--instance", "web", "--port", 80, "--target", "db2.example.org")
+    assert srv_values(sandbox) == ("0 100 80 db2.example.org.",)
+    assert dnssd("leave", "http", "--instance", "web").code == 0
+    assert srv_values(sandbox) == ()
+
+
+def test_an_instance_name_may_be_any_text(dnssd: Command, sandbox: Sandbox) -> None:
+    """Spaces, dots, accents: found again by DNS."""
+    name = "Café · v1.2"
+    told = dnssd("join", "http", "--instance", name, "--port", 80, "--host", "a",
+                 "--address", "10.0.0.1", "--json")  # fmt: skip
+    assert told.json["name"] == r"Café · v1\.2._http._tcp.example.test."
+    found = dnssd("lookup", f"{name}._http._tcp", "--json").json
+    assert found["instances"][0]["instance"] == name
+    assert dnssd("browse", "http").out.strip() == name
+
+
+def test_foreign_values_survive(dnssd: Command, sandbox: Sandbox) -> None:
+    """Values, TTLs and PTR records of other hands are there before, between and after."""
+    put(sandbox, WEB, "SRV", "5 5 8080 other.example.org.")
+    put(sandbox, "_http._tcp.example.test", "PTR", "hand._http._tcp.example.test.")
+    put(sandbox, "a.example.test", "A", "10.0.0.1")
+    assert join(dnssd, "a", "--address", "10.0.0.1").code == 0
+    assert srv_values(sandbox) == ("0 100 80 a.example.test.", "5 5 8080 other.example.org.")
+    assert len(records(sandbox)["_http._tcp.example.test.", "PTR"]) == 2
+    status = dnssd("status", "http", "--instance", "web")
+    assert "unexplained: 5 5 8080 other.example.org." in status.out
+    assert dnssd("leave", "http", "--instance", "web", "--host", "a").code == 0
+    assert srv_values(sandbox) == ("5 5 8080 other.example.org.",)
+    assert records(sandbox)["a.example.test.", "A"] == ("10.0.0.1",)
+
+
+def test_a_dry_run_shows_each_record_and_changes_none(dnssd: Command, sandbox: Sandbox) -> None:
+    """As lines for people, and as before and after for programs."""
+    empty = records(sandbox)
+    shown = join(dnssd, "a", "--address", "10.0.0.1", "--dry-run")
+    assert "+ web._http._tcp.example.test. 60 SRV 0 100 80 a.example.test." in shown.out
+    assert "+ a.example.test. 60 A 10.0.0.1" in shown.out
+    assert records(sandbox) == empty
+    join(dnssd, "a", "--address", "10.0.0.1")
+    before = records(sandbox)
+    told = join(dnssd, "b", "--address", "10.0.0.2", "--dry-run", "--json").json["changes"]
+    assert {
+        "name": WEB,
+        "type": "SRV",
+        "before": ["0 100 80 a.example.test."],
+        "after": ["0 100 80 a.example.test.", "0 100 80 b.example.test."],
+        "ttl": 60,
+    } in told
+    left = dnssd("leave", "http", "--instance", "web", "--host", "a", "--dry-run")
+    assert "- a.example.test. 60 A 10.0.0.1" in left.out.splitlines()
+    again = join(dnssd, "a", "--address", "10.0.0.1", "--dry-run")
+    assert again.out == "nothing to change\n"
+    assert records(sandbox) == before
+
+
+def test_another_owners_member_is_refused_unless_taken_over(
+    dnssd: Command, sandbox: Sandbox
+) -> None:
+    """The refusal names owner, since and the option, and writes nothing."""
+    join(dnssd, "a", "--address", "10.0.0.1")
+    (zone,) = sandbox.store.zones()
+    member = Name.parse(f"a-80.{WEB}")
+    host = Name.parse("a.example.test")
+    for name in (member, host):
+        (rrset,) = (r for r in zone.node(name) if r.rdtype == "TXT")
+        text = rrset.texts()[0].replace("123456789012", "210987654321")
+        put(sandbox, str(name), "TXT", text)
+    before = records(sandbox)
+    refused = join(dnssd, "a", "--address", "10.0.0.1")
+    assert refused.code == 4
+    assert "ec2/210987654321/us-east-1/i-0123456789abcdef0 since 20" in refused.err
+    assert "--takeover" in refused.err
+    assert refused.err.count("\n") == 1
+    left = dnssd("leave", "http", "--instance", "web", "--host", "a")
+    assert left.code == 4
+    assert records(sandbox) == before
+    taken = join(dnssd, "a", "--address", "10.0.0.3", "--weight", 9, "--takeover")
+    assert taken.code == 0
+    assert srv_values(sandbox) == ("0 9 80 a.example.test.",)
+    assert dnssd("leave", "http", "--instance", "web", "--host", "a").code == 0
+    assert ("a.example.test.", "A") not in records(sandbox)
+
+
+@pytest.mark.parametrize(
+    ("name", "rdtype", "text", "says"),
+    [
+        ("a.example.test", "A", "10.9.9.9", "10.9.9.9 by another hand, not 10.0.0.1"),
+        ("a.example.test", "CNAME", "b.example.test.", "foreign CNAME record"),
+        ("a.example.test", "TXT", '"v=spf1 -all"', "foreign TXT record"),
+        (f"a-80.{WEB}", "TXT", '"hello"', "foreign TXT record"),
+        (WEB, "CNAME", "elsewhere.example.org.", "CNAME record"),
+    ],
+)
+def test_what_stands_in_the_way_is_refused(
+    dnssd: Command, sandbox: Sandbox, name: str, rdtype: str, text: str, says: str
+) -> None:
+    """Exit 4, one line that names it, nothing written."""
+    put(sandbox, name, rdtype, text)
+    before = records(sandbox)
+    refused = join(dnssd, "a", "--address", "10.0.0.1")
+    assert refused.code == 4
+    assert says in refused.err
+    assert ("nothing was written" in refused.err) or ("was withdrawn" in refused.err)
+    assert refused.err.count("\n") == 1
+    assert records(sandbox) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["http", "--port", "0"], "'--port'"),
+        (["http", "--port", "65536"], "'--port'"),
+        (["http", "--port", "http"], "'--port'"),
+        (["http"], "'--port'"),
+        (["http", "--port", "80", "--weight", "65536"], "'--weight'"),
+        (["http", "--port", "80", "--weight", "-1"], "'--weight'"),
+        (["http", "--port", "80", "--priority", "65536"], "'--priority'"),
+        (["http", "--port", "80", "--ttl", "0"], "'--ttl'"),
+        (["http", "--port", "80", "--ttl", "2147483648"], "'--ttl'"),
+        (["http", "--port", "80", "--deadline", "0"], "'--deadline'"),
+        (["http", "--port", "80", "--splay", "-1"], "'--splay'"),
+        (["abcdefghijklmnop", "--port", "80"], "16 characters; a service name has 1 to 15"),
+        (["ht_tp", "--port", "80"], "RFC 6335"),
+        (["_http._sctp", "--port", "80"], "_NAME._tcp or _NAME._udp"),
+        (["_http._tcp.example.org", "--port", "80"], "its domain is the zone's"),
+        (["http", "--port", "80", "--instance", "x" * 64], "64 octets"),
+        (["http", "--port", "80", "--instance", "a\x07b"], "control characters"),
+        (["http", "--port", "80", "--instance", ""], "0 octets"),
+        (["http", "--port", "80", "--host", "x" * 58], "58 octets; at most 57"),
+        (["http", "--port", "80", "--host", "a.b"], "one label"),
+        (["http", "--port", "80", "--host", "-a"], "one label"),
+        (["http", "--port", "80", "--target", "a..b"], "label is empty"),
+        (["http", "--port", "80", "--target", "x" * 64], "64 octets"),
+        (["http", "--port", "80", "--target", "a.b", "--host", "c"], "exclude each other"),
+        (["http", "--port", "80", "--target", "a.b", "--address", "10.0.0.1"], "--address"),
+        (["http", "--port", "80", "--txt", "=x"], "TXT key"),
+        (["http", "--port", "80", "--txt", "a=1", "--txt", "A=2"], "given twice"),
+        (["http", "--port", "80", "--txt", "a=" + "x" * 254], "256 octets; at most 255"),
+        (["http", "--port", "80", "--txt", "café=1"], "printable ASCII"),
+        (["http", "--port", "80", "--address", "10.0.0.256"], "not an IPv4 or IPv6 address"),
+        (["http", "--port", "80", "--address", "224.0.0.1"], "not one that a client can connect"),
+        (["http", "--port", "80", "--address", "public"], "address public"),
+        (["http", "--port", "80", "--zone", "nope:example.test"], "no provider"),
+        (["http", "--port", "80", "--zone", "example.test,id=x"], "an ID looks like"),
+        (["http", "--port", "80", "--zone", "example.test,privat=yes"], "unknown key"),
+        (["http", "--port", "80", "--zone", "example.test,private=maybe"], "yes or no"),
+        (["http", "--port", "80", "--zone", "."], "root"),
+        (["http", "--port", "80", "--nonsense"], "--nonsense"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(
+    dnssd: Command, sandbox: Sandbox, arguments: list[str], says: str
+) -> None:
+    """It names what is wrong, and nothing was asked of the zone."""
+    before = records(sandbox)
+    refused = dnssd("join", *arguments)
+    assert refused.code == 2
+    assert says in refused.err
+    assert refused.err.startswith("dnssd: ")
+    assert refused.err.count("\n") == 1
+    assert refused.out == ""
+    assert records(sandbox) == before
+
+
+@pytest.mark.parametrize(
+    ("zone", "code", "says"),
+    [
+        ("example.org", 1, "no hosted zone of this name"),
+        ("Z0UNKNOWN00", 1, "No hosted zone found with ID"),
+    ],
+)
+def test_an_unknown_zone_is_one_line(dnssd: Command, zone: str, code: int, says: str) -> None:
+    """For every command that opens one."""
+    for command in (("join", "http", "--port", 80), ("leave", "http"), ("status", "http")):
+        refused = dnssd(*command, "--zone", zone)
+        assert (refused.code, refused.err.count("\n")) == (code, 1)
+        assert says in refused.err
+
+
+def test_names_that_are_too_long_in_this_zone_are_refused(dnssd: Command) -> None:
+    """255 octets is DNS's limit for a name."""
+    zone = ".".join(["x" * 60] * 3) + ",id=Z0123456789ABC"
+    refused = dnssd("join", "http", "--zone", zone, "--port", 80, "--instance", "y" * 60)
+    assert refused.code == 2
+    assert "at most 255" in refused.err
+
+
+def test_a_malformed_variable_is_named(dnssd: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a usage error; a Kubernetes service link is ignored with a warning instead."""
+    monkeypatch.setenv("DNSSD_JOIN_PORT", "eighty")
+    refused = dnssd("join", "http")
+    assert (refused.code, "DNSSD_JOIN_PORT" in refused.err) == (2, True)
+    monkeypatch.setenv("DNSSD_JOIN_PORT", "tcp://10.0.0.1:80")
+    ignored = dnssd("join", "http", "--port", "80")
+    assert ignored.code == 0
+    missing = dnssd("join", "http")
+    assert missing.code == 2
+    assert "DNSSD_JOIN_PORT: ignored" in missing.err
+
+
+def test_every_option_may_come_from_the_environment(
+    dnssd: Command, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An option beats its variable, the specific variable the shared one; lines repeat."""
+    for key, value in {
+        "DNSSD_JOIN_ZONE": f"example.test,id={sandbox.zone_id}",
+        "DNSSD_ZONE": "example.org",
+        "DNSSD_JOIN_PORT": "80",
+        "DNSSD_JOIN_INSTANCE": "web",
+        "DNSSD_JOIN_HOST": "a",
+        "DNSSD_JOIN_ADDRESS": "10.0.0.1\n2001:db8::1",
+        "DNSSD_JOIN_TXT": "a=1\nb=two words",
+        "DNSSD_JOIN_WEIGHT": "5",
+        "DNSSD_JOIN_JSON": "1",
+    }.items():
+        monkeypatch.setenv(key, value)
+    told = dnssd("join", "http", "--weight", "6")
+    assert told.json["member"] == "a-80"
+    assert srv_values(sandbox) == ("0 6 80 a.example.test.",)
+    assert records(sandbox)[WEB, "TXT"] == ('"a=1" "b=two words"',)
+    assert records(sandbox)["a.example.test.", "AAAA"] == ("2001:db8::1",)
+
+
+def test_waiting_returns_once_the_change_is_served(dnssd: Command, sandbox: Sandbox) -> None:
+    """INSYNC at Route 53, and seen at the name server that was given."""
+    told = join(dnssd, "a", "--address", "10.0.0.1", "--wait", "--nameserver", sandbox.nameserver)
+    assert told.code == 0
+    assert "GetChange" in {exchange.action for exchange in sandbox.api.requests()}
+    again = join(dnssd, "a", "--address", "10.0.0.1", "--wait", "--json")
+    assert again.json["zones"][0]["changed"] is False
+    left = dnssd("leave", "http", "--instance", "web", "--host", "a", "--wait")
+    assert left.code == 0
+
+
+def test_status_reports_members_states_and_what_is_odd(dnssd: Command, sandbox: Sandbox) -> None:
+    """Unexplained and doubled values, foreign records; a table that a person reads."""
+    join(dnssd, "a", "--address", "10.0.0.1", "--weight", 5)
+    values = ("0 5 80 a.example.test.", "0 9 80 a.example.test.", "1 1 1 other.example.org.")
+    put(sandbox, WEB, "SRV", *values)
+    told = dnssd("status", "http", "--instance", "web", "--json").json
+    assert told["name"] == WEB
+    (member,) = told["members"]
+    assert member.pop("since").endswith("Z")
+    assert member == {
+        "member": "a-80",
+        "owner": "ec2/123456789012/us-east-1/i-0123456789abcdef0",
+        "state": "up",
+        "published": True,
+        "until": None,
+        "target": "a.example.test.",
+        "port": 80,
+        "priority": 0,
+        "weight": 5,
+    }
+    assert told["unexplained"] == ["1 1 1 other.example.org."]
+    assert told["doubled"] == ["0 5 80 a.example.test.", "0 9 80 a.example.test."]
+    join(dnssd, "a", "--address", "10.0.0.1", "--weight", 5)
+    assert srv_values(sandbox) == ("0 5 80 a.example.test.", "1 1 1 other.example.org.")
+    assert dnssd("status", "http", "--instance", "nobody").code == 3
+
+
+def test_a_long_negative_ttl_is_pointed_out(dnssd: Command, sandbox: Sandbox) -> None:
+    """By status, and by the join that defines the service; it names what to change."""
+    quiet = join(dnssd, "a", "--address", "10.0.0.1")
+    assert quiet.err == ""
+    soa = "ns-1.sandbox.test. hostmaster.sandbox.test. 1 7200 900 1209600 86400"
+    put(sandbox, "example.test", "SOA", soa, ttl=900)
+    assert "900 s; set the TTL" in dnssd("status", "http", "--instance", "web").err
+    first = dnssd("join", "db", "--port", 1, "--host", "a", "--address", "10.0.0.1")
+    assert "900 s; set the TTL" in first.err
+    further = dnssd("join", "db", "--port", 1, "--host", "b", "--address", "10.0.0.2")
+    assert further.err == ""
+
+
+def test_verbose_tells_each_record_and_json_logs_are_json(dnssd: Command) -> None:
+    """On stderr; stdout stays the result alone."""
+    told = join(dnssd, "a", "--address", "10.0.0.1", "-v", "--log-format", "json", "--json")
+    assert told.json["member"] == "a-80"
+    lines = [json.loads(line) for line in told.err.splitlines()]
+    assert {"created A a.example.test."} <= {line["message"] for line in lines}
+
+
+def test_the_deadline_bounds_a_join(
+    dnssd: Command, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An API that cannot be reached: exit 1, what is true, what to check."""
+    sandbox.api.close()
+    failed = join(dnssd, "a", "--address", "10.0.0.1", "--deadline", "0.2")
+    assert failed.code == 1
+    assert "nothing was written" in failed.err
+    assert failed.err.count("\n") == 1
