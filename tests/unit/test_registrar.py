@@ -1,0 +1,428 @@
+"""Joins and leaves over the zone in memory: what each writes, and what it leaves alone."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from interleaving import NOW, patient, registrar
+from invariants import (
+    BROWSE,
+    ENUMERATION,
+    INSTANCE,
+    ORIGIN,
+    check_projection,
+    check_state,
+    srv,
+    view_of,
+)
+
+from dnssd import errors, joined
+from dnssd.members import Member
+from dnssd.names import Name
+from dnssd.records import Address, Change, Opaque, Ptr, Rdata, RRset, Txt
+from dnssd.registration.registrar import Outcome, Registrar
+from dnssd.registration.request import Departure, Registration
+from dnssd.zones.limits import Cost, Limits
+from dnssd.zones.memory import MemoryZone
+
+
+def registration(host: str = "a", **more: Any) -> Registration:
+    """A membership of a host."""
+    settings: dict[str, Any] = {"service": "http", "instance": "web", "port": 80}
+    return Registration(host=host, **{**settings, "addresses": ["10.0.0.1"], **more})
+
+
+def join(zone: MemoryZone, host: str = "a", **more: Any) -> Outcome:
+    """Join a host."""
+    return registrar(zone).join(registration(host, **more).wish_in(ORIGIN))
+
+
+def leave(zone: MemoryZone, host: str = "a", **more: Any) -> Outcome:
+    """Take a host out."""
+    return registrar(zone).leave(registration(host, **more).departure_in(ORIGIN))
+
+
+def rrset(name: Name, *values: Rdata, ttl: int = 60) -> RRset:
+    """An RRset of values of one type."""
+    return RRset(name, values[0].rdtype, ttl, values)
+
+
+def edit(zone: MemoryZone, name: Name, rdtype: str, *values: Rdata, ttl: int = 60) -> None:
+    """Change an RRset by another hand."""
+    before = zone.read(name, rdtype, patient())
+    after = RRset(name, rdtype, ttl, values) if values else None
+    zone.commit([Change(before, after)], patient())
+
+
+def edit_member(zone: MemoryZone, label: str, change: Callable[[Member], Member]) -> None:
+    """Change a member record by another hand."""
+    member, _ = view_of(zone.states[-1]).members[label]
+    edit(zone, INSTANCE.child(label.encode()), "TXT", change(member).to_txt())
+
+
+def values(zone: MemoryZone) -> set[Rdata]:
+    """The SRV RRset's values."""
+    return set(view_of(zone.states[-1]).values)
+
+
+def texts(zone: MemoryZone) -> dict[str, tuple[str, ...]]:
+    """The zone as text."""
+    return {f"{name} {rdtype}": r.texts() for (name, rdtype), r in zone.states[-1].items()}
+
+
+def test_a_first_join_writes_definition_membership_and_address() -> None:
+    """Seven RRsets, in two commits, with five requests."""
+    zone = MemoryZone(ORIGIN)
+    outcome = join(zone)
+    assert (outcome.requests, outcome.changed, outcome.defined) == (5, True, True)
+    found = texts(zone)
+    member = found.pop("a-80.web._http._tcp.example.test. TXT")[0]
+    assert '"srv=0 100 80 a.example.test." "addr=10.0.0.1" "owner=name/a"' in member
+    assert found == {
+        "_services._dns-sd._udp.example.test. PTR": ("_http._tcp.example.test.",),
+        "_http._tcp.example.test. PTR": ("web._http._tcp.example.test.",),
+        "web._http._tcp.example.test. TXT": ('""',),
+        "web._http._tcp.example.test. SRV": ("0 100 80 a.example.test.",),
+        "a.example.test. A": ("10.0.0.1",),
+        "a.example.test. TXT": ('"dnssd=1" "owner=name/a" "used=a-80.web._http._tcp"',),
+    }
+
+
+def test_the_definition_outlives_the_last_host() -> None:
+    """So that clients find nobody, and not nothing, and no join races with a last leave."""
+    zone = MemoryZone(ORIGIN)
+    join(zone)
+    assert leave(zone).requests == 3
+    assert {rdtype for _, rdtype in zone.states[-1]} == {"PTR", "TXT"}
+    assert len(zone.states[-1]) == 3
+
+
+def test_a_hand_made_srv_rrset_gets_its_definition() -> None:
+    """A first join onto values without PTR records still makes the service known."""
+    zone = MemoryZone(ORIGIN, [rrset(INSTANCE, srv("hand"), ttl=300)])
+    outcome = join(zone)
+    assert outcome.defined
+    check_state(zone.states[-1], {srv("hand")})
+    assert view_of(zone.states[-1]).srv == rrset(INSTANCE, srv("hand"), srv("a"), ttl=300)
+
+
+def test_pointers_of_other_services_and_instances_stay() -> None:
+    """Shared PTR RRsets are added to."""
+    others = Ptr(BROWSE.child(b"other")), Ptr(ORIGIN.child(b"_ipp", b"_tcp"))
+    zone = MemoryZone(ORIGIN, [rrset(BROWSE, others[0]), rrset(ENUMERATION, others[1])])
+    join(zone)
+    pointers = zone.states[-1]
+    assert set(pointers[BROWSE, "PTR"].values) == {others[0], Ptr(INSTANCE)}
+    assert set(pointers[ENUMERATION, "PTR"].values) == {others[1], Ptr(BROWSE)}
+
+
+def test_values_that_do_not_parse_are_foreign_and_stay() -> None:
+    """To the letter."""
+    odd = Opaque("SRV", "not an srv value")
+    zone = MemoryZone(ORIGIN, [RRset(INSTANCE, "SRV", 60, (odd, srv("hand")))])
+    join(zone)
+    leave(zone)
+    assert values(zone) == {odd, srv("hand")}
+
+
+def test_a_young_announcement_is_adopted_and_an_old_one_is_not() -> None:
+    """A host that died between announce and fold is not published weeks later."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, "a")
+    for host, age in (("young", 14), ("old", 16)):
+        member = Member(
+            label=f"{host}-80",
+            srv=srv(host),
+            addresses=(),
+            owner="somebody",
+            since=NOW - timedelta(minutes=age),
+            id="1",
+        )
+        edit(zone, INSTANCE.child(f"{host}-80".encode()), "TXT", member.to_txt())
+    join(zone, "b")
+    assert values(zone) == {srv("a"), srv("b"), srv("young")}
+    edit_member(zone, "old-80", lambda m: replace(m, until=NOW + timedelta(minutes=1)))
+    join(zone, "c")
+    assert srv("old") in values(zone)
+
+
+def test_a_leaving_member_is_folded_out_and_its_records_stay() -> None:
+    """Only its owner, or reaping, removes those."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, "a")
+    join(zone, "b")
+    edit_member(zone, "a-80", Member.leaving)
+    join(zone, "c")
+    assert values(zone) == {srv("b"), srv("c")}
+    assert "a-80" in view_of(zone.states[-1]).members
+    assert (ORIGIN.child(b"a"), "A") in zone.states[-1]
+    leave(zone, "a")
+    assert "a-80" not in view_of(zone.states[-1]).members
+    assert (ORIGIN.child(b"a"), "A") not in zone.states[-1]
+
+
+def test_joining_again_repairs_what_others_left() -> None:
+    """A live host's fold reaches the projection although its own value is right."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, "a")
+    join(zone, "b")
+    edit(zone, INSTANCE, "SRV", srv("a"), srv("b", weight=1), srv("b"))
+    edit_member(zone, "b-80", Member.leaving)
+    assert join(zone, "a").changed
+    check_projection(zone.states[-1])
+    assert values(zone) == {srv("a")}
+    assert not join(zone, "a").changed
+
+
+def test_an_overwritten_rrset_is_healed_by_the_next_join() -> None:
+    """Another tool's stale UPSERT drops members until then."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, "a")
+    join(zone, "b")
+    edit(zone, INSTANCE, "SRV", srv("hand"))
+    join(zone, "a")
+    assert values(zone) == {srv("hand"), srv("a"), srv("b")}
+
+
+@pytest.mark.parametrize("how", ["join", "leave"])
+def test_a_newer_members_record_and_value_are_left_alone(how: str) -> None:
+    """An older reader does not know its rules: even leaving, its value stays."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, "new")
+    join(zone, "b")
+    edit_member(zone, "new-80", lambda m: replace(m.leaving(), version=2, unknown=(b"x=y",)))
+    record = zone.states[-1][INSTANCE.child(b"new-80"), "TXT"]
+    if how == "join":
+        join(zone, "c")
+    else:
+        leave(zone, "b")
+        assert leave(zone, "new").members == ()
+    assert srv("new") in values(zone)
+    assert zone.states[-1][INSTANCE.child(b"new-80"), "TXT"] == record
+    with pytest.raises(errors.Refused, match="newer format"):
+        join(zone, "new")
+
+
+def test_keys_of_later_versions_survive_a_change() -> None:
+    """Unknown strings of the own record, and of one that is marked as leaving, are kept."""
+    zone = MemoryZone(ORIGIN)
+    join(zone)
+    edit_member(zone, "a-80", lambda m: replace(m, unknown=(b"color=blue",)))
+    join(zone, weight=7)
+    member, _ = view_of(zone.states[-1]).members["a-80"]
+    assert member.unknown == (b"color=blue",)
+    assert values(zone) == {srv("a", weight=7)}
+
+
+def test_an_ended_lease_may_be_replaced_by_another_owner() -> None:
+    """Without taking over; one that holds may not."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, target="elsewhere.example.org", addresses=[], owner="first")
+    edit_member(zone, "a-80", lambda m: replace(m, until=NOW + timedelta(seconds=1)))
+    second: dict[str, Any] = {"target": "elsewhere.example.org", "addresses": [], "owner": "second"}
+    with pytest.raises(errors.OwnedByAnother):
+        join(zone, **second)
+    edit_member(zone, "a-80", lambda m: replace(m, until=NOW))
+    assert join(zone, **second).changed
+
+
+def test_a_change_of_target_leaves_no_value_behind() -> None:
+    """Superseded values are remembered in `was=` until a fold has removed them."""
+    zone = MemoryZone(ORIGIN)
+    for target in ("one.example.org", "two.example.org"):
+        join(zone, target=target, addresses=[])
+    (value,) = values(zone)
+    assert value.format() == "0 100 80 two.example.org."
+    member, _ = view_of(zone.states[-1]).members["a-80"]
+    assert member.was == ()
+
+
+def test_services_of_a_host_share_its_address() -> None:
+    """It goes with its last user; a family that only one asked for goes with that one."""
+    zone = MemoryZone(ORIGIN)
+    host = ORIGIN.child(b"a")
+    join(zone, port=80)
+    join(zone, port=81, addresses=["10.0.0.1", "2001:db8::1"])
+    assert zone.states[-1][host, "AAAA"].values == (Address.parse("2001:db8::1"),)
+    join(zone, port=80)
+    assert (host, "AAAA") in zone.states[-1], "the other service asked for it"
+    leave(zone, port=81)
+    assert (host, "A") in zone.states[-1]
+    join(zone, port=80)
+    assert (host, "AAAA") not in zone.states[-1], "the only user does not want it"
+    leave(zone, port=80)
+    assert not [key for key in zone.states[-1] if key[0] == host]
+
+
+def test_a_foreign_equal_address_is_used_and_never_removed() -> None:
+    """And gets no host record."""
+    host = ORIGIN.child(b"a")
+    zone = MemoryZone(ORIGIN, [rrset(host, Address.parse("10.0.0.1"), ttl=300)])
+    join(zone)
+    assert (host, "TXT") not in zone.states[-1]
+    leave(zone)
+    assert zone.states[-1][host, "A"].ttl == 300
+
+
+def test_leaving_all_ports_of_a_host_at_once() -> None:
+    """One batch, whatever other hosts and other owners have."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, "a", port=80)
+    join(zone, "a", port=81)
+    join(zone, "a-1", port=80)
+    join(zone, "a", port=82, target="x.example.org", addresses=[], owner="another")
+    departure = Departure.of(ORIGIN, "http", instance="web", host="a")
+    outcome = registrar(zone).leave(departure)
+    assert (outcome.members, outcome.requests) == (("a-80", "a-81"), 3)
+    assert sorted(view_of(zone.states[-1]).members) == ["a-1-80", "a-82"]
+
+
+def test_a_full_rrset_refuses_and_withdraws_the_announcement() -> None:
+    """The error says the way out; nothing of the host is left."""
+    crowd = [srv(f"foreign{number}", 8080) for number in range(400)]
+    zone = MemoryZone(
+        ORIGIN, [RRset(INSTANCE, "SRV", 60, tuple(crowd))], limits=Limits(characters=10**6)
+    )
+    before = texts(zone)
+    with pytest.raises(errors.RRsetFull, match=r"second instance.*withdrawn"):
+        join(zone)
+    assert texts(zone) == before
+
+
+def test_a_full_rrset_has_room_once_somebody_leaves() -> None:
+    """Values that are on their way out make room for the newcomer, in steps if need be."""
+    zone = MemoryZone(ORIGIN, limits=Limits(values=3))
+    for host in ("a", "b", "c"):
+        join(zone, host)
+    with pytest.raises(errors.RRsetFull):
+        join(zone, "d")
+    edit_member(zone, "b-80", Member.leaving)
+    join(zone, "d")
+    assert values(zone) == {srv("a"), srv("c"), srv("d")}
+
+
+def test_a_fold_takes_in_as_many_as_fit_its_own_first() -> None:
+    """Then the oldest; the others wait for the next fold."""
+    zone = MemoryZone(ORIGIN, limits=Limits(characters=1500))
+    for number in range(10):
+        host = f"h{number}"
+        member = Member(
+            label=f"{host}-80",
+            srv=srv(host),
+            addresses=(),
+            owner="somebody",
+            since=NOW - timedelta(seconds=number),
+            id="1",
+        )
+        edit(zone, INSTANCE.child(f"{host}-80".encode()), "TXT", member.to_txt())
+    join(zone, "z")
+    taken = {value.format().split()[-1].split(".")[0] for value in values(zone)}
+    assert "z" in taken
+    assert 1 < len(taken) < 11
+    assert taken - {"z"} == {f"h{9 - number}" for number in range(len(taken) - 1)}
+    before, after = zone.states[-2:]
+    changed = [Change(before.get(k), after.get(k)) for k in after if before.get(k) != after.get(k)]
+    assert Cost.of(changed).characters <= 1500
+
+
+def test_about_350_hosts_fit_into_one_instance() -> None:
+    """32,000 characters a batch bind before 400 values do; the error comes before the loss."""
+    crowd = tuple(srv(f"i-0123456789abcde{number:03}") for number in range(400))
+    fits = 0
+    for count in (300, 340, 400):
+        zone = MemoryZone(ORIGIN, [RRset(INSTANCE, "SRV", 60, crowd[:count])])
+        try:
+            join(zone, "i-0123456789abcdef0")
+            fits = count
+        except errors.RRsetFull:
+            assert len(values(zone)) == count
+    assert fits == 340
+
+
+@pytest.mark.parametrize("call", ["join", "leave"])
+def test_a_deadline_says_what_is_true_in_the_zone(call: str) -> None:
+    """After the announcement, and after marking."""
+
+    class Contended(MemoryZone):
+        """Somebody changes the SRV RRset before every commit that carries it."""
+
+        def commit(self, changes: Any, pace: Any) -> str:
+            if any(change.rdtype == "SRV" for change in changes):
+                raise errors.Conflict("somebody was faster")
+            return super().commit(changes, pace)
+
+    zone = Contended(ORIGIN)
+    seed = MemoryZone(ORIGIN)
+    join(seed, "a")
+    zone.states = seed.states
+    run = Registrar(zone, patient(5), now=lambda: NOW)
+    work: dict[str, Callable[[], Outcome]] = {
+        "join": lambda: run.join(registration("b").wish_in(ORIGIN)),
+        "leave": lambda: run.leave(registration("a").departure_in(ORIGIN)),
+    }
+    with pytest.raises((errors.DeadlineExceeded, errors.ChangeRejected)) as caught:
+        work[call]()
+    expected = "is announced, and may not be published" if call == "join" else "marked as leaving"
+    assert expected in str(caught.value)
+
+
+def test_joined_leaves_at_the_end_however_it_ends() -> None:
+    """The context manager of the Python interface."""
+    zone = MemoryZone(ORIGIN)
+
+    def serve() -> None:
+        with joined(zone, registration()) as outcome:
+            assert outcome.members == ("a-80",)
+            assert values(zone) == {srv("a")}
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        serve()
+    assert values(zone) == set()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("port", 0, "port 0"),
+        ("port", 65536, "port 65536"),
+        ("weight", -1, "weight -1"),
+        ("priority", 65536, "priority 65536"),
+        ("ttl", 0, "ttl 0"),
+        ("ttl", 2**31, "ttl 2147483648"),
+        ("instance", "x" * 64, "64 octets"),
+        ("instance", "\x7f", "control"),
+        ("host", "x" * 58, "58 octets"),
+        ("host", "ſ", "one label"),
+        ("service", "abcdefghijklmnop", "16 characters"),
+        ("addresses", [], "no address"),
+        ("addresses", ["10.0.0.1", "ten"], "'ten': not an IPv4"),
+        ("addresses", ["fe80::1%eth0"], "not an IPv4"),
+        ("addresses", ["::"], "connect"),
+        ("txt", {"a=b": "c"}, "without ="),
+        ("txt", {"": "c"}, "TXT key"),
+        ("txt", {"a": "x" * 254}, "256 octets"),
+        ("txt", {f"key{n}": "x" * 200 for n in range(7)}, "1300"),
+        ("owner", "two\nlines", "printable"),
+        ("owner", "x" * 201, "200 octets"),
+        ("target", "x.example.org", "give none"),
+    ],
+)
+def test_a_registration_that_is_not_legal_is_a_usage_error(
+    field: str, value: Any, says: str
+) -> None:
+    """Before anything is sent, and the message names it."""
+    with pytest.raises(errors.UsageError, match=says):
+        registration(**{field: value})
+
+
+def test_an_explicit_empty_txt_empties_it() -> None:
+    """None keeps what is there; an empty mapping is a wish like another."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, txt={"a": "1"})
+    join(zone)
+    assert zone.states[-1][INSTANCE, "TXT"].values == (Txt((b"a=1",)),)
+    join(zone, txt={})
+    assert zone.states[-1][INSTANCE, "TXT"].values == (Txt(),)
