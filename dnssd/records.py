@@ -135,7 +135,8 @@ class Txt:
 
         Raises:
             MalformedRecord: A key that is empty, holds `=` or is not printable ASCII, or
-                differs from another by case only; a string over 255 octets.
+                differs from another by case only; a string over 255 octets; a value
+                that is not Unicode.
         """
         strings: dict[str, bytes] = {}
         for key, value in pairs.items():
@@ -145,7 +146,7 @@ class Txt:
                 )
             if key.lower() in strings:
                 raise MalformedRecord(f"TXT key {shown(key)}: given twice; case does not count")
-            data = value.encode() if isinstance(value, str) else value
+            data = _utf8(key, value) if isinstance(value, str) else value
             strings[key.lower()] = key.encode() + (b"" if data is None else b"=" + data)
         return cls(tuple(strings.values()))
 
@@ -302,6 +303,15 @@ class Change:
     def is_guard(self) -> bool:
         """Whether it changes nothing."""
         return self.before == self.after
+
+
+def _utf8(key: str, value: str) -> bytes:
+    try:
+        return value.encode()
+    except UnicodeEncodeError as error:  # bytes of a command line that were no UTF-8
+        raise MalformedRecord(
+            f"TXT value of {shown(key)}: {shown(value)} is not UTF-8; write it in UTF-8"
+        ) from error
 
 
 def _number(text: str) -> int:

@@ -1,0 +1,246 @@
+"""What is known about a service at one moment: answers joined into an immutable view."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+from urllib.parse import quote
+
+from dnssd.errors import NotFound
+from dnssd.names import Name, display
+from dnssd.records import Address, Ptr, RRset, Srv, Txt
+from dnssd.services import ServiceName
+
+MAX_INSTANCES = 1000  # of one service; more are left out
+MAX_ENDPOINTS = 4000  # of one snapshot; more are left out
+
+Status = Literal["fresh", "stale"]
+_Index = Mapping[tuple[Name, str], RRset]
+_Rdata = TypeVar("_Rdata", Address, Ptr, Srv, Txt)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What a client connects to.
+
+    Attributes:
+        target: The host's name, absolute.
+        port: 0 to 65535.
+        priority: Lower is tried first.
+        weight: The share of traffic within one priority.
+        addresses: The target's addresses, IPv4 before IPv6; empty if it has none.
+        instance: The instance it belongs to; None for SRV records of the service itself.
+        service: Its service type, such as `_http._tcp`.
+    """
+
+    target: str
+    port: int
+    priority: int
+    weight: int
+    addresses: tuple[str, ...] = ()
+    instance: str | None = None
+    service: str = ""
+
+    @property
+    def authorities(self) -> tuple[str, ...]:
+        """`ADDRESS:PORT` for each address, IPv6 in brackets."""
+        return tuple(
+            f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}"
+            for address in self.addresses
+        )
+
+    def url(self, scheme: str) -> str:
+        """`scheme://ADDRESS:PORT` of the first address; of the target if it has none."""
+        if self.addresses:
+            return f"{scheme}://{self.authorities[0]}"
+        # A target may hold any byte: none of them may end the host's part of the URL.
+        return f"{scheme}://{quote(self.target.removesuffix('.'), safe='')}:{self.port}"
+
+
+class Attributes(Mapping[str, bytes | None]):
+    """The TXT data of an instance by key, whose case does not count (RFC 6763 section 6.4).
+
+    A key without a value is there and has None.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, txt: Txt) -> None:
+        self._values = {key.lower(): (key, value) for key, value in txt.pairs.items()}
+
+    def __getitem__(self, key: str) -> bytes | None:
+        return self._values[key.lower()][1]
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for key, _ in self._values.values())
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({dict(self)!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One instance of a service.
+
+    Attributes:
+        name: Its service instance name.
+        instance: Its first label as text; None for a service's own SRV records.
+        data: Its TXT record.
+        endpoints: Sorted by priority; empty if nobody offers it.
+    """
+
+    name: str
+    instance: str | None
+    data: Txt
+    endpoints: tuple[Endpoint, ...]
+
+    @property
+    def txt(self) -> Attributes:
+        """Its TXT data by key."""
+        return Attributes(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An immutable view of a service or of one of its instances.
+
+    Attributes:
+        name: The name that was looked up.
+        instances: n >= 1, in the order of their names.
+        endpoints: All of theirs, n >= 1, sorted by priority.
+        expires_at: When its shortest TTL ends, on the monotonic clock, in seconds.
+        status: `fresh`, or `stale` if it is older than that.
+    """
+
+    name: str
+    instances: tuple[Instance, ...]
+    endpoints: tuple[Endpoint, ...]
+    expires_at: float
+    status: Status = "fresh"
+
+    @property
+    def txt(self) -> Attributes:
+        """The TXT data of the only instance; nothing where there are several."""
+        return self.instances[0].txt if len(self.instances) == 1 else Attributes(Txt())
+
+    @property
+    def reachable(self) -> tuple[Endpoint, ...]:
+        """The endpoints with an address; all of them where none has one."""
+        return tuple(e for e in self.endpoints if e.addresses) or self.endpoints
+
+    def ttl(self, now: float) -> float:
+        """Seconds until it expires; 0 if it has expired.
+
+        Args:
+            now: Monotonic clock reading, in seconds.
+        """
+        return max(0.0, self.expires_at - now)
+
+
+def build_snapshot(asked: ServiceName, answers: Iterable[RRset], now: float) -> Snapshot:
+    """Join the answers about one service or instance into an immutable view of it.
+
+    Args:
+        asked: What was looked up.
+        answers: RRsets in any order, at most one for each (name, type), each under the
+            name that was asked for: its TTL is the smallest of the aliases passed.
+        now: Monotonic clock reading, in seconds.
+
+    Raises:
+        NotFound: No endpoint: it does not exist, or nobody offers it.
+
+    Source: RFC 6763 sections 4.1, 5 and 6; RFC 2782; one TTL for an RRset, RFC 2181.
+    """
+    known = {(answer.name, answer.rdtype): answer for answer in answers}
+    names = instance_names(asked, known.get((asked.name, "PTR")))
+    instances = tuple(_instances(asked, names, known))
+    endpoints = sorted(
+        (endpoint for instance in instances for endpoint in instance.endpoints), key=_by_priority
+    )
+    if not endpoints:
+        raise _not_found(asked, known)
+    ttl = min(answer.ttl for answer in known.values())
+    return Snapshot(str(asked.name), instances, tuple(endpoints), now + ttl)
+
+
+def instance_names(asked: ServiceName, pointers: RRset | None) -> tuple[Name, ...]:
+    """The names whose SRV and TXT records make up what was asked for.
+
+    Args:
+        asked: A service, a subtype or an instance.
+        pointers: The PTR RRset of a service or subtype, if it has one.
+
+    Returns:
+        The instance alone; or those that the service points to, at most 1000; or the
+        service itself if it points to none: plain SRV records (RFC 2782).
+    """
+    if asked.instance is not None or pointers is None:
+        return (asked.name,)
+    service = tuple(label.lower() for label in asked.service.labels)
+    targets = (value.target for value in pointers.values if isinstance(value, Ptr))
+    return tuple(name for name in targets if name.key[1:3] == service)[:MAX_INSTANCES]
+
+
+def instance_text(name: Name) -> str:
+    """The instance that a service instance name stands for, as text."""
+    try:
+        return name.labels[0].decode()
+    except UnicodeDecodeError:
+        return display(name.labels[0])
+
+
+def _instances(asked: ServiceName, names: Iterable[Name], known: _Index) -> Iterator[Instance]:
+    room = MAX_ENDPOINTS
+    for name in names:
+        srvs = _values(known, name, "SRV", Srv)[:room]
+        txts = _values(known, name, "TXT", Txt)
+        if not srvs and not txts:
+            continue  # a pointer to nowhere
+        room -= len(srvs)
+        instance = None
+        if asked.instance is not None or name != asked.name:
+            instance = instance_text(name)
+        offered = (srv for srv in srvs if srv.target.labels)
+        endpoints = (_endpoint(srv, instance, asked, known) for srv in offered)
+        data = txts[0] if txts else Txt()
+        yield Instance(str(name), instance, data, tuple(sorted(endpoints, key=_by_priority)))
+
+
+def _endpoint(srv: Srv, instance: str | None, asked: ServiceName, known: _Index) -> Endpoint:
+    found = [
+        *_values(known, srv.target, "A", Address),
+        *_values(known, srv.target, "AAAA", Address),
+    ]
+    return Endpoint(
+        target=str(srv.target),
+        port=srv.port,
+        priority=srv.priority,
+        weight=srv.weight,
+        addresses=tuple(str(address.ip) for address in found),
+        instance=instance,
+        service=str(asked.service),
+    )
+
+
+def _values(known: _Index, name: Name, rdtype: str, kind: type[_Rdata]) -> list[_Rdata]:
+    rrset = known.get((name, rdtype))
+    return [value for value in rrset.values if isinstance(value, kind)] if rrset else []
+
+
+def _by_priority(endpoint: Endpoint) -> tuple[int, str, str, int]:
+    return endpoint.priority, endpoint.instance or "", endpoint.target, endpoint.port
+
+
+def _not_found(asked: ServiceName, known: _Index) -> NotFound:
+    browse = asked.service.in_domain(asked.domain)
+    pointed = {pointer.target for pointer in _values(known, browse, "PTR", Ptr)}
+    if known and (asked.instance is None or asked.name in pointed or _is_there(asked.name, known)):
+        return NotFound(f"{asked.name}: it is defined, but nobody offers it; join a host to it")
+    what = "service" if asked.instance is None else "instance"
+    return NotFound(f"{asked.name}: no such {what}; check the name and the domain")
+
+
+def _is_there(name: Name, known: _Index) -> bool:
+    return any((name, rdtype) in known for rdtype in ("SRV", "TXT"))

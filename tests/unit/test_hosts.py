@@ -1,0 +1,198 @@
+import socket
+from pathlib import Path
+
+import pytest
+
+from dnssd.errors import MalformedName, UsageError
+from dnssd.hosts import HostFacts, detect, ec2, plain
+from dnssd.hosts.metadata import IPV4, IPV6, Settings
+from dnssd.zones.pace import Pace
+
+DISABLED = {"AWS_EC2_METADATA_DISABLED": "true"}
+
+
+def machine(root: Path, **files: str) -> Path:
+    """A root directory with these files; `__` in a keyword is a slash."""
+    for path, text in files.items():
+        file = root / path.replace("__", "/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return root
+
+
+def route(ipv4: str | None, ipv6: str | None) -> plain.RouteAddress:
+    """Default routes that leave from these addresses."""
+    return {socket.AF_INET: ipv4, socket.AF_INET6: ipv6}.get
+
+
+def test_a_plain_machine(tmp_path: Path) -> None:
+    """Its label from its host name, its addresses from its routes, its owner from its ID."""
+    root = machine(tmp_path, **{"etc__machine-id": "0123456789abcdef0123456789abcdef\n"})
+
+    facts = plain.facts(
+        root,
+        hostname=lambda: "Web-1.Example.com",
+        route_address=route("10.0.0.5", "2a00::5"),
+    )
+
+    assert facts.label == "Web-1"
+    assert facts.private == ("10.0.0.5", "2a00::5")
+    assert facts.public == ("2a00::5",)
+    assert facts.owner == "host/0123456789abcdef0123456789abcdef/web-1.example.com"
+    assert "host name" in facts.source
+
+
+@pytest.mark.parametrize(
+    ("ipv4", "ipv6", "addresses"),
+    [
+        ("10.0.0.5", None, ("10.0.0.5",)),
+        (None, "fd00::5", ("fd00::5",)),
+        (None, None, ()),
+        ("127.0.0.1", "::1", ()),
+        ("169.254.7.7", "fe80::1%eth0", ()),
+        ("0.0.0.0", "::", ()),  # noqa: S104 (nothing listens there)
+    ],
+)
+def test_only_addresses_that_others_reach_count(
+    tmp_path: Path, ipv4: str | None, ipv6: str | None, addresses: tuple[str, ...]
+) -> None:
+    """Loopback and link-local ones are none; without a default route there is none."""
+    facts = plain.facts(tmp_path, hostname=lambda: "h", route_address=route(ipv4, ipv6))
+
+    assert facts.private == addresses
+
+
+@pytest.mark.parametrize(
+    ("files", "machine_id"),
+    [
+        ({}, "-"),
+        ({"etc__machine-id": ""}, "-"),
+        ({"etc__machine-id": "uninitialized\n"}, "-"),
+        ({"etc__machine-id": "é"}, "-"),
+        ({"etc__machine-id": "ABC/../x\n"}, "-"),
+        ({"etc__machine-id": "", "var__lib__dbus__machine-id": "ABC1\n"}, "abc1"),
+    ],
+)
+def test_a_machine_without_an_id(tmp_path: Path, files: dict[str, str], machine_id: str) -> None:
+    """Its host name alone tells it then; no file's content breaks the owner's form."""
+    facts = plain.facts(
+        machine(tmp_path, **files), hostname=lambda: "h", route_address=route(None, None)
+    )
+
+    assert facts.owner == f"host/{machine_id}/h"
+
+
+def test_finding_the_route_sends_nothing_and_never_fails() -> None:
+    """An address or none, on any machine."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        address = plain.address_of_route(family)
+        assert address is None or (":" in address) == (family == socket.AF_INET6)
+
+
+def test_a_host_may_be_given_another_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host name that is no label is no error then."""
+    odd = HostFacts("ü", ("10.0.0.5",), (), "host/-/ü", "a test")
+    monkeypatch.setattr(plain, "facts", lambda root: odd)
+
+    assert detect(DISABLED, Pace(1), label="web", root=tmp_path).label == "web"
+    with pytest.raises(MalformedName, match="host"):
+        detect(DISABLED, Pace(1), root=tmp_path)
+    with pytest.raises(MalformedName, match="give --host"):
+        detect(DISABLED, Pace(1), label="x" * 58, root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("environ", "files", "here"),
+    [
+        ({}, {}, False),
+        ({}, {"sys__class__dmi__id__sys_vendor": "Amazon EC2\n"}, True),
+        ({}, {"sys__class__dmi__id__board_vendor": "Amazon EC2\n"}, True),
+        ({}, {"sys__class__dmi__id__sys_vendor": "QEMU\n"}, False),
+        (
+            {},
+            {
+                "sys__class__dmi__id__sys_vendor": "Xen\n",
+                "sys__class__dmi__id__product_uuid": "EC2D0000-0000\n",
+            },
+            True,
+        ),
+        ({}, {"sys__hypervisor__uuid": "ec2d0000-0000\n"}, True),
+        (
+            {},
+            {
+                "sys__class__dmi__id__sys_vendor": "QEMU\n",
+                "sys__class__dmi__id__product_uuid": "EC2D0000-0000\n",
+            },
+            False,
+        ),
+        ({"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1"}, {}, True),
+        ({"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1"} | DISABLED, {}, False),
+        (
+            {"AWS_EC2_METADATA_DISABLED": "True"},
+            {"sys__class__dmi__id__sys_vendor": "Amazon EC2"},
+            False,
+        ),
+        (
+            {"AWS_EC2_METADATA_DISABLED": "false"},
+            {"sys__class__dmi__id__sys_vendor": "Amazon EC2"},
+            True,
+        ),
+    ],
+)
+def test_what_tells_an_ec2_instance(
+    tmp_path: Path, environ: dict[str, str], files: dict[str, str], here: bool
+) -> None:
+    """The firmware's vendor, or a configured endpoint, unless metadata is switched off."""
+    assert ec2.is_here(environ, machine(tmp_path, **files)) is here
+
+
+@pytest.mark.parametrize(
+    ("environ", "settings"),
+    [
+        ({}, Settings(IPV4, 2.0, None)),
+        ({"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "IPv4"}, Settings(IPV4)),
+        ({"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "ipv6"}, Settings(IPV6)),
+        (
+            {
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "ipv6",
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:80/",
+            },
+            Settings("http://127.0.0.1:80"),
+        ),
+        ({"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://[fd00::1]"}, Settings("http://[fd00::1]")),
+        (
+            {"AWS_METADATA_SERVICE_TIMEOUT": "0.5", "AWS_METADATA_SERVICE_NUM_ATTEMPTS": "3"},
+            Settings(IPV4, 0.5, 3),
+        ),
+    ],
+)
+def test_settings_come_from_the_variables_of_the_aws_sdks(
+    environ: dict[str, str], settings: Settings
+) -> None:
+    """An endpoint wins over a mode; two seconds and any number of tries by default."""
+    assert Settings.from_environ(environ) == settings
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ipv5"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "127.0.0.1:80"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "file:///etc/passwd"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://h:x"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://h:0"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://[::1"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://h/?q"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://{'h' * 64}"),
+        ("AWS_METADATA_SERVICE_TIMEOUT", "soon"),
+        ("AWS_METADATA_SERVICE_TIMEOUT", "0"),
+        ("AWS_METADATA_SERVICE_TIMEOUT", "nan"),
+        ("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "1.5"),
+        ("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "-1"),
+    ],
+)
+def test_a_malformed_variable_is_named(variable: str, text: str) -> None:
+    """The message says which one to correct."""
+    with pytest.raises(UsageError, match=variable):
+        Settings.from_environ({variable: text})

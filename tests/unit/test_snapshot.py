@@ -1,0 +1,260 @@
+import dataclasses
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnssd.errors import NotFound
+from dnssd.names import Name
+from dnssd.records import Address, Ptr, Rdata, RRset, Srv, Txt
+from dnssd.resolver.snapshot import (
+    MAX_ENDPOINTS,
+    MAX_INSTANCES,
+    Attributes,
+    Endpoint,
+    build_snapshot,
+)
+from dnssd.services import ServiceName, parse_service_name
+
+SERVICE = parse_service_name("_http._tcp.example.com")
+INSTANCE = parse_service_name("v1._http._tcp.example.com")
+
+
+def rrset(name: str, ttl: int, *values: Rdata) -> RRset:
+    """An RRset of the values' type."""
+    return RRset(Name.parse(name), values[0].rdtype, ttl, values)
+
+
+def ptr(*names: str) -> RRset:
+    """What the service points to."""
+    return rrset("_http._tcp.example.com.", 300, *(Ptr(Name.parse(name)) for name in names))
+
+
+def srv(target: str, *, port: int = 80, priority: int = 0, weight: int = 0) -> Srv:
+    """SRV rdata with defaults."""
+    return Srv(priority, weight, port, Name.parse(target))
+
+
+V1 = [
+    rrset(
+        "v1._http._tcp.example.com.", 60, srv("b.example.com.", priority=1), srv("a.example.com.")
+    ),
+    rrset("v1._http._tcp.example.com.", 90, Txt.from_pairs({"version": "1"})),
+    rrset("a.example.com.", 40, Address.parse("10.0.0.7"), Address.parse("10.0.0.5")),
+    rrset("A.Example.com.", 50, Address.parse("2001:db8::1")),
+]
+
+
+def test_an_instance_is_joined_from_its_answers() -> None:
+    """SRV by priority, addresses by target whatever its case, the TTL the smallest of all."""
+    snapshot = build_snapshot(INSTANCE, V1, now=1000.0)
+
+    first, second = snapshot.endpoints
+    assert snapshot.name == "v1._http._tcp.example.com."
+    assert snapshot.status == "fresh"
+    assert snapshot.expires_at == 1040.0
+    assert snapshot.ttl(1010.0) == 30.0
+    assert snapshot.ttl(2000.0) == 0.0
+    assert first == Endpoint(
+        target="a.example.com.",
+        port=80,
+        priority=0,
+        weight=0,
+        addresses=("10.0.0.5", "10.0.0.7", "2001:db8::1"),
+        instance="v1",
+        service="_http._tcp",
+    )
+    assert (second.target, second.addresses) == ("b.example.com.", ())
+    assert snapshot.reachable == (first,)
+    assert snapshot.txt["version"] == b"1"
+    assert snapshot.instances[0].endpoints == snapshot.endpoints
+
+
+def test_a_snapshot_is_immutable() -> None:
+    """It may be shared between threads."""
+    snapshot = build_snapshot(INSTANCE, V1, now=0.0)
+
+    hash(snapshot)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        snapshot.status = "stale"  # type: ignore[misc]  # that is the test
+    with pytest.raises(TypeError):
+        snapshot.txt["version"] = b"2"  # type: ignore[index]  # that is the test
+
+
+@given(st.permutations(V1))
+def test_the_order_of_answers_does_not_matter(answers: list[RRset]) -> None:
+    """Every order of the same answers gives an equal snapshot."""
+    assert build_snapshot(INSTANCE, answers, 0.0) == build_snapshot(INSTANCE, V1, 0.0)
+
+
+def test_a_service_joins_all_its_instances() -> None:
+    """Endpoints of all instances together, by priority; pointers to nowhere are skipped."""
+    snapshot = build_snapshot(
+        SERVICE,
+        [
+            ptr(
+                "v1._http._tcp.example.com.",
+                r"Café (old)\.2._http._tcp.example.com.",
+                "gone._http._tcp.example.com.",
+            ),
+            *V1,
+            rrset(r"Café (old)\.2._http._tcp.example.com.", 60, srv("c.example.com.", priority=0)),
+        ],
+        now=0.0,
+    )
+
+    assert [i.instance for i in snapshot.instances] == ["Café (old).2", "v1"]
+    assert [(e.instance, e.target) for e in snapshot.endpoints] == [
+        ("Café (old).2", "c.example.com."),
+        ("v1", "a.example.com."),
+        ("v1", "b.example.com."),
+    ]
+    assert dict(snapshot.txt) == {}
+
+
+def test_plain_srv_records_are_an_instance_without_a_name() -> None:
+    """A service that points to no instance may have SRV records itself (RFC 2782)."""
+    snapshot = build_snapshot(
+        SERVICE, [rrset("_http._tcp.example.com.", 60, srv("a.example.com."))], now=0.0
+    )
+
+    assert [(i.name, i.instance) for i in snapshot.instances] == [("_http._tcp.example.com.", None)]
+    assert snapshot.endpoints[0].instance is None
+
+
+def test_pointers_win_over_plain_srv_records() -> None:
+    """Where there are instances, the service's own SRV records are no part of it."""
+    answers = [
+        ptr("v1._http._tcp.example.com."),
+        *V1,
+        rrset("_http._tcp.example.com.", 60, srv("plain.example.com.")),
+    ]
+
+    assert "plain.example.com." not in {
+        endpoint.target for endpoint in build_snapshot(SERVICE, answers, 0.0).endpoints
+    }
+
+
+def test_a_subtype_points_to_instances_of_its_service() -> None:
+    """`_printer._sub._http._tcp` holds pointers to instances of `_http._tcp`."""
+    asked = parse_service_name("_printer._sub._http._tcp.example.com")
+    pointer = Ptr(Name.parse("v1._http._tcp.example.com."))
+
+    snapshot = build_snapshot(asked, [RRset(asked.name, "PTR", 60, (pointer,)), *V1], 0.0)
+
+    assert [instance.instance for instance in snapshot.instances] == ["v1"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        ".",
+        "example.com.",
+        "_http._tcp.example.com.",
+        "v1._smtp._tcp.example.com.",
+        "x.y._http._tcp.example.com.",
+    ],
+)
+def test_pointers_to_no_instance_of_the_service_are_skipped(target: str) -> None:
+    """A hostile zone cannot make a client take one service for another."""
+    with pytest.raises(NotFound, match="nobody offers it"):
+        build_snapshot(SERVICE, [ptr(target), rrset(target, 60, srv("a.example.com."))], now=0.0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers", "message"),
+    [
+        (SERVICE, [], "no such service"),
+        (INSTANCE, [], "no such instance"),
+        (INSTANCE, [ptr("v2._http._tcp.example.com.")], "no such instance"),
+        (INSTANCE, [ptr("V1._http._tcp.example.com.")], "nobody offers it"),
+        (INSTANCE, [V1[1]], "nobody offers it"),
+        (SERVICE, [ptr("v1._http._tcp.example.com.")], "nobody offers it"),
+        (SERVICE, [ptr("v1._http._tcp.example.com."), V1[1]], "nobody offers it"),
+        (INSTANCE, [rrset("v1._http._tcp.example.com.", 60, srv("."))], "nobody offers it"),
+        (SERVICE, [rrset("_http._tcp.example.com.", 60, srv("."))], "nobody offers it"),
+    ],
+)
+def test_nothing_there_is_told_from_not_offered(
+    asked: ServiceName, answers: Iterable[RRset], message: str
+) -> None:
+    """What does not exist is a typing mistake; what nobody offers is an outage."""
+    with pytest.raises(NotFound, match=message):
+        build_snapshot(asked, answers, now=0.0)
+
+
+def test_an_instance_that_nobody_offers_is_listed_beside_one_that_is() -> None:
+    """A target of "." means not offered here (RFC 2782): no endpoint of that instance."""
+    snapshot = build_snapshot(
+        SERVICE,
+        [
+            ptr("v1._http._tcp.example.com.", "v2._http._tcp.example.com."),
+            *V1,
+            rrset("v2._http._tcp.example.com.", 60, srv(".")),
+        ],
+        now=0.0,
+    )
+
+    assert [(i.instance, len(i.endpoints)) for i in snapshot.instances] == [("v1", 2), ("v2", 0)]
+
+
+def test_an_instance_that_is_not_utf_8_is_shown_escaped() -> None:
+    """Such a label is illegal, but a client should reach what it points to."""
+    snapshot = build_snapshot(
+        SERVICE,
+        [
+            ptr(r"\255._http._tcp.example.com."),
+            rrset(r"\255._http._tcp.example.com.", 60, srv("a.example.com.")),
+        ],
+        now=0.0,
+    )
+
+    assert snapshot.instances[0].instance == r"\255"
+
+
+def test_only_so_many_instances_and_endpoints_are_taken() -> None:
+    """Somebody's huge zone costs a bounded amount of work."""
+    many = [f"i{at}._http._tcp.example.com." for at in range(MAX_INSTANCES + 1)]
+    five = [srv(f"h{at}.example.com.") for at in range(5)]
+
+    snapshot = build_snapshot(SERVICE, [ptr(*many), *(rrset(n, 60, *five) for n in many)], 0.0)
+
+    assert len(snapshot.instances) <= MAX_INSTANCES
+    assert len(snapshot.endpoints) == MAX_ENDPOINTS
+
+
+@pytest.mark.parametrize(
+    ("target", "addresses", "url"),
+    [
+        ("a.example.com.", ("10.0.0.5", "2001:db8::1"), "http://10.0.0.5:4218"),
+        ("a.example.com.", ("2001:db8::1",), "http://[2001:db8::1]:4218"),
+        ("a.example.com.", (), "http://a.example.com:4218"),
+        ("user@evil/?#x.example.com.", (), "http://user%40evil%2F%3F%23x.example.com:4218"),
+    ],
+)
+def test_urls(target: str, addresses: tuple[str, ...], url: str) -> None:
+    """The first address, IPv6 in brackets; a target cannot end the host's part early."""
+    endpoint = Endpoint(target, 4218, 0, 0, addresses)
+
+    assert endpoint.url("http") == url
+
+
+def test_authorities_are_what_scripts_connect_to() -> None:
+    """One for each address."""
+    endpoint = Endpoint("a.example.com.", 80, 0, 0, ("10.0.0.5", "2001:db8::1"))
+
+    assert endpoint.authorities == ("10.0.0.5:80", "[2001:db8::1]:80")
+
+
+def test_attributes_are_found_whatever_the_case_of_their_key() -> None:
+    """RFC 6763 section 6.4; a key without a value is there and None."""
+    attributes = Attributes(Txt((b"Version=1", b"flag", b"version=2")))
+
+    assert attributes["VERSION"] == b"1"
+    assert attributes["flag"] is None
+    assert "FLAG" in attributes
+    assert "absent" not in attributes
+    assert attributes == {"Version": b"1", "flag": None}
+    assert len(attributes) == 2
+    assert "Version" in repr(attributes)
