@@ -1,0 +1,222 @@
+"""`dnssd sandbox`: Route 53, DNS and instance metadata on this machine."""
+
+import contextlib
+import ipaddress
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FrameType
+from typing import Any, TypeVar
+
+import click
+
+from dnssd.cli.options import Command, option, warn
+from dnssd.cli.output import safe
+from dnssd.errors import UsageError
+from dnssd.names import Name, shown
+from dnssd.sandbox.metadata import Instance
+from dnssd.sandbox.sandbox import EXAMPLE, Sandbox, lead_into
+
+# Exit codes, as shells give them.
+NOT_EXECUTABLE, NOT_FOUND, SIGNALLED = 126, 127, 128
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_LINES = (  # what is exported together
+    (
+        "AWS_ENDPOINT_URL_ROUTE_53",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_DEFAULT_REGION",
+    ),
+    ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "NO_PROXY"),
+    ("DNSSD_ZONE", "DNSSD_DOMAIN", "DNSSD_NAMESERVER"),
+)
+_INSTANCE = Instance()
+_EPILOG = """\b
+Examples:
+  dnssd sandbox -- sh            a shell in which dnssd and boto3 find the sandbox
+  dnssd sandbox -- pytest        stops with its command, and returns its exit code
+  dnssd sandbox --dns-port 5300  prints what to export, and runs until interrupted
+"""
+
+_Handler = Callable[[int, FrameType | None], None]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _port_option(name: str, what: str) -> Callable[[_Function], _Function]:
+    return option(
+        name,
+        type=click.IntRange(0, 65535),
+        default=0,
+        show_default=True,
+        help=f"Where {what} listens; 0 for any free port.",
+    )
+
+
+@click.command(
+    "sandbox", cls=Command, epilog=_EPILOG, context_settings={"allow_interspersed_args": False}
+)
+@option(
+    "--serve",
+    metavar="NAME",
+    multiple=True,
+    default=[str(EXAMPLE).rstrip(".")],
+    show_default=True,
+    help="A zone to serve; may be repeated.",
+)
+@_port_option("--api-port", "Route 53's API")
+@_port_option("--dns-port", "the DNS server, by UDP and TCP,")
+@_port_option("--metadata-port", "the instance metadata service")
+@option(
+    "--bind",
+    metavar="ADDRESS",
+    default="127.0.0.1",
+    show_default=True,
+    help="The IP address to listen on.",
+)
+@option(
+    "--instance-id",
+    metavar="ID",
+    default=_INSTANCE.instance_id,
+    show_default=True,
+    help="The instance that the metadata is about.",
+)
+@option(
+    "--private-ip",
+    metavar="IP",
+    default=_INSTANCE.private_ip,
+    show_default=True,
+    help="Its private IPv4 address.",
+)
+@option("--public-ip", metavar="IP", help="Its public IPv4 address.  [default: none]")
+@click.argument("argv", nargs=-1, metavar="[-- COMMAND...]")
+def command(
+    serve: Sequence[str],
+    api_port: int,
+    dns_port: int,
+    metadata_port: int,
+    bind: str,
+    instance_id: str,
+    private_ip: str,
+    public_ip: str | None,
+    argv: Sequence[str],
+) -> None:
+    """Run Route 53, DNS and instance metadata locally.
+
+    With a COMMAND, runs it so that it finds them; else prints what to export.
+    """
+    _check_address(bind)
+    sandbox = Sandbox(
+        [Name.parse(name) for name in serve],
+        host=bind,
+        api_port=api_port,
+        dns_port=dns_port,
+        metadata_port=metadata_port,
+        instance=Instance(instance_id, private_ip, public_ip),
+    )
+    with contextlib.closing(sandbox):
+        with _threads_without_signals():
+            sandbox.start()
+        if argv:
+            sys.exit(_run(argv, lead_into(sandbox.environment(), os.environ)))
+        _serve(sandbox.environment())
+
+
+def _check_address(bind: str) -> None:
+    try:
+        address = ipaddress.ip_address(bind)
+    except ValueError as error:
+        raise UsageError(f"--bind {shown(bind)}: an IP address is needed") from error
+    if not address.is_loopback:
+        warn(f"--bind {bind}: whoever reaches these ports may change the zones")
+
+
+def _serve(environment: Mapping[str, str]) -> None:
+    """Print the export lines, and wait for SIGINT or SIGTERM."""
+    stopped = threading.Event()
+    with _handling(lambda number, frame: stopped.set()):
+        for names in _LINES:
+            pairs = (f"{name}={shlex.quote(environment[name])}" for name in names)
+            print("export", *pairs, flush=True)
+        stopped.wait()
+
+
+def _run(argv: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a program to its end, and return the exit code that tells how it ended."""
+    program = _Program()
+    try:
+        with _handling(program.handle):
+            code = program.run(argv, environment)
+    except FileNotFoundError:
+        warn(f"{safe(argv[0])}: no such command; give a path, or one that PATH leads to")
+        return NOT_FOUND
+    except OSError as error:
+        warn(f"{safe(argv[0])}: {error.strerror}; give a program that may be executed")
+        return NOT_EXECUTABLE
+    return code if code >= 0 else SIGNALLED - code
+
+
+class _Program:
+    """A program that gets the signals that this one gets, even those from before it starts."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._signals: deque[int] = deque()
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Pass a signal on, unless the terminal has sent it to the program as well."""
+        if number != signal.SIGINT or not _in_foreground():
+            self._signals.append(number)
+            self._pass_on()
+
+    def run(self, argv: Sequence[str], environment: Mapping[str, str]) -> int:
+        """Run `argv`; the exit code, or the negative number of the signal that ended it."""
+        self._process = subprocess.Popen(argv, env=environment)  # noqa: S603 (what was asked for)
+        with self._process as process:
+            self._pass_on()
+            return process.wait()
+
+    def _pass_on(self) -> None:
+        with contextlib.suppress(IndexError):  # a signal may come while another is passed on
+            while self._process:
+                self._process.send_signal(self._signals.popleft())
+
+
+def _in_foreground() -> bool:
+    """Whether Ctrl-C in the terminal reaches this program and those that it starts."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
+
+
+@contextlib.contextmanager
+def _threads_without_signals() -> Iterator[None]:
+    """Threads started meanwhile take no signals: one that a thread takes wakes nobody up."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
+@contextlib.contextmanager
+def _handling(handler: _Handler) -> Iterator[None]:
+    """Handle SIGINT and SIGTERM with `handler` for a while."""
+    previous = {number: signal.signal(number, handler) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, former in previous.items():
+            signal.signal(number, former)

@@ -1,0 +1,151 @@
+"""Route 53, DNS and instance metadata on one machine, working together."""
+
+import ipaddress
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Self
+
+from dnssd.names import Name
+from dnssd.sandbox.answers import respond
+from dnssd.sandbox.api import Api
+from dnssd.sandbox.dns import DnsServer
+from dnssd.sandbox.metadata import Instance, Metadata
+from dnssd.sandbox.metadata_server import MetadataServer
+from dnssd.sandbox.store import Store
+
+EXAMPLE = Name.parse("example.test")
+
+
+class Sandbox:
+    """Zones with a Route 53 API in front and a DNS server behind, and an instance's metadata.
+
+    Args:
+        serve: The origins of n >= 1 public zones to make.
+        host: The IP address to listen on.
+        api_port: Of the API; 0 for any that is free, as with the other two.
+        dns_port: Of the DNS server, UDP and TCP.
+        metadata_port: Of the metadata service.
+        instance: Whom the metadata is about.
+        now: A monotonic clock, in seconds.
+        rng: What DNS answers are shuffled with.
+    """
+
+    def __init__(
+        self,
+        serve: Sequence[Name] = (EXAMPLE,),
+        *,
+        host: str = "127.0.0.1",
+        api_port: int = 0,
+        dns_port: int = 0,
+        metadata_port: int = 0,
+        instance: Instance | None = None,
+        now: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.store = Store(now=now)
+        zones = [
+            self.store.create_zone(origin, caller_reference=f"sandbox-{number}")
+            for number, origin in enumerate(serve)
+        ]
+        self.zone_id = zones[0].id
+        self.origin = zones[0].origin
+        self._rng = rng or random.Random()
+        self.api = Api(self.store, host, api_port)
+        self.dns = DnsServer(self._respond, host, dns_port)
+        metadata = Metadata(instance or Instance(), now=now)
+        self.metadata = MetadataServer(metadata, host, metadata_port)
+        self._running = ExitStack()
+
+    def start(self) -> None:
+        """Start all servers, or none.
+
+        Raises:
+            Unavailable: An address or a port cannot be had.
+        """
+        with ExitStack() as started:
+            for server in (self.api, self.dns, self.metadata):
+                started.enter_context(server)
+            self._running = started.pop_all()
+
+    def close(self) -> None:
+        """Stop all servers; again does nothing."""
+        self._running.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def host(self) -> str:
+        """The IP address to reach the servers at, which all listen on one."""
+        address = ipaddress.ip_address(self.dns.host)
+        if not address.is_unspecified:
+            return str(address)
+        return "127.0.0.1" if address.version == 4 else "::1"
+
+    @property
+    def dns_port(self) -> int:
+        """The DNS server's port, UDP and TCP."""
+        return self.dns.port
+
+    @property
+    def nameserver(self) -> str:
+        """The DNS server as HOST:PORT."""
+        return self._at(self.dns.port)
+
+    @property
+    def api_url(self) -> str:
+        """The API's endpoint."""
+        return f"http://{self._at(self.api.port)}"
+
+    @property
+    def metadata_url(self) -> str:
+        """The metadata service's endpoint."""
+        return f"http://{self._at(self.metadata.port)}"
+
+    def environment(self) -> dict[str, str]:
+        """The variables that lead boto3 and dnssd here; the zone is the first."""
+        zone = self.origin.master().rstrip(".")
+        return {
+            "AWS_ENDPOINT_URL_ROUTE_53": self.api_url,
+            "AWS_ACCESS_KEY_ID": "sandbox",
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.metadata_url,
+            "NO_PROXY": self.host,
+            "DNSSD_ZONE": zone,
+            "DNSSD_DOMAIN": zone,
+            "DNSSD_NAMESERVER": self.nameserver,
+        }
+
+    def _respond(self, message: bytes, stream: bool) -> Sequence[bytes]:
+        return respond(message, self.store.zones(), self._rng, stream=stream)
+
+    def _at(self, port: int) -> str:
+        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+
+
+def lead_into(sandbox: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` as a program needs it that shall reach the sandbox and nothing else.
+
+    Args:
+        sandbox: What `Sandbox.environment` gives.
+        environment: The caller's; its profiles, session tokens, endpoints and settings of
+            dnssd would lead elsewhere and are left out.
+    """
+    led = {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(("AWS_", "DNSSD_", "BOTO_"))
+    }
+    led |= sandbox
+    led["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "false"  # wins over the configuration file
+    for name in ("NO_PROXY", "no_proxy"):  # Python prefers the latter
+        if exempt := environment.get(name):
+            led[name] = f"{exempt},{sandbox['NO_PROXY']}"
+    return led

@@ -1,0 +1,29 @@
+"""What every test relies on: nothing leads beyond this machine."""
+
+import os
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from dnssd.sandbox.sandbox import Sandbox
+
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+
+@pytest.fixture(autouse=True)
+def _isolated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of whoever runs the tests reaches them: no account, no proxy, no default."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "BOTO_", "DNSSD_")) or name.lower() in _PROXIES:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """Route 53, DNS and instance metadata on loopback, serving `example.test`."""
+    with Sandbox(rng=random.Random(0)) as running:
+        yield running
