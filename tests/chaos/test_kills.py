@@ -1,0 +1,210 @@
+"""Hosts that are killed between any two requests, really: a process and SIGKILL.
+
+The points are found by running each command until it gets through unharmed: killed at its
+first request, at its second, and so on, before the request is carried out and after.
+"""
+
+import itertools
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from functools import partial
+from multiprocessing.process import BaseProcess
+from typing import NamedTuple
+
+import pytest
+import victim
+from interleaving import patient
+from invariants import INSTANCE, ORIGIN, State, check_projection, check_state, srv, view_of
+
+from dnssd import open_zone
+from dnssd.records import Change, Rdata, RRset
+from dnssd.registration.registrar import Registrar
+from dnssd.registration.request import Registration
+from dnssd.sandbox.api import Api
+from dnssd.sandbox.operations import Handler, Request, Response
+from dnssd.sandbox.store import Store
+from dnssd.zones.base import Zone
+
+FOREIGN = srv("elsewhere", 8080)
+VALUES = {srv("v"), srv("v", weight=7)}
+OWNER = "somebody/else"
+START = multiprocessing.get_context("forkserver")
+START.set_forkserver_preload(["victim"])
+JOIN = ("join", "http", "--instance", "web", "--port", "80", "--host", "v")
+LEAVE = ("leave", "http", "--instance", "web", "--host", "v")
+
+
+class Command(Enum):
+    """What the victim runs."""
+
+    JOIN = (*JOIN, "--address", "10.0.0.1")
+    CHANGE = (*JOIN, "--address", "10.0.0.2", "--weight", "7")
+    TAKE_OVER = (*JOIN, "--address", "10.0.0.3", "--takeover")
+    LEAVE = LEAVE
+
+
+class Point(NamedTuple):
+    """Where the victim dies."""
+
+    request: int
+    carried_out: bool
+
+
+class Executioner:
+    """Stands between the victim and the zone: kills it at one point, and crowds it on the way.
+
+    Attributes:
+        killed: Whether it has.
+        process: The victim.
+        crowd: What others do just before the victim's changes of the SRV RRset arrive.
+    """
+
+    def __init__(self, point: Point) -> None:
+        self.killed = False
+        self.process: BaseProcess | None = None
+        self.crowd: Iterator[Callable[[], object]] = iter(())
+        self._point = point
+        self._requests = 0
+
+    def wrap(self, handler: Handler) -> Handler:
+        """Lay it around the API's operations."""
+
+        def handle(request: Request) -> Response:
+            if "app/victim" not in request.user_agent:
+                return handler(request)
+            self._requests += 1
+            if b"<Type>SRV</Type>" in request.body:
+                next(self.crowd, lambda: None)()  # somebody is faster
+            if self._requests != self._point.request:
+                return handler(request)
+            if self._point.carried_out:
+                handler(request)
+            assert self.process is not None
+            assert self.process.pid is not None
+            os.kill(self.process.pid, signal.SIGKILL)
+            self.killed = True
+            return Response(200, b"")
+
+        return handle
+
+
+class Stage(NamedTuple):
+    """A zone with a live host in it, and the API that leads to it."""
+
+    store: Store
+    zone: Zone
+    executioner: Executioner
+    environment: dict[str, str]
+
+
+def registration(host: str, owner: str = "") -> Registration:
+    """A membership of a host."""
+    return Registration(
+        service="http", instance="web", port=80, host=host, addresses=["10.1.0.1"], owner=owner
+    )
+
+
+def join(zone: Zone, host: str, owner: str = "") -> None:
+    """Join a host, without waiting."""
+    Registrar(zone, patient()).join(registration(host, owner).wish_in(ORIGIN))
+
+
+@contextmanager
+def stage(monkeypatch: pytest.MonkeyPatch, point: Point, crowd: int) -> Iterator[Stage]:
+    """A sandbox where one host has joined beside a foreign value, and `crowd` others will."""
+    store = Store()
+    made = store.create_zone(ORIGIN, caller_reference="kills")
+    executioner = Executioner(point)
+    with Api(store, wrap=executioner.wrap) as api:
+        environment = {
+            "AWS_ENDPOINT_URL_ROUTE_53": api.url,
+            "AWS_ACCESS_KEY_ID": "sandbox",
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_SDK_UA_APP_ID": "victim",
+            "DNSSD_ZONE": f"example.test,id={made.id}",
+        }
+        for key, value in environment.items():
+            if key != "AWS_SDK_UA_APP_ID":
+                monkeypatch.setenv(key, value)
+        zone = open_zone(environment["DNSSD_ZONE"])
+        zone.commit([Change(None, RRset(INSTANCE, "SRV", 60, (FOREIGN,)))], patient())
+        join(zone, "live")
+        hosts = [f"other{number}" for number in range(crowd)]
+        executioner.crowd = iter([partial(join, zone, host) for host in hosts])
+        yield Stage(store, zone, executioner, environment)
+
+
+def run(stage: Stage, command: Command) -> int:
+    """Run a command as a process of its own; its exit code, negative if it was killed."""
+    process = START.Process(target=victim.main, args=(command.value, stage.environment))
+    stage.executioner.process = process
+    process.start()
+    process.join(60)
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def prepare(stage: Stage, command: Command) -> None:
+    """What the command finds."""
+    if command in (Command.CHANGE, Command.LEAVE):
+        quiet = stage._replace(environment={**stage.environment, "AWS_SDK_UA_APP_ID": "first"})
+        assert run(quiet, Command.JOIN) == 0
+    if command is Command.TAKE_OVER:
+        join(stage.zone, "v", OWNER)
+
+
+def states(store: Store) -> list[State]:
+    """Every state that the zone has been in."""
+    return [
+        {
+            (entry.rrset.name, entry.rrset.rdtype): entry.rrset
+            for entry in commit.zone.since(("", "", ""))
+        }
+        for commit in store.log()
+    ]
+
+
+def check(stage: Stage, since: int) -> None:
+    """The invariants on every state since then, and what others published is always there."""
+    published: set[Rdata] = {FOREIGN, srv("live")}
+    for state in states(stage.store)[since:]:
+        check_state(state, {FOREIGN})
+        values = set(view_of(state).values)
+        assert published <= values, "somebody else's value was absent"
+        published |= {srv(f"other{number}") for number in range(3)} & values
+
+
+@pytest.mark.parametrize("crowd", [0, 3], ids=["alone", "while three others fold"])
+@pytest.mark.parametrize("command", list(Command), ids=lambda command: command.name.lower())
+def test_no_death_leaves_what_one_fold_does_not_heal(
+    monkeypatch: pytest.MonkeyPatch, command: Command, crowd: int
+) -> None:
+    """Every kill point; then one fold of a live host, and then the victim's own next run."""
+    points = 0
+    for number in itertools.count(1):
+        killed = 0
+        for carried_out in (False, True):
+            with stage(monkeypatch, Point(number, carried_out), crowd) as scene:
+                prepare(scene, command)
+                since = len(scene.store.log())
+                code = run(scene, command)
+                assert code == (-signal.SIGKILL if scene.executioner.killed else 0)
+                killed += scene.executioner.killed
+                join(scene.zone, "live")
+                check(scene, since)
+                check_projection(states(scene.store)[-1], {FOREIGN})
+                again = scene._replace(environment={**scene.environment, "AWS_SDK_UA_APP_ID": "x"})
+                assert run(again, command) == 0
+                check(scene, since)
+                values = view_of(states(scene.store)[-1]).values
+                published = not VALUES.isdisjoint(values)
+                assert published == (command is not Command.LEAVE)
+        points += killed
+        if not killed:
+            break
+    assert points >= 6

@@ -1,0 +1,26 @@
+"""A process that a test kills: preloaded in the fork server, so that each one starts quickly."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import boto3  # noqa: F401 (slow to import: once, in the fork server, is enough)
+
+import dnssd.cli.join
+import dnssd.cli.leave
+import dnssd.cli.registering
+import dnssd.cli.serving
+import dnssd.zones.route53  # noqa: F401 (likewise)
+from dnssd.cli.main import run
+from dnssd.zones.pace import Pace
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Run the `dnssd` command in this process, with nothing but `environment`."""
+    defaults: dict[str, Any] = Pace.__init__.__kwdefaults__ or {}
+    defaults["sleep"] = lambda seconds: None  # back-off is tested elsewhere; here it only waits
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (ends with the process)
+    os._exit(run(arguments))
