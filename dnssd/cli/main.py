@@ -15,6 +15,7 @@ COMMANDS = {
     "join": "Register this host as a member of a service instance.",
     "leave": "Take this host's members out again.",
     "status": "Show an instance's members, owners, states and ages.",
+    "uninstall-records": "Remove everything this tool wrote for a service.",
     "lookup": "Find a service's endpoints, or pick one.",
     "browse": "List service types, or the instances of one.",
     "sandbox": "Run Route 53, DNS and instance metadata locally.",

@@ -5,12 +5,8 @@ import ipaddress
 import os
 import shlex
 import signal
-import subprocess
 import sys
-import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import FrameType
 from typing import Any, TypeVar
 
 import click
@@ -25,7 +21,9 @@ from dnssd.sandbox.sandbox import EXAMPLE, Sandbox, lead_into
 # Exit codes, as shells give them.
 NOT_EXECUTABLE, NOT_FOUND, SIGNALLED = 126, 127, 128
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
+_AWAITED = (*_STOPPING, signal.SIGCHLD)
+_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)  # and by no other program
 _LINES = (  # what is exported together
     (
         "AWS_ENDPOINT_URL_ROUTE_53",
@@ -44,7 +42,6 @@ Examples:
   dnssd sandbox --dns-port 5300  prints what to export, and runs until interrupted
 """
 
-_Handler = Callable[[int, FrameType | None], None]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -119,9 +116,7 @@ def command(
         metadata_port=metadata_port,
         instance=Instance(instance_id, private_ip, public_ip),
     )
-    with contextlib.closing(sandbox):
-        with _threads_without_signals():
-            sandbox.start()
+    with _blocked_signals(), sandbox:
         if argv:
             sys.exit(_run(argv, lead_into(sandbox.environment(), os.environ)))
         _serve(sandbox.environment())
@@ -137,54 +132,39 @@ def _check_address(bind: str) -> None:
 
 
 def _serve(environment: Mapping[str, str]) -> None:
-    """Print the export lines, and wait for SIGINT or SIGTERM."""
-    stopped = threading.Event()
-    with _handling(lambda number, frame: stopped.set()):
-        for names in _LINES:
-            pairs = (f"{name}={shlex.quote(environment[name])}" for name in names)
-            print("export", *pairs, flush=True)
-        stopped.wait()
+    """Print the export lines, and wait to be stopped."""
+    for names in _LINES:
+        pairs = (f"{name}={shlex.quote(environment[name])}" for name in names)
+        print("export", *pairs, flush=True)
+    signal.sigwait(_STOPPING)
 
 
 def _run(argv: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run a program to its end, and return the exit code that tells how it ended."""
-    program = _Program()
     try:
-        with _handling(program.handle):
-            code = program.run(argv, environment)
+        program = os.posix_spawnp(
+            argv[0], argv, environment, setsigmask=(), setsigdef=_IGNORED_BY_PYTHON
+        )
     except FileNotFoundError:
         warn(f"{safe(argv[0])}: no such command; give a path, or one that PATH leads to")
         return NOT_FOUND
     except OSError as error:
         warn(f"{safe(argv[0])}: {error.strerror}; give a program that may be executed")
         return NOT_EXECUTABLE
+    code = _wait_for(program)
     return code if code >= 0 else SIGNALLED - code
 
 
-class _Program:
-    """A program that gets the signals that this one gets, even those from before it starts."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-        self._signals: deque[int] = deque()
-
-    def handle(self, number: int, frame: FrameType | None) -> None:
-        """Pass a signal on, unless the terminal has sent it to the program as well."""
-        if number != signal.SIGINT or not _in_foreground():
-            self._signals.append(number)
-            self._pass_on()
-
-    def run(self, argv: Sequence[str], environment: Mapping[str, str]) -> int:
-        """Run `argv`; the exit code, or the negative number of the signal that ended it."""
-        self._process = subprocess.Popen(argv, env=environment)  # noqa: S603 (what was asked for)
-        with self._process as process:
-            self._pass_on()
-            return process.wait()
-
-    def _pass_on(self) -> None:
-        with contextlib.suppress(IndexError):  # a signal may come while another is passed on
-            while self._process:
-                self._process.send_signal(self._signals.popleft())
+def _wait_for(program: int) -> int:
+    """Pass signals on until `program` ends; its exit code, or minus the signal that ended it."""
+    while True:
+        number = signal.sigwait(_AWAITED)
+        if number == signal.SIGCHLD:
+            ended, status = os.waitpid(program, os.WNOHANG)
+            if ended:
+                return os.waitstatus_to_exitcode(status)
+        elif number != signal.SIGINT or not _in_foreground():
+            os.kill(program, number)
 
 
 def _in_foreground() -> bool:
@@ -202,21 +182,10 @@ def _in_foreground() -> bool:
 
 
 @contextlib.contextmanager
-def _threads_without_signals() -> Iterator[None]:
-    """Threads started meanwhile take no signals: one that a thread takes wakes nobody up."""
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+def _blocked_signals() -> Iterator[None]:
+    """Signals wait until `sigwait` takes them: none is lost, and none goes to a thread."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
-
-
-@contextlib.contextmanager
-def _handling(handler: _Handler) -> Iterator[None]:
-    """Handle SIGINT and SIGTERM with `handler` for a while."""
-    previous = {number: signal.signal(number, handler) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, former in previous.items():
-            signal.signal(number, former)

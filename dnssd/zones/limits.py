@@ -37,6 +37,14 @@ class Cost:
             values = max(values, len(change.after.values) if change.after else 0)
         return cls(values, elements, characters)
 
+    def fits(self, limits: Limits) -> bool:
+        """Whether none of the limits is passed."""
+        return (
+            self.values <= limits.values
+            and self.elements <= limits.elements
+            and self.characters <= limits.characters
+        )
+
     def check(self, limits: Limits) -> None:
         """Refuse what does not fit.
 

@@ -1,0 +1,55 @@
+"""`dnssd uninstall-records`: remove everything this tool wrote for a service."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from dnssd.cli.options import Command, json_option, option, zone_option
+
+EPILOG = """\b
+Examples:
+  dnssd uninstall-records http --zone example.com          # shows what would go
+  dnssd uninstall-records http --zone example.com --yes
+"""
+DEADLINE = 600.0  # seconds
+
+
+@click.command("uninstall-records", cls=Command, epilog=EPILOG)
+@click.argument("service")
+@zone_option
+@option("--yes", is_flag=True, help="Do it; without this the changes are only shown.")
+@json_option
+def command(service: str, zone_address: str, yes: bool, as_json: bool) -> None:
+    """Remove everything this tool wrote for a service, whichever host wrote it.
+
+    Values and addresses that another hand wrote stay, and so does the definition of an
+    instance that still has such values.
+    """
+    from dnssd.cli import registering
+    from dnssd.cli.output import print_json, safe
+    from dnssd.registration.uninstall import plan_uninstall, uninstall
+    from dnssd.services import Service
+    from dnssd.zones.factory import open_zone
+    from dnssd.zones.pace import Pace
+
+    registering.start_log()
+    browse = Service.parse(service)
+    pace = Pace(DEADLINE)
+    zone = open_zone(zone_address, pace=pace)
+    if not yes:
+        changes = plan_uninstall(zone, browse, pace, now=lambda: datetime.now(UTC))
+        registering.print_changes(changes, as_json)
+        if changes and not as_json:
+            click.echo("nothing was removed: run it with --yes", err=True)
+        return
+    outcome = uninstall(zone, browse, pace, now=lambda: datetime.now(UTC))
+    name = str(browse.in_domain(zone.origin))
+    if as_json:
+        result = {"zone": zone.address, "changed": outcome.changed, "requests": zone.requests}
+        print_json({"name": name, "zones": [{**result, "error": None}]})
+    elif outcome.changed:
+        print(safe(f"removed the records of {name}"))
+    else:
+        print(safe(f"no records of {name} here"))

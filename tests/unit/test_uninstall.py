@@ -1,0 +1,119 @@
+"""Uninstalling: everything this tool wrote goes, nothing else does."""
+
+from dataclasses import replace
+
+import pytest
+from interleaving import NOW, Actor, Stepped, patient, registrar
+from invariants import BROWSE, ENUMERATION, INSTANCE, ORIGIN, SERVICE, check_state, srv, view_of
+
+from dnssd import errors
+from dnssd.records import Address, Change, Ptr, RRset
+from dnssd.registration.registrar import Outcome
+from dnssd.registration.request import Registration
+from dnssd.registration.uninstall import Uninstalled, plan_uninstall, uninstall
+from dnssd.zones.limits import Limits
+from dnssd.zones.memory import MemoryZone
+
+
+def join(zone: MemoryZone, host: str, *, port: int = 80, instance: str = "web") -> None:
+    """Join a host."""
+    registrar(zone).join(registration(host, port=port, instance=instance).wish_in(ORIGIN))
+
+
+def registration(host: str, *, port: int = 80, instance: str = "web") -> Registration:
+    """A membership of a host."""
+    return Registration(
+        service="http", instance=instance, port=port, host=host, addresses=["10.0.0.1"]
+    )
+
+
+def remove(zone: MemoryZone | Stepped) -> Uninstalled:
+    """Uninstall without waiting."""
+    return uninstall(zone, SERVICE, patient(), now=lambda: NOW)
+
+
+def test_an_empty_zone_is_left_again() -> None:
+    """Several instances, hosts and ports, of any owner."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, "a")
+    join(zone, "a", port=81)
+    join(zone, "b", instance="Café. 2")
+    assert remove(zone).changed
+    assert zone.states[-1] == {}
+    assert not remove(zone).changed
+
+
+def test_what_another_hand_wrote_stays() -> None:
+    """Foreign values with their definition, other services and instances, foreign addresses."""
+    foreign = [
+        RRset(INSTANCE, "SRV", 300, (srv("hand"),)),
+        RRset(BROWSE, "PTR", 300, (Ptr(INSTANCE), Ptr(ORIGIN.child(b"x", b"y")))),
+        RRset(ENUMERATION, "PTR", 300, (Ptr(BROWSE), Ptr(ORIGIN.child(b"_ipp", b"_tcp")))),
+        RRset(ORIGIN.child(b"a"), "A", 300, (Address.parse("10.0.0.1"),)),
+    ]
+    zone = MemoryZone(ORIGIN, foreign)
+    join(zone, "a")
+    join(zone, "b", instance="second")
+    remove(zone)
+    expected = {(r.name, r.rdtype): r for r in foreign}
+    left = dict(zone.states[-1])
+    assert left.pop((INSTANCE, "TXT")), "the definition of an instance that is offered stays"
+    assert left == expected
+
+
+def test_a_dry_run_tells_it_all_and_changes_nothing() -> None:
+    """It is the real thing on a copy, so what it shows is what would happen."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, "a")
+    join(zone, "b")
+    before = zone.states[-1]
+    changes = plan_uninstall(zone, SERVICE, patient(), now=lambda: NOW)
+    assert zone.states[-1] == before
+    assert {(c.name, c.rdtype) for c in changes if c.after is None} == set(before)
+
+
+def test_many_members_go_in_batches_that_fit() -> None:
+    """No commit is larger than the provider takes."""
+    zone = MemoryZone(ORIGIN)
+    for number in range(60):
+        join(zone, f"h{number}")
+    zone.limits = Limits(characters=6000)
+    remove(zone)
+    assert zone.states[-1] == {}
+    for state in zone.states:
+        check_state(state)
+
+
+def test_a_newer_members_record_and_what_it_needs_stay() -> None:
+    """This version does not know its rules."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, "a")
+    join(zone, "new")
+    member, record = view_of(zone.states[-1]).members["new-80"]
+    newer = record.with_values((replace(member, version=2).to_txt(),))
+    zone.commit([Change(record, newer)], patient())
+    remove(zone)
+    assert set(view_of(zone.states[-1]).values) == {srv("new")}
+    check_state(zone.states[-1])
+
+
+@pytest.mark.parametrize("steps", range(16))
+def test_a_host_that_joins_meanwhile_is_whole_or_gone(steps: int) -> None:
+    """Whenever it joins; if only its definition is gone, that is said."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, "a")
+    actor = Actor(zone, remove)
+    for _ in range(steps):
+        if not actor.done:
+            actor.step()
+    late = Actor(zone, lambda stepped: registrar(stepped).join(registration("b").wish_in(ORIGIN)))
+    while not (actor.done and late.done):
+        for one in (actor, late):
+            if not one.done:
+                one.step()
+    assert isinstance(late.result, Outcome | errors.Superseded)
+    assert isinstance(actor.result, Uninstalled | errors.Superseded)
+    view = view_of(zone.states[-1])
+    assert not view.unexplained
+    if isinstance(actor.result, Uninstalled) and view.values:
+        check_state(zone.states[-1])
