@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dnssd.cli.domain import domain_option, zone_domain
-from dnssd.cli.options import Command, json_option, nameserver_option
+from dnssd.cli.options import Command, json_option, nameserver_option, start_logging
 
 if TYPE_CHECKING:  # importing the resolver takes longer than printing --help
     from dnssd.names import Name
@@ -33,6 +33,7 @@ def command(
     from dnssd.resolver.client import Resolver
     from dnssd.services import parse_service_name
 
+    start_logging()
     where = domain or zone_domain()
     with Resolver(nameservers) as resolver:
         if service is not None:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import click
 
-from dnssd.cli.options import Command, json_option, nameserver_option, option, zone_option
+from dnssd.cli.options import (
+    Command,
+    json_option,
+    nameserver_option,
+    option,
+    start_logging,
+    zone_option,
+)
 
 EPILOG = """\b
 SERVICE is _NAME._tcp, _NAME._udp, or NAME for _NAME._tcp.
@@ -116,7 +123,7 @@ def command(
     from dnssd.zones.factory import ZoneAddress, open_zone
     from dnssd.zones.pace import Pace
 
-    registering.start_log()
+    start_logging()
     parsed = ZoneAddress.parse(zone_address)
     check_host_and_service(service, host)
     pace = Pace(deadline)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dnssd.cli.domain import domain_option, zone_domain
-from dnssd.cli.options import Command, json_option, nameserver_option, option
+from dnssd.cli.options import Command, json_option, nameserver_option, option, start_logging
 
 if TYPE_CHECKING:  # importing the resolver takes longer than printing --help
     from collections.abc import Iterator
@@ -55,6 +55,7 @@ def command(
     from dnssd.resolver.client import Resolver
     from dnssd.services import parse_service_name
 
+    start_logging()
     asked = parse_service_name(name, domain or zone_domain()).name
     with Resolver(nameservers) as resolver:
         snapshot = resolver.lookup(str(asked))

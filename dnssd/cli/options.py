@@ -104,6 +104,13 @@ def reset_logging() -> None:
     _log_settings.update(verbosity=0, format="text")
 
 
+def start_logging() -> None:
+    """Write the log to stderr; without `-v` only warnings."""
+    from dnssd.cli import logs  # logging is not free to import, and --help has nothing to say
+
+    logs.start(verbosity(), str(_log_settings["format"]))
+
+
 def verbosity() -> int:
     """How many `-v` were given."""
     level: int = _log_settings["verbosity"]
@@ -118,19 +125,13 @@ def warn(message: str) -> None:
 def _set_verbosity(ctx: click.Context, param: click.Parameter, value: int) -> None:
     if value:
         _log_settings["verbosity"] = max(verbosity(), value)
-        _start_logging()
+        start_logging()
 
 
 def _set_log_format(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     if value:
         _log_settings["format"] = value
-        _start_logging()
-
-
-def _start_logging() -> None:
-    from dnssd.cli import logs  # logging is not free to import, and most runs say nothing
-
-    logs.start(verbosity(), str(_log_settings["format"]))
+        start_logging()
 
 
 zone_option = option(
@@ -141,12 +142,30 @@ zone_option = option(
     required=True,
     help="Where the records live: a name, a hosted zone ID, or PROVIDER:NAME[,key=value]...",
 )
+
+
+def _check_nameservers(
+    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    if value:
+        from dnssd.errors import UsageError
+        from dnssd.resolver.nameservers import NameServer
+
+        try:
+            for text in value:
+                NameServer.parse(text)
+        except UsageError as error:
+            raise click.BadParameter(str(error)) from error
+    return value
+
+
 nameserver_option = option(
     "--nameserver",
     "nameservers",
     metavar="HOST[:PORT]",
     multiple=True,
     shared="DNSSD_NAMESERVER",
+    callback=_check_nameservers,
     help="Ask this name server; may be repeated.  [default: the system's]",
 )
 json_option = option("--json", "as_json", is_flag=True, help="Print one JSON object.")

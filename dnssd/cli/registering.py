@@ -4,8 +4,6 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from dnssd.cli import logs
-from dnssd.cli.options import verbosity
 from dnssd.cli.output import print_json, safe
 from dnssd.errors import UsageError
 from dnssd.hosts import HostFacts, detect
@@ -83,12 +81,6 @@ def print_outcome(
 def answer_timeout(deadline: float) -> float:
     """Seconds to wait for one answer of the provider: a deadline holds several."""
     return min(10.0, max(1.0, deadline / 3))
-
-
-def start_log() -> None:
-    """Let warnings of the registration reach stderr even without `-v`."""
-    if not verbosity():
-        logs.start(0, "text")
 
 
 def _change_json(change: Change) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def command(
     instance_id: str,
     private_ip: str,
     public_ip: str | None,
-    argv: Sequence[str],
+    argv: tuple[str, ...],
 ) -> None:
     """Run Route 53, DNS and instance metadata locally.
 
@@ -139,7 +139,7 @@ def _serve(environment: Mapping[str, str]) -> None:
     signal.sigwait(_STOPPING)
 
 
-def _run(argv: Sequence[str], environment: Mapping[str, str]) -> int:
+def _run(argv: tuple[str, ...], environment: Mapping[str, str]) -> int:
     """Run a program to its end, and return the exit code that tells how it ended."""
     try:
         program = os.posix_spawnp(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dnssd.cli.options import Command, json_option, option, zone_option
+from dnssd.cli.options import Command, json_option, option, start_logging, zone_option
 
 if TYPE_CHECKING:
     from dnssd.members import Member
@@ -31,7 +31,7 @@ def command(service: str, zone_address: str, instance: str, as_json: bool) -> No
 
     Values that no member explains were written by another hand: dnssd leaves them alone.
     """
-    from dnssd.cli import registering, serving
+    from dnssd.cli import serving
     from dnssd.cli.output import print_json
     from dnssd.errors import NotFound
     from dnssd.registration.views import InstanceView
@@ -39,7 +39,7 @@ def command(service: str, zone_address: str, instance: str, as_json: bool) -> No
     from dnssd.zones.factory import open_zone
     from dnssd.zones.pace import Pace
 
-    registering.start_log()
+    start_logging()
     label = instance_label(instance)
     browse = Service.parse(service)
     pace = Pace(DEADLINE)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from dnssd.cli.options import Command, json_option, option, zone_option
+from dnssd.cli.options import Command, json_option, option, start_logging, zone_option
 
 EPILOG = """\b
 Examples:
@@ -34,7 +34,7 @@ def command(service: str, zone_address: str, yes: bool, as_json: bool) -> None:
     from dnssd.zones.factory import open_zone
     from dnssd.zones.pace import Pace
 
-    registering.start_log()
+    start_logging()
     browse = Service.parse(service)
     pace = Pace(DEADLINE)
     zone = open_zone(zone_address, pace=pace)

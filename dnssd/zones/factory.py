@@ -10,7 +10,7 @@ from dnssd.names import Name, shown
 from dnssd.zones.base import Zone
 from dnssd.zones.pace import Pace
 
-_ZONE_ID = re.compile(r"Z[A-Z0-9]{4,31}")
+_ZONE_ID = re.compile(r"Z[A-Z0-9]{7,31}")
 _OPTIONS = {"route53": ("id", "private", "profile", "role", "address")}
 
 

@@ -219,7 +219,7 @@ def test_failures_are_one_line_and_a_code(
         ("example.test", 0),
         ("route53:example.test", 0),
         ("route53:example.test,id=Z0123456789ABC", 0),
-        ("rfc2136:example.test,server=10.0.0.2:53", 0),
+        ("route53:example.test,private=yes", 0),
         ("Z0123456789ABC\nexample.test", 0),
         ("Z0123456789ABC", 2),
         ("route53:Z0123456789ABC", 2),
