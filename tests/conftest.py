@@ -5,8 +5,12 @@ import random
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from dnssd.sandbox.sandbox import Sandbox
+
+settings.register_profile("dnssd", deadline=None)  # a busy machine is not a bug
+settings.load_profile("dnssd")
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 

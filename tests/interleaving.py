@@ -9,13 +9,17 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
+
+from invariants import State, state_of
 
 from dnssd.errors import DnssdError, OutcomeUnknown
 from dnssd.names import Name
 from dnssd.records import Change, RRset
 from dnssd.registration.registrar import Outcome, Registrar
 from dnssd.registration.request import Registration
+from dnssd.sandbox.store import Store
+from dnssd.zones.base import Zone
 from dnssd.zones.memory import MemoryZone
 from dnssd.zones.pace import Pace
 
@@ -40,11 +44,29 @@ class Killed(BaseException):
     """The host has died: nothing of its code runs on."""
 
 
+class Recorded(NamedTuple):
+    """A zone, and every state that it has been in, the newest last."""
+
+    zone: Zone
+    states: Callable[[], Sequence[State]]
+
+    @classmethod
+    def memory(cls, zone: MemoryZone) -> "Recorded":
+        """The zone in memory, which keeps its states itself."""
+        return cls(zone, lambda: zone.states)
+
+    @classmethod
+    def sandbox(cls, zone: Zone, store: Store) -> "Recorded":
+        """A zone at the sandbox, whose change log has them."""
+        return cls(zone, lambda: [state_of(commit.zone) for commit in store.log()])
+
+
 class Stepped:
     """A `Zone` of one actor: every request waits for its turn."""
 
-    def __init__(self, zone: MemoryZone, turn: Callable[[], Fate]) -> None:
-        self._zone = zone
+    def __init__(self, recorded: Recorded, turn: Callable[[], Fate]) -> None:
+        zone = self._zone = recorded.zone
+        self._states = recorded.states
         self._turn = turn
         self.address = zone.address
         self.origin = zone.origin
@@ -82,14 +104,14 @@ class Stepped:
     def wait_served(self, commit: str, pace: Pace) -> None:
         """See `Zone.wait_served`."""
 
-    def _read(self, question: Callable[[MemoryZone], _Answer]) -> _Answer:
+    def _read(self, question: Callable[[Zone], _Answer]) -> _Answer:
         self.requests += 1
         fate = self._turn()
         if fate in (Fate.KILLED_BEFORE, Fate.KILLED_AFTER):
             raise Killed
         if fate is Fate.STALE:
-            state = self._zone.states[-2:][0]
-            return question(MemoryZone(self.origin, state.values()))
+            past = self._states()[-2:]
+            return question(MemoryZone(self.origin, past[0].values() if past else ()))
         return question(self._zone)
 
 
@@ -101,13 +123,14 @@ class Actor:
         turns: How many requests it has made.
     """
 
-    def __init__(self, zone: MemoryZone, work: Callable[[Stepped], object]) -> None:
+    def __init__(self, zone: MemoryZone | Recorded, work: Callable[[Stepped], object]) -> None:
+        recorded = Recorded.memory(zone) if isinstance(zone, MemoryZone) else zone
         self.result: object = None
         self.turns = 0
         self._fate: Fate | None = None
         self._go = threading.Semaphore(0)
         self._stopped = threading.Semaphore(0)
-        self._thread = threading.Thread(target=self._run, args=(zone, work), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(recorded, work), daemon=True)
         self._thread.start()
         self._stopped.acquire()
 
@@ -137,9 +160,9 @@ class Actor:
         assert self._fate is not None
         return self._fate
 
-    def _run(self, zone: MemoryZone, work: Callable[[Stepped], object]) -> None:
+    def _run(self, recorded: Recorded, work: Callable[[Stepped], object]) -> None:
         try:
-            result = work(Stepped(zone, self._turn))
+            result = work(Stepped(recorded, self._turn))
             self.result = "done" if result is None else result
         except (DnssdError, Killed) as error:
             self.result = error
@@ -159,7 +182,7 @@ def patient(seconds: float = 1e9) -> Pace:
     return Pace(seconds, monotonic=lambda: clock[0], sleep=sleep, draw=lambda: 0.5)
 
 
-def registrar(zone: Stepped | MemoryZone, *, now: datetime = NOW) -> Registrar:
+def registrar(zone: Zone, *, now: datetime = NOW) -> Registrar:
     """A registrar that never waits."""
     return Registrar(zone, patient(), now=lambda: now)
 

@@ -7,6 +7,7 @@ from dnssd.members import HostRecord
 from dnssd.names import Name
 from dnssd.records import Ptr, Rdata, RRset, Srv, Txt
 from dnssd.registration.views import InstanceView
+from dnssd.sandbox.store import Zone
 from dnssd.services import Service
 
 State = Mapping[tuple[Name, str], RRset]
@@ -16,6 +17,12 @@ SERVICE = Service("http")
 BROWSE = SERVICE.in_domain(ORIGIN)
 ENUMERATION = SERVICE.enumeration_in(ORIGIN)
 INSTANCE = BROWSE.child(b"web")
+
+
+def state_of(zone: Zone) -> State:
+    """A snapshot of the sandbox's zone, its apex left out."""
+    rrsets = (entry.rrset for entry in zone.since(("", "", "")))
+    return {(r.name, r.rdtype): r for r in rrsets if r.name != zone.origin}
 
 
 def view_of(state: State, name: Name = INSTANCE) -> InstanceView:

@@ -89,8 +89,10 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line; return its exit code."""
     reset_logging()
     try:
-        group.main(list(arguments), "dnssd", standalone_mode=False, auto_envvar_prefix="DNSSD")
-        return 0
+        code = group.main(
+            list(arguments), "dnssd", standalone_mode=False, auto_envvar_prefix="DNSSD"
+        )
+        return code if isinstance(code, int) else 0  # of ctx.exit(); commands return None
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:

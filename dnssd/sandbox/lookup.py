@@ -42,7 +42,9 @@ class Lookup:
             MalformedRecord: A value to be given is not what its type asks for.
         """
         found: tuple[Record, ...] = ()
-        for _ in range(MAX_HOPS):
+        seen: set[Name] = set()
+        while name not in seen and len(seen) < MAX_HOPS:
+            seen.add(name)
             zone = find_zone(self._zones, name)
             if zone is None:
                 break

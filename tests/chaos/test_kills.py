@@ -18,7 +18,16 @@ from typing import NamedTuple
 import pytest
 import victim
 from interleaving import patient
-from invariants import INSTANCE, ORIGIN, State, check_projection, check_state, srv, view_of
+from invariants import (
+    INSTANCE,
+    ORIGIN,
+    State,
+    check_projection,
+    check_state,
+    srv,
+    state_of,
+    view_of,
+)
 
 from dnssd import open_zone
 from dnssd.records import Change, Rdata, RRset
@@ -160,13 +169,7 @@ def prepare(stage: Stage, command: Command) -> None:
 
 def states(store: Store) -> list[State]:
     """Every state that the zone has been in."""
-    return [
-        {
-            (entry.rrset.name, entry.rrset.rdtype): entry.rrset
-            for entry in commit.zone.since(("", "", ""))
-        }
-        for commit in store.log()
-    ]
+    return [state_of(commit.zone) for commit in store.log()]
 
 
 def check(stage: Stage, since: int) -> None:

@@ -192,6 +192,16 @@ def test_a_command_that_cannot_be_run_is_one_line(command: str, code: int) -> No
     assert re.fullmatch(rf"dnssd: {command}: .+; .+\n", completed.stderr)
 
 
+def test_a_command_that_writes_to_nobody_ends_quietly() -> None:
+    """SIGPIPE is not ignored on its behalf, as Python does for itself."""
+    script = "trap '' USR1; exec sed -n 's/^SigIgn:.*\\(....\\)$/\\1/p' /proc/self/status"
+
+    ignored = int(_run("--", "sh", "-c", script).stdout, 16)
+
+    assert not ignored & (1 << (signal.SIGPIPE - 1))
+    assert ignored & (1 << (signal.SIGUSR1 - 1))  # the script can see what is ignored
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_reach_the_command(number: signal.Signals) -> None:
     """It decides what they mean; the sandbox stops when it does."""
@@ -203,6 +213,23 @@ def test_signals_reach_the_command(number: signal.Signals) -> None:
         process.communicate(timeout=PATIENCE)
 
     assert process.returncode == number
+
+
+def test_the_command_has_the_signals_that_a_shell_would_give_it() -> None:
+    """None is blocked: SIGTERM ends it."""
+    script = (
+        "import signal\n"
+        "blocked = list(signal.pthread_sigmask(signal.SIG_BLOCK, []))\n"
+        "print(blocked, flush=True)\n"
+        "signal.pause()\n"
+    )
+    with _running("--", sys.executable, "-c", script) as process:
+        assert _read_lines(process, 1) == "[]\n"
+
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == 128 + signal.SIGTERM
 
 
 @contextmanager
