@@ -30,16 +30,20 @@ def view_of(state: State, name: Name = INSTANCE) -> InstanceView:
     return InstanceView.of(name, [r for r in state.values() if r.name.is_below(name)])
 
 
-def check_state(state: State, foreign: Collection[Rdata] = ()) -> None:
+def check_state(
+    state: State, foreign: Collection[Rdata] = (), revived: Collection[Rdata] = ()
+) -> None:
     """Invariants 1, 4 and 5 in one state.
 
     Args:
         state: The zone's RRsets.
         foreign: SRV values that another hand wrote and nobody may remove.
+        revived: Values of hosts that another tool may have written back after they left:
+            foreign until that host joins again, and then its own.
     """
     view = view_of(state)
     assert set(foreign) <= set(view.values), "1: a foreign value was removed"
-    assert set(view.unexplained) <= set(foreign), "4: a value has no member record"
+    assert set(view.unexplained) <= {*foreign, *revived}, "4: a value has no member record"
     members = [member for member, _ in view.members.values()]
     for host in {m.srv.target for m in members if m.addresses}:
         if (host, "A") in state or (host, "AAAA") in state:
@@ -57,11 +61,14 @@ def check_definition(state: State) -> None:
         assert Ptr(target) in pointers.values, f"5: no PTR to {target}"
 
 
-def check_projection(state: State, foreign: Collection[Rdata] = ()) -> None:
+def check_projection(
+    state: State, foreign: Collection[Rdata] = (), revived: Collection[Rdata] = ()
+) -> None:
     """The SRV RRset is what the member records say, and nothing else but foreign values."""
     view = view_of(state)
     members = [member for member, _ in view.members.values()]
     wanted = {member.srv for member in members if member.state == "up"} | set(foreign)
+    wanted |= set(view.unexplained) & set(revived)
     assert set(view.values) == wanted
     for member in members:
         if member.state == "up" and member.addresses:

@@ -9,6 +9,9 @@ from dnssd.registration.commits import Commits, Result
 from dnssd.registration.request import Wish
 from dnssd.registration.views import HostView, InstanceView
 
+GIVE_WAY = 2  # times, to hosts that announced themselves earlier
+WAY = 3.0  # seconds, each time
+
 
 class Joining:
     """A join under way.
@@ -33,6 +36,7 @@ class Joining:
         self._new_id = new_id
         self._announced: Member | None = None
         self.is_new = False
+        self._way_given = 0
 
     def run(self) -> None:
         """Announce blind, then take steps until there is none left."""
@@ -55,6 +59,8 @@ class Joining:
         if self._announced and self._wish.label not in view.members:
             self._announced = None  # somebody removed the announcement: start over
             return False
+        if self._announced and self._gives_way(view):
+            return False
         step = self._plan(self._announced or self._draft(), view, host)
         result = self._commits.attempt(step.changes)
         if result is Result.MADE:
@@ -67,6 +73,14 @@ class Joining:
         else:
             self._commits.back_off()
         return False
+
+    def _gives_way(self, view: InstanceView) -> bool:
+        """Wait for the host that came first, at a time when every request counts."""
+        if self._way_given == GIVE_WAY or not plan.gives_way(self._wish, view, self._now()):
+            return False
+        self._way_given += 1
+        self._commits.pace.give_way(WAY, "waiting for the host that came first")
+        return True
 
     def _plan(self, draft: Member, view: InstanceView, host: HostView | None) -> plan.JoinStep:
         definition = None

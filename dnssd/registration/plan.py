@@ -18,7 +18,7 @@ and a leave:
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dnssd.errors import NotShareable, OwnedByAnother, Refused, Superseded
 from dnssd.members import Member
@@ -29,6 +29,8 @@ from dnssd.registration.fold import Entry, Fold, entries_of, fold, member_rrset
 from dnssd.registration.request import DEFAULT_TTL, Departure, Wish
 from dnssd.registration.views import DefinitionView, HostView, InstanceView, holds_pointer
 from dnssd.zones.limits import Limits
+
+FOUNDING = timedelta(minutes=2)  # how long a live host may take from announcing to folding
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,23 @@ def join(
         own=own,
         member=entry.new,
         completes=folded.complete,
+    )
+
+
+def gives_way(wish: Wish, view: InstanceView, now: datetime) -> bool:
+    """Whether an older announcement is about to found the instance, and publish this one too.
+
+    Of hosts that boot together into a new instance, all would read its definition, and all
+    but one in vain.
+    """
+    own, _ = view.members[wish.label]
+    older = (
+        member
+        for member, _ in view.members.values()
+        if (member.since, member.label) < (own.since, own.label)
+    )
+    return _needs_definition(wish, view) and any(
+        member.state == "up" and member.since > now - FOUNDING for member in older
     )
 
 

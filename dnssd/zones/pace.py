@@ -40,22 +40,31 @@ class Pace:
         """Seconds until the deadline; 0 once it has passed."""
         return max(0.0, self._expires_at - self._monotonic())
 
-    def back_off(self, attempt: int, why: str) -> None:
+    def back_off(self, attempt: int, why: str, *, cap: float = CAP) -> None:
         """Wait with full jitter before another attempt: up to 1 s, 2 s, 4 s, ... 30 s.
 
         Args:
             attempt: How many attempts have failed before this one.
             why: What failed, for the error.
+            cap: Seconds, the longest wait.
 
         Raises:
             DeadlineExceeded: The deadline has passed.
         """
-        self.pause(self._draw() * min(CAP, BASE * 2.0 ** min(attempt, 10)), why)
+        self.pause(self._draw() * min(cap, BASE * 2.0 ** min(attempt, 10)), why)
 
     def splay(self, longest: float) -> None:
         """Wait for a random time below `longest` seconds: hosts that start together part."""
         if longest > 0:
             self._sleep(min(self._draw() * longest, self.remaining))
+
+    def give_way(self, seconds: float, why: str) -> None:
+        """Wait for about `seconds`, half as long or half again.
+
+        Raises:
+            DeadlineExceeded: The deadline has passed.
+        """
+        self.pause((0.5 + self._draw()) * seconds, why)
 
     def pause(self, seconds: float, why: str) -> None:
         """Wait for `seconds`, or until the deadline if that comes first.

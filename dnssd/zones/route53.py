@@ -27,13 +27,14 @@ from dnssd.names import Name
 from dnssd.records import Change, Opaque, Rdata, RRset, parse_rdata
 from dnssd.zones.aws_errors import FAILURES, Fate, judge
 from dnssd.zones.limits import Cost, Limits
-from dnssd.zones.pace import Pace
+from dnssd.zones.pace import CAP, Pace
 
 if TYPE_CHECKING:
     from mypy_boto3_route53 import Route53Client
 
 _log = logging.getLogger(__name__)
 
+EAGER = 2.0  # seconds: the longest wait of a throttled swap, since what it was read from ages
 POLL = 2.0  # seconds between questions whether a change is in sync
 PAGE = 300  # RRsets: the most that Route 53 lists at once
 NODE_PAGE = 20  # RRsets: rarely does one name have more
@@ -76,6 +77,7 @@ class Route53Zone:
         self.limits = Limits()
         self.requests = 0
         self._client = client
+        self._pressure = 0  # throttled requests of late: the account's rate is shared by many
 
     def read(self, name: Name, rdtype: str, pace: Pace) -> RRset | None:
         """See `Zone.read`: one request."""
@@ -103,6 +105,7 @@ class Route53Zone:
                 ChangeBatch=batch,
             ),
             pace,
+            cap=EAGER if any(change.before for change in changes) else CAP,
         )
         return str(answer["ChangeInfo"]["Id"])
 
@@ -175,22 +178,32 @@ class Route53Zone:
         ask = partial(list_rrsets, HostedZoneId=self.zone_id, **start)
         return self._ask("ListResourceRecordSets", ask, pace)
 
-    def _ask(self, action: str, send: Callable[[], Any], pace: Pace) -> Any:
-        """Send until there is an answer, or an error that is one."""
-        attempt = 0
+    def _ask(self, action: str, send: Callable[[], Any], pace: Pace, *, cap: float = CAP) -> Any:
+        """Send until there is an answer, or an error that is one.
+
+        How long to wait is remembered from one request to the next: a host that was
+        throttled just now would only be throttled again.
+        """
         while True:
             self.requests += 1
             try:
-                return send()
+                answer = send()
             except FAILURES as error:
                 verdict = judge(error, f"{self.origin}: {action}")
                 if verdict.fate is Fate.FINAL:
+                    self._relax()
                     raise verdict.error from error
                 if verdict.fate is Fate.UNKNOWN and action == "ChangeResourceRecordSets":
                     raise OutcomeUnknown(str(verdict.error)) from error
                 _log.info("trying again: %s", verdict.error)
-                pace.back_off(attempt, str(verdict.error))
-                attempt += 1
+                pace.back_off(self._pressure, str(verdict.error), cap=cap)
+                self._pressure += 1
+            else:
+                self._relax()
+                return answer
+
+    def _relax(self) -> None:
+        self._pressure = max(0, self._pressure - 1)
 
 
 def open_route53(
