@@ -28,7 +28,13 @@ _HIGHEST = 65535
 @click.command("join", cls=Command, epilog=EPILOG)
 @click.argument("service")
 @zone_option
-@option("--port", type=click.IntRange(1, _HIGHEST), required=True, help="Where it listens.")
+@option(
+    "--port",
+    type=click.IntRange(1, _HIGHEST),
+    metavar="PORT",
+    required=True,
+    help="Where it listens.",
+)
 @option("--instance", default="default", show_default=True, help="The service instance.")
 @option("--host", metavar="LABEL", help="This host's label.  [default: from metadata or its name]")
 @option("--target", metavar="NAME", help="An existing host name; no address is written then.")
@@ -42,6 +48,7 @@ _HIGHEST = 65535
 @option(
     "--priority",
     type=click.IntRange(0, _HIGHEST),
+    metavar="N",
     default=0,
     show_default=True,
     help="Lower is tried first.",
@@ -49,9 +56,10 @@ _HIGHEST = 65535
 @option(
     "--weight",
     type=click.IntRange(0, _HIGHEST),
+    metavar="N",
     default=100,
     show_default=True,
-    help="Share of the traffic within its priority.",
+    help="Its share of the traffic within its priority.",
 )
 @option(
     "--ttl",

@@ -26,6 +26,7 @@ Examples:
 @option(
     "--port",
     type=click.IntRange(1, 65535),
+    metavar="PORT",
     help="This member only.  [default: all members of this host]",
 )
 @option("--instance", default="default", show_default=True, help="The service instance.")

@@ -74,6 +74,7 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
     expose_value=False,
     is_eager=True,
     callback=_print_version,
+    allow_from_autoenv=False,
     help="Show the version and exit.",
 )
 def group() -> None:

@@ -1,6 +1,7 @@
 """What commands print: JSON for programs, columns for people, nothing that moves a cursor."""
 
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,12 +16,14 @@ def print_json(value: Any) -> None:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows in columns under their headings; no trailing blanks."""
+    """Print rows in columns under their headings; on a terminal no line is cut in two."""
     cells = [tuple(headings), *(tuple(safe(str(cell)) for cell in row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for row in cells:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print(line.rstrip())
+        line = line.rstrip()
+        print(line if room is None or len(line) <= room else line[: room - 1] + "…")
 
 
 def safe(text: str) -> str:
@@ -44,8 +47,3 @@ def _txt_value(value: bytes | None) -> str | bool | dict[str, str]:
         import base64
 
         return {"base64": base64.b64encode(value).decode()}
-
-
-def is_terminal() -> bool:
-    """Whether a person reads stdout."""
-    return sys.stdout.isatty()

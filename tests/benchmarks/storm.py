@@ -4,7 +4,7 @@ The clock is virtual (simulation.py); the sandbox, boto3 and the sockets between
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -89,13 +89,21 @@ class Stage:
         self._store = Store(now=self._world.monotonic)
         self._zone_id = self._store.create_zone(ORIGIN, caller_reference="storm").id
 
-    def blow(self, work: Work, *, deadline: float = PATIENCE, limited: bool = True) -> Outcome:
+    def blow(
+        self,
+        work: Work,
+        *,
+        deadline: float = PATIENCE,
+        limited: bool = True,
+        only: Sequence[int] | None = None,
+    ) -> Outcome:
         """Have every host do its work, starting within five seconds; wait for all.
 
         Args:
             work: Given the zone, a deadline and the host's number.
             deadline: Seconds that each has.
             limited: Whether the rate holds.
+            only: The numbers of the hosts, in place of all.
         """
         setting, world = self._setting, self._world
         bucket = Bucket(setting.rate, setting.burst, world.monotonic)
@@ -119,7 +127,7 @@ class Stage:
         wrap = limit(bucket) if limited else lambda handler: handler
         with Api(self._store, wrap=wrap, timeout=600) as api:
             client = world.client(_client(api.url))
-            for number in range(setting.hosts):
+            for number in range(setting.hosts) if only is None else only:
                 start = begin + self._random.random() * START_WITHIN
                 world.start(start, lambda number=number: host(number))  # type: ignore[misc] # bound now
             world.run()
@@ -198,7 +206,7 @@ def _registration(number: int) -> Registration:
         instance="web",
         port=80,
         host=f"i-{number:017x}",
-        addresses=[f"10.0.{number // 250}.{number % 250 + 1}"],
+        addresses=[f"10.{number // 62500 % 250}.{number // 250 % 250}.{number % 250 + 1}"],
         owner=f"ec2/123456789012/us-east-1/i-{number:017x}",
     )
 

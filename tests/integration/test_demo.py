@@ -1,0 +1,194 @@
+"""scripts/demo shows what it says, stops where a step fails, and leaves nothing behind."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dnssd import Registration, join, open_zone
+from dnssd.sandbox.sandbox import Sandbox, lead_into
+
+DEMO = [sys.executable, str(Path(__file__).parents[2] / "scripts" / "demo.py")]
+IN_SANDBOX = [sys.executable, "-m", "dnssd", "sandbox", "--", *DEMO]
+PATIENCE = 120  # seconds until a test gives up; nothing waits that long
+STORY = (  # what is shown, in this order
+    "1. Three hosts join",
+    "joined web._http._tcp.example.test. as web-1-8080",
+    "joined web._http._tcp.example.test. as web-2-8080",
+    "joined web._http._tcp.example.test. as web-3-8080",
+    "2. What the zone holds",
+    "web-1-8080 +up +yes +0 +75 ",
+    "web-3-8080 +up +yes +10 +100 ",
+    "60 SRV 0 75 8080 web-1.example.test.",
+    "60 A +10.0.0.13",
+    '"used=web-1-8080.web._http._tcp"',
+    "3. A client looks",
+    "web +0 +25 +web-2.example.test:8080 +10.0.0.12",
+    "4. How 1,000 picks spread",
+    "web-1 +priority +0 +weight +75 +█{23,31} +[67]",
+    "web-2 +priority +0 +weight +25 +█{5,13} +[23]",
+    "web-3 +priority 10 +weight 100 +0\n",
+    "5. The preferred hosts go",
+    "left web._http._tcp.example.test.: web-1-8080",
+    "web-2 .* +█{36} +100\n",
+    "left web._http._tcp.example.test.: web-2-8080",
+    "web-3 .* +█{36} +100\n",
+    "6. The last host goes",
+    "left web._http._tcp.example.test.: web-3-8080",
+    "nobody offers it; join a host to it",
+    "_http._tcp.example.test. +60 PTR web._http._tcp.example.test.",
+    'web._http._tcp.example.test. +60 TXT "version=1"',
+    "Done, in ",
+)
+
+
+def test_it_tells_the_whole_story() -> None:
+    """Every step shows its results, as plain text where no terminal reads it."""
+    completed = subprocess.run(
+        IN_SANDBOX, capture_output=True, text=True, encoding="utf-8", timeout=PATIENCE, check=False
+    )
+
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert re.search(".*?".join(STORY), completed.stdout, re.DOTALL)
+    assert "\033" not in completed.stdout
+
+
+@pytest.fixture
+def led(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """This process's environment, led into the sandbox."""
+    environment = lead_into(sandbox.environment(), os.environ)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return environment
+
+
+def stopped_by(environment: dict[str, str]) -> tuple[str, str]:
+    """What the demonstration shows, and the line with which it stops."""
+    completed = subprocess.run(
+        DEMO, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert completed.returncode == 1
+    return completed.stdout, completed.stderr
+
+
+def test_it_stops_where_a_command_fails(led: dict[str, str]) -> None:
+    """A host that cannot join is the end of it, with the command's own words above."""
+    other = Registration(
+        service="http", port=8080, instance="web", host="web-2", addresses=["10.0.0.9"]
+    )
+    join(open_zone("example.test"), other)
+
+    shown, error = stopped_by(led)
+
+    assert "belongs to name/web-2" in shown
+    assert re.fullmatch("scripts/demo: 'dnssd join .*' ended with exit code 4, not 0\n", error)
+
+
+def test_it_stops_where_the_service_is_not_found(led: dict[str, str]) -> None:
+    """Records that no name server answers with are not enough."""
+    with Sandbox() as elsewhere:
+        shown, error = stopped_by(led | {"DNSSD_NAMESERVER": elsewhere.nameserver})
+
+    assert "3. A client looks" in shown
+    assert error == "scripts/demo: 'dnssd lookup http' ended with exit code 3, not 0\n"
+
+
+def test_it_stops_where_the_zone_is_not_as_told(led: dict[str, str]) -> None:
+    """What commands print is judged, not only shown: here a fourth host takes part."""
+    other = Registration(
+        service="http", port=8080, instance="web", host="other", addresses=["10.0.0.9"]
+    )
+    join(open_zone("example.test"), other)
+
+    _, error = stopped_by(led)
+
+    assert error == "scripts/demo: not every host is up and published\n"
+
+
+def test_it_touches_no_other_zone() -> None:
+    """Started by hand, with whatever credentials there are, it does nothing."""
+    shown, error = stopped_by(dict(os.environ))
+
+    assert shown == ""
+    assert error == "scripts/demo: no sandbox around it; run scripts/demo\n"
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+@contextmanager
+def on_a_terminal(**environment: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The demonstration on a terminal of 80 columns; gives its other end as well."""
+    person, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    with subprocess.Popen(
+        IN_SANDBOX,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env={**os.environ, "TERM": "xterm", **environment},
+        start_new_session=True,
+        preexec_fn=_take_terminal,
+    ) as process:
+        try:
+            yield process, person
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            os.close(terminal)
+            os.close(person)
+
+
+def read_until(text: str, person: int) -> str:
+    """What the terminal shows until `text` comes."""
+    seen = b""
+    gives_up_at = time.monotonic() + PATIENCE
+    while text.encode() not in seen:
+        assert time.monotonic() < gives_up_at
+        seen += os.read(person, 4096)
+    return seen.decode(errors="ignore")
+
+
+def test_ctrl_c_ends_it_and_leaves_nothing_behind() -> None:
+    """No process stays, and the terminal is as it was."""
+    with on_a_terminal() as (process, person):
+        before = termios.tcgetattr(person)
+        read_until("as web-1-8080", person)
+
+        os.write(person, b"\x03")
+
+        assert process.wait(PATIENCE) == 128 + signal.SIGINT
+        with pytest.raises(ProcessLookupError):
+            os.killpg(process.pid, 0)
+        assert termios.tcgetattr(person) == before
+
+
+def test_it_is_made_for_the_terminal_that_it_has() -> None:
+    """Commands stand out, and nothing is wider than the screen."""
+    with on_a_terminal() as (_, person):
+        shown = read_until("3. A client", person)
+
+    assert "\033[1;36m$ dnssd join" in shown
+    plain = re.sub("\033\\[[0-9;]*m", "", shown)
+    assert max(map(len, plain.splitlines())) <= 80
+    assert "  O…\r\n" in plain
+
+
+def test_no_colour_for_those_who_want_none() -> None:
+    """NO_COLOR is honoured."""
+    with on_a_terminal(NO_COLOR="1") as (_, person):
+        shown = read_until("as web-1-8080", person)
+
+    assert "\033" not in shown

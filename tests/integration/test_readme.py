@@ -1,0 +1,308 @@
+"""README.md does what it says: its commands and Python blocks run, against the sandbox."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from dnssd import Registration, errors, join, leave, open_zone
+from dnssd.cli.main import exit_code
+from dnssd.names import Name
+from dnssd.sandbox.api import Api
+from dnssd.sandbox.operations import Handler, Request, Response, action
+from dnssd.sandbox.sandbox import Sandbox, lead_into
+from dnssd.sandbox.store import Store
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ZONE_ID = "Z0123456789ABC"  # README's
+NOT_RUN_HERE = {  # they make this very environment, or are tested elsewhere
+    "scripts/demo",
+    "scripts/test",
+    "scripts/install",
+    ". .venv/bin/activate",
+}
+JOIN = ("join", "http", "--instance", "web", "--port", "8080", "--txt", "version=1")
+VARYING = (
+    (r"since=[0-9-]+T[0-9:]+Z", "since=TIME"),
+    (r"id=[0-9a-f]{10}", "id=RANDOM"),
+    (r" +\d+[smh] +", " AGE "),
+)
+PATIENCE = 60  # seconds until a test gives up; nothing waits that long
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of a language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def example_com() -> Iterator[Sandbox]:
+    """A sandbox that serves README's zone."""
+    with Sandbox([Name.parse("example.com")]) as sandbox:
+        yield sandbox
+
+
+def environment(sandbox: Sandbox) -> dict[str, str]:
+    """A reader's environment, led into the sandbox, with the program under test on PATH."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return lead_into(sandbox.environment(), os.environ) | {"PATH": path}
+
+
+def run(*command: str, env: Mapping[str, str]) -> str:
+    """What a program prints on stdout and stderr."""
+    completed = subprocess.run(
+        command,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    return completed.stdout
+
+
+def unvaried(text: str) -> str:
+    """`text` without what differs from run to run."""
+    for pattern, replacement in VARYING:
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+def as_shown(expected: str, actual: str) -> bool:
+    """Whether output is as it is shown; `…` at the end of a line leaves out its rest."""
+    pattern = re.escape(unvaried(expected)).replace("…\\\n", ".*\\\n")
+    return re.fullmatch(pattern, unvaried(actual)) is not None
+
+
+def exchanges() -> list[tuple[str, str]]:
+    """README's commands, with what they print."""
+    found = []
+    for block in blocks("console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            found.append((command, output))
+    return found
+
+
+def test_the_session_prints_what_is_shown(example_com: Sandbox) -> None:
+    """A reader who types the commands, in one shell, gets the outputs."""
+    shown = exchanges()
+    mark = "code=$?; printf '\\036'; (exit $code)"  # between two commands; keeps $? as it is
+    script = "".join(f"{mark}\n{command}\n" for command, _ in shown)
+
+    output = run(
+        "bash", "-c", script.replace(ZONE_ID, example_com.zone_id), env=environment(example_com)
+    )
+
+    actual = output.replace(example_com.zone_id, ZONE_ID).split("\036")[1:]
+    assert len(shown) == len(actual) > 8
+    for (command, expected), printed in zip(shown, actual, strict=True):
+        assert as_shown(expected, printed), f"$ {command}\n{printed}"
+
+
+def test_completion_is_set_up_as_shown(example_com: Sandbox) -> None:
+    """The line for .bashrc makes bash complete the command."""
+    (line,) = re.findall(r"`(eval .*?)`", README)
+
+    completion = run("bash", "-c", f"{line}; complete -p dnssd", env=environment(example_com))
+
+    assert completion.startswith("complete ")
+
+
+def test_every_other_command_is_there() -> None:
+    """What is shown and not run here is a script of this project, or the activation."""
+    commands = {line for block in blocks("sh") for line in block.splitlines()}
+
+    assert commands == NOT_RUN_HERE
+    for command in commands:
+        assert command.startswith(".") or os.access(ROOT / command, os.X_OK)
+
+
+def test_the_python_blocks_print_what_their_comments_say(
+    example_com: Sandbox, tmp_path: Path
+) -> None:
+    """The blocks run one after the other, as one program."""
+    source = "\n".join(blocks("python"))
+    shown = re.findall(r"^ *print\(.*\)(?:  |\n +)# (.*)$", source, re.MULTILINE)
+    program = tmp_path / "readme.py"
+    program.write_text(
+        source.replace(ZONE_ID, example_com.zone_id).replace(
+            "Resolver()", f"Resolver([{example_com.nameserver!r}])"
+        )
+    )
+
+    output = run(sys.executable, str(program), env=environment(example_com))
+
+    assert output.splitlines() == shown
+    assert len(shown) == source.count("print(") > 5
+
+
+def test_every_block_is_tested() -> None:
+    """A block in a language that no test here reads would go stale unseen."""
+    languages = set(re.findall(r"^```(\w+)$", README, re.MULTILINE))
+
+    assert languages == {"console", "json", "python", "sh", "zone"}
+    assert README.count("```") == 2 * sum(len(blocks(language)) for language in languages)
+
+
+def test_a_join_writes_the_records_that_are_shown(example_com: Sandbox) -> None:
+    """The listing is the whole zone after one join, apart from its SOA and NS records."""
+    env = environment(example_com)
+    (listing,) = blocks("zone")
+    shown = {tuple(unvaried(line).split(maxsplit=3)) for line in listing.splitlines()}
+
+    run("dnssd", *JOIN, env=env)
+
+    assert records(example_com) == shown
+
+
+def records(sandbox: Sandbox) -> set[tuple[str, ...]]:
+    """Name, TTL, type and value of every record below the apex."""
+    route53 = boto3.client(
+        "route53",
+        endpoint_url=sandbox.api_url,
+        region_name="us-east-1",
+        aws_access_key_id="sandbox",
+        aws_secret_access_key="sandbox",
+    )
+    answer = route53.list_resource_record_sets(HostedZoneId=sandbox.zone_id)
+    return {
+        (rrset["Name"], str(rrset["TTL"]), rrset["Type"], unvaried(record["Value"]))
+        for rrset in answer["ResourceRecordSets"]
+        for record in rrset["ResourceRecords"]
+        if rrset["Name"] != str(sandbox.origin)
+    }
+
+
+def test_a_takeover_removes_a_host_that_died(example_com: Sandbox) -> None:
+    """Any machine can clear away what a dead host left behind, as the limits say."""
+    env = environment(example_com)
+    dead = env | {"AWS_EC2_METADATA_DISABLED": "true"}
+    gone = ("--instance", "web", "--host", "web-1")
+    run("dnssd", *JOIN, *gone, "--address", "10.0.0.9", env=dead)
+
+    run("dnssd", *JOIN, *gone, "--takeover", env=env)
+    run("dnssd", "leave", "http", *gone, env=env)
+
+    assert {rdtype for _, _, rdtype, _ in records(example_com)} == {"PTR", "TXT"}
+
+
+@pytest.fixture
+def requests_seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Request]]:
+    """What Route 53 is asked from now on; it serves README's zone under its ID."""
+    seen: list[Request] = []
+
+    def recording(handler: Handler) -> Handler:
+        def handle(request: Request) -> Response:
+            seen.append(request)
+            return handler(request)
+
+        return handle
+
+    store = Store(now=partial(next, count(step=1000)))  # every change is in sync at once
+    store.create_zone(Name.parse("example.com"), caller_reference="readme", zone_id=ZONE_ID)
+    with Api(store, wrap=recording) as api:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", api.url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "sandbox")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
+        yield seen
+
+
+def statements() -> dict[str, Any]:
+    """The statements of the IAM policy by action."""
+    (policy,) = map(json.loads, blocks("json"))
+    assert policy["Version"] == "2012-10-17"
+    assert {statement["Effect"] for statement in policy["Statement"]} == {"Allow"}
+    arn = f"arn:aws:route53:::hostedzone/{ZONE_ID}"
+    assert {statement["Resource"] for statement in policy["Statement"]} == {arn}
+    return {statement["Action"]: statement for statement in policy["Statement"]}
+
+
+def condition(key: str) -> list[str]:
+    """The values that the policy allows for a condition key of changes."""
+    name = f"route53:ChangeResourceRecordSets{key}"
+    conditions = statements()["route53:ChangeResourceRecordSets"]["Condition"]
+    assert conditions["Null"][name] == "false"  # ForAllValues holds where there is no value
+    (values,) = (v[name] for k, v in conditions.items() if k.startswith("ForAll") and name in v)
+    return list(values)
+
+
+def test_the_policy_allows_what_is_asked_and_no_more(requests_seen: list[Request]) -> None:
+    """Every request passes it, and every value in it lets one pass."""
+    hosts = [
+        Registration(service="http", instance="Web", port=80, host=host, addresses=addresses)
+        for host, addresses in (("i-0a", ["10.0.0.1", "2001:db8::1"]), ("i-0b", ["10.0.0.2"]))
+    ]
+    zone = open_zone(f"example.com,id={ZONE_ID}")
+    for host in (*hosts, *hosts):
+        join(zone, host)
+    for host in hosts:
+        leave(zone, host)
+
+    assert {f"route53:{action(request)}" for request in requests_seen} == set(statements())
+    bodies = " ".join(r.body.decode() for r in requests_seen if r.method == "POST")
+    assert set(re.findall("<Action>(.*?)<", bodies)) == set(condition("Actions"))
+    assert set(re.findall("<Type>(.*?)<", bodies)) == set(condition("RecordTypes"))
+    names = {name.lower().rstrip(".") for name in re.findall("<Name>(.*?)<", bodies)}
+    patterns = condition("NormalizedRecordNames")
+    assert {n for n in names if not any(fnmatchcase(n, p) for p in patterns)} == set()
+    assert {p for p in patterns if not any(fnmatchcase(n, p) for n in names)} == set()
+
+
+def test_the_table_of_requests_is_complete(requests_seen: list[Request]) -> None:
+    """What each command asks Route 53 for is what README says it is to be allowed."""
+    env = dict(os.environ) | {"AWS_EC2_METADATA_DISABLED": "true"}
+    instance = ("http", "--instance", "web")
+    here = ("--host", "web-1", "--address", "10.0.0.1")
+    join_command = ("join", *instance, "--port", "8080", *here)
+    zone = ("--zone", f"example.com,id={ZONE_ID}")
+
+    def asked(*command: str) -> set[str]:
+        requests_seen.clear()
+        run(sys.executable, "-m", "dnssd", *command, env=env)
+        return {action(request) for request in requests_seen}
+
+    members = "`join`, `leave`, `uninstall-records`"
+    found = {
+        members: asked(*join_command, *zone)
+        | asked("leave", *instance, "--host", "web-1", *zone)
+        | asked("uninstall-records", "http", "--yes", *zone),
+        "`--wait`": asked(*join_command, *zone, "--wait"),
+        "`status`, `--dry-run`": asked("status", *instance, *zone)
+        | asked(*join_command, *zone, "--dry-run"),
+        "a zone without `id=`": asked(*join_command, "--zone", "example.com"),
+        "a zone by its ID alone": asked(*join_command, "--zone", ZONE_ID),
+    }
+
+    rows = dict(re.findall(r"^\| (.*?) \| (.*?) \|$", README, re.MULTILINE))
+    for what, actions in found.items():
+        also = found[members] if rows[what].startswith("also") else set()
+        assert actions == set(re.findall("[A-Z][A-Za-z]+(?=`)", rows[what])) | also, what
+
+
+def test_the_exit_codes_are_the_ones_in_the_table() -> None:
+    """Every error has a code that the table explains."""
+    table = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+
+    assert table == {exit_code(kind("")) for kind in kinds} | {0, 130}
+
+
+def test_links_lead_somewhere() -> None:
+    """No file that is linked or named as a path is missing."""
+    named = set(re.findall(r"\]\(([^)]*)\)", README)) | set(re.findall(r"`(dnssd/\S+?)`", README))
+
+    assert len(named) > 4
+    assert {path for path in named if not (ROOT / path).exists()} == set()
