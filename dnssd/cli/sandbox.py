@@ -3,10 +3,13 @@
 import contextlib
 import ipaddress
 import os
+import random
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -15,8 +18,13 @@ from dnssd.cli.options import Command, option, warn
 from dnssd.cli.output import safe
 from dnssd.errors import UsageError
 from dnssd.names import Name, shown
+from dnssd.sandbox.busy import BusyZones, keep_busy
+from dnssd.sandbox.faults import Dice, Fault, inject, parse_faults
 from dnssd.sandbox.metadata import Instance
+from dnssd.sandbox.operations import Wrap
+from dnssd.sandbox.rate import Bucket, limit
 from dnssd.sandbox.sandbox import EXAMPLE, Sandbox, lead_into
+from dnssd.sandbox.statefile import StateFile
 
 # Exit codes, as shells give them.
 NOT_EXECUTABLE, NOT_FOUND, SIGNALLED = 126, 127, 128
@@ -40,6 +48,11 @@ Examples:
   dnssd sandbox -- sh            a shell in which dnssd and boto3 find the sandbox
   dnssd sandbox -- pytest        stops with its command, and returns its exit code
   dnssd sandbox --dns-port 5300  prints what to export, and runs until interrupted
+  dnssd sandbox --rate 5 --busy 0.5 -- sh                  as slow as Route 53
+  dnssd sandbox --faults error=0.1,cut-after=0.1 -- sh     as on a bad day
+  dnssd sandbox --state zones.json -- sh                   goes on where it ended
+
+What became of the requests is counted at $AWS_ENDPOINT_URL_ROUTE_53/sandbox/counts.
 """
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -91,6 +104,28 @@ def _port_option(name: str, what: str) -> Callable[[_Function], _Function]:
     help="Its private IPv4 address.",
 )
 @option("--public-ip", metavar="IP", help="Its public IPv4 address.  [default: none]")
+@option("--rate", type=float, metavar="R", help="Requests a second that the API lets pass.")
+@option("--burst", type=float, metavar="B", help="How many at once.  [default: R, at least 1]")
+@option(
+    "--busy",
+    type=float,
+    metavar="SECONDS",
+    help="How long a zone takes no change after one.",
+)
+@option(
+    "--faults",
+    metavar="FAULT=P,...",
+    help=f"How likely requests meet which faults: {', '.join(Fault)}.",
+)
+@option(
+    "--seed",
+    type=int,
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Determines which requests meet them.",
+)
+@option("--state", metavar="FILE", help="Keep the zones in FILE, and begin with those in it.")
 @click.argument("argv", nargs=-1, metavar="[-- COMMAND...]")
 def command(
     serve: Sequence[str],
@@ -101,6 +136,12 @@ def command(
     instance_id: str,
     private_ip: str,
     public_ip: str | None,
+    rate: float | None,
+    burst: float | None,
+    busy: float | None,
+    faults: str | None,
+    seed: int,
+    state: str | None,
     argv: tuple[str, ...],
 ) -> None:
     """Run Route 53, DNS and instance metadata locally.
@@ -108,18 +149,49 @@ def command(
     With a COMMAND, runs it so that it finds them; else prints what to export.
     """
     _check_address(bind)
-    sandbox = Sandbox(
-        [Name.parse(name) for name in serve],
-        host=bind,
-        api_port=api_port,
-        dns_port=dns_port,
-        metadata_port=metadata_port,
-        instance=Instance(instance_id, private_ip, public_ip),
-    )
-    with _blocked_signals(), sandbox:
+    origins = [Name.parse(name) for name in serve]
+    instance = Instance(instance_id, private_ip, public_ip)
+    wraps = [
+        *_limit_rate(rate, burst),
+        *_inject_faults(faults, seed),
+        *_keep_zones_busy(busy),
+    ]
+    with contextlib.ExitStack() as running:
+        running.enter_context(_blocked_signals())
+        file = running.enter_context(StateFile(Path(state))) if state else None
+        sandbox = Sandbox(
+            origins,
+            host=bind,
+            api_port=api_port,
+            dns_port=dns_port,
+            metadata_port=metadata_port,
+            instance=instance,
+            wraps=wraps,
+            state=file,
+            max_log=0,  # the log is for tests, and holds on to every state of a zone
+        )
+        running.enter_context(sandbox)
         if argv:
             sys.exit(_run(argv, lead_into(sandbox.environment(), os.environ)))
         _serve(sandbox.environment())
+
+
+def _limit_rate(rate: float | None, burst: float | None) -> Iterator[Wrap]:
+    if rate is None:
+        if burst is not None:
+            raise UsageError(f"--burst {burst:g}: it needs a rate; give --rate too")
+        return
+    yield limit(Bucket(rate, max(1.0, rate) if burst is None else burst, time.monotonic))
+
+
+def _inject_faults(faults: str | None, seed: int) -> Iterator[Wrap]:
+    if faults is not None:
+        yield inject(Dice(parse_faults(faults), random.Random(seed)), time.sleep)
+
+
+def _keep_zones_busy(seconds: float | None) -> Iterator[Wrap]:
+    if seconds is not None:
+        yield keep_busy(BusyZones(seconds, time.monotonic))
 
 
 def _check_address(bind: str) -> None:

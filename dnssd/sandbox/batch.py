@@ -36,6 +36,15 @@ def apply_batch(origin: Name, entries: Entries, edits: Sequence[Edit], limit: in
         Rejection: InvalidChangeBatch.
     """
     _check_size(edits)
+    return apply_edits(origin, entries, edits, limit)
+
+
+def apply_edits(origin: Name, entries: Entries, edits: Sequence[Edit], limit: int) -> Entries:
+    """The same as `apply_batch`, with as many edits as may be.
+
+    Raises:
+        Rejection: InvalidChangeBatch.
+    """
     misordered = _misordered(edits)
     messages = [
         "The request contains an invalid set of changes for a resource record set "

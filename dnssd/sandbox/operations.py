@@ -7,6 +7,7 @@ is a function from one `Handler` to another, laid around `operations(store)`.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -18,13 +19,13 @@ from dnssd.names import Name
 from dnssd.sandbox import shapes, xml
 from dnssd.sandbox.entries import listing_key
 from dnssd.sandbox.rejections import Rejection, invalid_input
+from dnssd.sandbox.signature import check_signature
 from dnssd.sandbox.store import Store, Zone
 from dnssd.sandbox.validation import TYPES, read_name
 
 MAX_LISTED_ENTRIES = 300  # on a page
 MAX_LISTED_ZONES = 100
-
-_CREDENTIAL = re.compile(r"AWS4-HMAC-SHA256 .*\bCredential=[^/,\s]+/[0-9]{8}/([^/]*)/([^/]*)/")
+MAX_USER_AGENT = 1000  # characters that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,15 @@ class Request:
     @property
     def user_agent(self) -> str:
         """What the client calls itself."""
-        return self.headers.get("user-agent", "")
+        return self.headers.get("user-agent", "")[:MAX_USER_AGENT]
+
+
+class Delivery(Enum):
+    """How much of an answer reaches the client; less than all ends the connection."""
+
+    WHOLE = auto()
+    HALF = auto()
+    NONE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +65,21 @@ class Response:
 
     Attributes:
         error: The code of the error that it reports, None if it reports none.
+        fault: The name of the fault that was injected into it, None if none was.
     """
 
     status: int
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
     error: str | None = None
+    content_type: str = "text/xml"
+    delivery: Delivery = Delivery.WHOLE
+    fault: str | None = None
 
 
 T = TypeVar("T")
 Handler = Callable[[Request], Response]
+Wrap = Callable[[Handler], Handler]
 Operation = Callable[[Store, Request, str], Response]
 
 
@@ -83,6 +97,14 @@ def action(request: Request) -> str:
     return "".join(word.title() for word in operation.__name__.split("_"))
 
 
+def resource(request: Request) -> str:
+    """The identifier of the zone or change that a request is about; empty if there is none."""
+    try:
+        return _find(request)[1]
+    except Rejection:
+        return ""
+
+
 def refusal(request_id: str, rejection: Rejection) -> Response:
     """The answer to a request that is refused."""
     body = shapes.error_document(rejection, request_id)
@@ -92,7 +114,7 @@ def refusal(request_id: str, rejection: Rejection) -> Response:
 def _handle(store: Store, request: Request) -> Response:
     try:
         operation, resource = _find(request)
-        _authenticate(request)
+        check_signature(request.headers)
         return operation(store, request, resource)
     except Rejection as rejection:
         return refusal(request.id, rejection)
@@ -111,29 +133,6 @@ def _find(request: Request) -> tuple[Operation, str]:
     if methods:
         raise Rejection("MethodNotAllowed", f"{request.method} is not allowed here", 405)
     raise Rejection("UnknownOperation", "No operation of Route 53 has this path", 404)
-
-
-def _authenticate(request: Request) -> None:
-    """Look at the scope of the signature; the signature itself proves nothing here."""
-    authorization = request.headers.get("authorization")
-    if not authorization:
-        raise Rejection("MissingAuthenticationToken", "Missing Authentication Token", 403)
-    match = _CREDENTIAL.match(authorization)
-    if not match:
-        raise Rejection("IncompleteSignature", "Authorization header has no credential scope", 403)
-    region, service = match.groups()
-    if region != "us-east-1":
-        raise Rejection(
-            "SignatureDoesNotMatch",
-            f"Credential should be scoped to a valid region, not '{region}'. ",
-            403,
-        )
-    if service != "route53":
-        raise Rejection(
-            "SignatureDoesNotMatch",
-            "Credential should be scoped to correct service: 'route53'. ",
-            403,
-        )
 
 
 def create_hosted_zone(store: Store, request: Request, _: str) -> Response:

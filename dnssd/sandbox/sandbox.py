@@ -13,7 +13,9 @@ from dnssd.sandbox.api import Api
 from dnssd.sandbox.dns import DnsServer
 from dnssd.sandbox.metadata import Instance, Metadata
 from dnssd.sandbox.metadata_server import MetadataServer
-from dnssd.sandbox.store import Store
+from dnssd.sandbox.operations import Handler, Wrap
+from dnssd.sandbox.statefile import StateFile, saved
+from dnssd.sandbox.store import MAX_LOG, NOTHING, Store, Zone
 
 EXAMPLE = Name.parse("example.test")
 
@@ -22,12 +24,15 @@ class Sandbox:
     """Zones with a Route 53 API in front and a DNS server behind, and an instance's metadata.
 
     Args:
-        serve: The origins of n >= 1 public zones to make.
+        serve: The origins of n >= 1 public zones; those that `state` does not hold are made.
         host: The IP address to listen on.
         api_port: Of the API; 0 for any that is free, as with the other two.
         dns_port: Of the DNS server, UDP and TCP.
         metadata_port: Of the metadata service.
         instance: Whom the metadata is about.
+        wraps: What is laid around the API's operations, the outermost first.
+        state: What keeps the zones when this ends, already entered.
+        max_log: How many commits the store remembers, each with the zone as it was.
         now: A monotonic clock, in seconds.
         rng: What DNS answers are shuffled with.
     """
@@ -41,18 +46,21 @@ class Sandbox:
         dns_port: int = 0,
         metadata_port: int = 0,
         instance: Instance | None = None,
+        wraps: Sequence[Wrap] = (),
+        state: StateFile | None = None,
+        max_log: int = MAX_LOG,
         now: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
-        self.store = Store(now=now)
-        zones = [
-            self.store.create_zone(origin, caller_reference=f"sandbox-{number}")
-            for number, origin in enumerate(serve)
-        ]
+        self.store = Store(state.contents if state else NOTHING, now=now, max_log=max_log)
+        zones = [_public_zone(self.store, origin) for origin in serve]
         self.zone_id = zones[0].id
         self.origin = zones[0].origin
         self._rng = rng or random.Random()
-        self.api = Api(self.store, host, api_port)
+        self._state = state
+        if state:
+            wraps = (*wraps, saved(state))
+        self.api = Api(self.store, host, api_port, wrap=_nested(wraps))
         self.dns = DnsServer(self._respond, host, dns_port)
         metadata = Metadata(instance or Instance(), now=now)
         self.metadata = MetadataServer(metadata, host, metadata_port)
@@ -62,8 +70,10 @@ class Sandbox:
         """Start all servers, or none.
 
         Raises:
-            Unavailable: An address or a port cannot be had.
+            Unavailable: An address or a port cannot be had, or the state not be saved.
         """
+        if self._state:
+            self._state.keep(self.store)
         with ExitStack() as started:
             for server in (self.api, self.dns, self.metadata):
                 started.enter_context(server)
@@ -128,6 +138,25 @@ class Sandbox:
 
     def _at(self, port: int) -> str:
         return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+
+
+def _public_zone(store: Store, origin: Name) -> Zone:
+    """The public zone of that name, made if there is none."""
+    for zone in store.zones():
+        if zone.origin == origin and not zone.private:
+            return zone
+    return store.create_zone(origin, caller_reference=f"sandbox-{Name(origin.key).octal()}")
+
+
+def _nested(wraps: Sequence[Wrap]) -> Wrap:
+    """All of `wraps` as one, the first being the outermost."""
+
+    def wrap(handler: Handler) -> Handler:
+        for outer in reversed(wraps):
+            handler = outer(handler)
+        return handler
+
+    return wrap
 
 
 def lead_into(sandbox: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from dnssd.sandbox.validation import TYPES, read_name
 
 MAX_IDENTIFIER = 128  # characters of a set identifier
 MAX_WEIGHT = 255
+MAX_COMMENT = 256  # characters
 
 _GEO = ("ContinentCode", "CountryCode", "SubdivisionCode")
 _SOURCES = "[AliasTarget, all of [TTL, and ResourceRecords], or TrafficPolicyInstanceId]"
@@ -83,7 +84,13 @@ def read_batch(body: bytes) -> tuple[tuple[Edit, ...], str]:
             problems.append(str(error))
     if problems:
         raise invalid_batch(problems)
-    return tuple(edits), (batch["Comment"].text or "") if "Comment" in batch else ""
+    comment = (batch["Comment"].text or "") if "Comment" in batch else ""
+    if len(comment) > MAX_COMMENT:
+        raise invalid_input(
+            "1 validation error detected: Value at 'changeBatch.comment' failed to satisfy "
+            f"constraint: Member must have length less than or equal to {MAX_COMMENT}"
+        )
+    return tuple(edits), comment
 
 
 def _edit(change: Element) -> Edit:

@@ -97,6 +97,10 @@ class SortedMap(Generic[V]):
             yield from chunk.values[start:]
             start = 0
 
+    def chunks(self) -> Iterator[tuple[V, ...]]:
+        """All values in order, in pieces that versions have in common."""
+        return (chunk.values for chunk in self._chunks)
+
     def _home(self, key: Key) -> int:
         return max(bisect_right(self._firsts, key) - 1, 0)
 

@@ -3,7 +3,6 @@
 Writers take turns under a lock; readers take the latest snapshot and never wait.
 """
 
-import itertools
 import threading
 import time
 from collections import deque
@@ -15,7 +14,7 @@ from dnssd.names import Name
 from dnssd.records import RRset
 from dnssd.sandbox.batch import Entries, apply_batch, node
 from dnssd.sandbox.entries import Edit, Entry, listing_key
-from dnssd.sandbox.rejections import Rejection, no_such_zone
+from dnssd.sandbox.rejections import Rejection, already_exists, no_such_zone
 from dnssd.sandbox.sortedmap import Key, SortedMap
 
 NAME_SERVERS = tuple(f"ns-{number}.sandbox.test." for number in range(1, 5))
@@ -110,19 +109,37 @@ class Commit:
         return self.zone.id
 
 
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """All zones at one moment.
+
+    Attributes:
+        zones: The oldest first.
+        number: Grows with everything that is done to them.
+    """
+
+    zones: tuple[Zone, ...] = ()
+    number: int = 0
+
+
+NOTHING = Contents()
+
+
 class Store:
     """The hosted zones, and what was done to them.
 
     Args:
+        contents: What it holds at first.
         now: The clock, in seconds.
         date: The date that submissions bear.
         insync_after: Seconds after which a change is said to be everywhere.
         max_entries: How many RRsets a zone may hold.
-        max_log: How many commits are remembered.
+        max_log: How many commits are remembered, each with the zone as it was.
     """
 
     def __init__(
         self,
+        contents: Contents = NOTHING,
         *,
         now: Callable[[], float] = time.monotonic,
         date: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -135,10 +152,10 @@ class Store:
         self._insync_after = insync_after
         self._max_entries = max_entries
         self._lock = threading.Lock()
-        self._zones: Mapping[str, Zone] = {}  # replaced, never changed
-        self._numbers = itertools.count(1)
+        self._zones: Mapping[str, Zone] = {zone.id: zone for zone in contents.zones}  # replaced
+        self._number = contents.number  # the last one that an identifier has
         self._log: deque[Commit] = deque(maxlen=max_log)
-        self._submissions: deque[Submission] = deque(maxlen=max_log)
+        self._submissions: deque[Submission] = deque(maxlen=MAX_LOG)
 
     def create_zone(
         self,
@@ -166,11 +183,11 @@ class Store:
         if private and vpc is None:
             vpc = Vpc()
         with self._lock:
-            zone_id = zone_id or f"Z{next(self._numbers):013d}"
+            zone_id = zone_id or f"Z{self._next_number():013d}"
             if any(zone.caller_reference == caller_reference for zone in self.zones()):
-                raise _already_exists(f"caller reference: {caller_reference}")
+                raise already_exists(f"caller reference: {caller_reference}")
             if zone_id in self._zones:
-                raise _already_exists(f"ID: {zone_id}")
+                raise already_exists(f"ID: {zone_id}")
             zone = Zone(
                 id=zone_id,
                 origin=Name(origin.key),
@@ -252,23 +269,24 @@ class Store:
         with self._lock:
             return tuple(self._log)
 
+    def contents(self) -> Contents:
+        """All zones as they are now."""
+        with self._lock:
+            return Contents(self.zones(), self._number)
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number
+
     def _submit(self, comment: str) -> Submission:
         submission = Submission(
-            id=f"C{next(self._numbers):013d}",
+            id=f"C{self._next_number():013d}",
             comment=comment,
             submitted_at=self._date(),
             insync_at=self._now() + self._insync_after,
         )
         self._submissions.append(submission)
         return submission
-
-
-def _already_exists(what: str) -> Rejection:
-    return Rejection(
-        "HostedZoneAlreadyExists",
-        f"A hosted zone has already been created with the specified {what}",
-        409,
-    )
 
 
 def _first_entries(origin: Name) -> Entries:

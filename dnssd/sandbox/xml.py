@@ -11,6 +11,7 @@ from dnssd.sandbox.rejections import Rejection, invalid_input
 NAMESPACE = "https://route53.amazonaws.com/doc/2013-04-01/"
 
 _MAX_DEPTH = 16  # the deepest request has 7 levels
+_MAX_ELEMENTS = 50_000  # the longest batch that the limits allow has about 15,000
 _ILLEGAL = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -22,11 +23,14 @@ def read(body: bytes, tag: str) -> Element:
             DOCTYPE: nobody sends one but to make entities explode.
     """
     builder = TreeBuilder()
-    depth = 0
+    depth = elements = 0
 
     def start(name: str, _: object) -> None:
-        nonlocal depth
+        nonlocal depth, elements
         depth += 1
+        elements += 1
+        if elements > _MAX_ELEMENTS:
+            raise _malformed("there are too many elements")
         if depth > _MAX_DEPTH:
             raise _malformed("elements are nested too deep")
         builder.start(name.rpartition("}")[2], {})
