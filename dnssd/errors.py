@@ -11,6 +11,7 @@
         OwnedByAnother      the member or host record is another owner's
         AddressConflict     the host's name already has a different address
         NotShareable        records of a kind that cannot be shared are in the way
+        PlaceTaken          another member has the same target and port
         Superseded          another run for the same member has had a later word
       ZoneError             the zone's provider said no
         Conflict            the zone is not as it was when read; nothing was written
@@ -67,6 +68,10 @@ class AddressConflict(Refused):
 
 class NotShareable(Refused):
     """An alias, a CNAME or routed records stand where values are to be shared."""
+
+
+class PlaceTaken(Refused):
+    """Another member has published the same target and port."""
 
 
 class Superseded(Refused):

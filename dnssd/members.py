@@ -44,7 +44,7 @@ class Member:
         since: When it announced, to the second.
         id: Random, new at every announce.
         state: `up` or `leaving`.
-        was: Superseded values that it may still have in the SRV RRset.
+        was: Superseded values that it may still have in the SRV RRset, in other places.
         until: When its lease ends, if it has one.
         version: The record's format.
         unknown: Strings that this version does not know, kept as they are.
@@ -121,8 +121,8 @@ class Member:
         """Whether an SRV value is this member's: by target and port, whatever its weight."""
         if not isinstance(value, Srv):
             return False
-        same_place = (value.target, value.port) == (self.srv.target, self.srv.port)
-        return same_place or value in self.was
+        places = {(srv.target, srv.port) for srv in (self.srv, *self.was)}
+        return (value.target, value.port) in places
 
     def leaving(self) -> Self:
         """The same member on its way out."""
@@ -205,7 +205,7 @@ def parse_time(text: str) -> datetime:
 
 def format_time(time: datetime) -> str:
     """An RFC 3339 time in UTC, to the second."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def _fields(txt: Txt, known: Iterable[str]) -> tuple[dict[str, list[str]], tuple[bytes, ...]]:

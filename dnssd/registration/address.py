@@ -34,7 +34,9 @@ def claim(wish: Wish) -> tuple[Change, ...]:
     )
 
 
-def use(wish: Wish, view: HostView | None, *, announcing: bool) -> tuple[Change, ...]:
+def use(
+    wish: Wish, view: HostView | None, *, announcing: bool, freed: str | None = None
+) -> tuple[Change, ...]:
     """Make the host's name hold the wished addresses, and the host record this user.
 
     Args:
@@ -42,6 +44,7 @@ def use(wish: Wish, view: HostView | None, *, announcing: bool) -> tuple[Change,
         view: What stands at the host's name; None if the wish has a target of its own.
         announcing: Whether the same batch writes the member record, which then relies on
             the host record even where that stays as it is.
+        freed: An owner whose lease of the member has ended: its host record may be taken.
 
     Raises:
         Refused: The name or its address is somebody else's.
@@ -55,11 +58,11 @@ def use(wish: Wish, view: HostView | None, *, announcing: bool) -> tuple[Change,
         _check_foreign(wish, view)
         return ()
     record, rrset = view.record
-    _check_owner(wish, view, record)
+    _check_owner(wish, view, record, freed)
     used = dict.fromkeys((*record.used, wish.record_name))
     after = replace(record, owner=wish.owner, used=tuple(used))
     swapped = _swaps(wish, view, sole=len(used) == 1)
-    if after == record and not swapped and not announcing:
+    if after == record and all(change.is_guard for change in swapped) and not announcing:
         return ()
     return Change(rrset, rrset.with_values((after.to_txt(wish.origin),), wish.ttl)), *swapped
 
@@ -100,10 +103,10 @@ def _check_foreign(wish: Wish, view: HostView) -> None:
             )
 
 
-def _check_owner(wish: Wish, view: HostView, record: HostRecord) -> None:
+def _check_owner(wish: Wish, view: HostView, record: HostRecord, freed: str | None) -> None:
     if record.is_newer:
         raise Refused(f"{view.name}: its host record is of a newer format; upgrade dnssd")
-    if record.owner != wish.owner and not wish.takeover:
+    if record.owner not in (wish.owner, freed) and not wish.takeover:
         raise OwnedByAnother(
             f"host {view.name}: its address belongs to {record.owner}, this is {wish.owner}; "
             "give another --host, or --takeover if that owner is gone"
@@ -111,7 +114,7 @@ def _check_owner(wish: Wish, view: HostView, record: HostRecord) -> None:
 
 
 def _swaps(wish: Wish, view: HostView, *, sole: bool) -> tuple[Change, ...]:
-    """Changes of the addresses; a family that only other services asked for stays."""
+    """Changes of the addresses, or their guards; what only other services asked for stays."""
     wanted = _by_type(wish.addresses)
     changes = []
     for rdtype in ("A", "AAAA"):
@@ -123,7 +126,7 @@ def _swaps(wish: Wish, view: HostView, *, sole: bool) -> tuple[Change, ...]:
             changes.append(Change(None, RRset(view.name, rdtype, ttl, values)))
         elif found and sole:
             changes.append(Change(found, None))
-    return tuple(change for change in changes if not change.is_guard)
+    return tuple(changes)
 
 
 def _by_type(addresses: Iterable[Address]) -> dict[str, tuple[Address, ...]]:

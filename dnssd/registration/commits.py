@@ -16,7 +16,7 @@ from dnssd.zones.pace import Pace
 _log = logging.getLogger("dnssd.registration")
 
 UNEXPLAINED = 2  # equal batches refused over equal reads before only the own records are tried
-HOPELESS = 4  # and before it is the zone that refuses them, not a race
+HOPELESS = 6  # and before it is the zone that refuses them, not a race
 
 
 class Result(Enum):
@@ -37,6 +37,7 @@ class Commits:
         last: The last commit that was made.
         folded: Whether that one carried the SRV RRset.
         defined: Whether a definition was written.
+        uncertain: Whether an answer was lost.
     """
 
     def __init__(self, zone: Zone, pace: Pace) -> None:
@@ -46,6 +47,8 @@ class Commits:
         self.last: str | None = None
         self.folded = False
         self.defined = False
+        self.uncertain = False
+        self._calls = 0
         self._start = zone.requests
         self._conflicts = 0
         self._refused: Counter[frozenset[tuple[Name, str, RRset | None]]] = Counter()
@@ -56,12 +59,18 @@ class Commits:
         return self.zone.requests - self._start
 
     @property
+    def crowded(self) -> bool:
+        """Whether requests had to be sent again: others are asking as well."""
+        return self.requests > self._calls
+
+    @property
     def unexplained(self) -> bool:
         """Whether batches are refused although the zone is as they say."""
         return max(self._refused.values(), default=0) >= UNEXPLAINED
 
     def read_instance(self, name: Name) -> InstanceView:
         """One listing from an instance's name."""
+        self._calls += 1
         return InstanceView.of(name, self.zone.read_below(name, self.pace))
 
     def read_host(self, name: Name | None) -> HostView | None:
@@ -91,6 +100,7 @@ class Commits:
         except OutcomeUnknown as error:
             _log.info("an answer was lost, reading again: %s", error)
             self.truth = "a change was sent and its answer lost; 'dnssd status' shows what is true"
+            self.uncertain = True
             return Result.UNKNOWN
         except Conflict as error:
             _log.info("somebody was faster, reading again: %s", error)

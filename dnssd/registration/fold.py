@@ -178,7 +178,7 @@ def _wanted(
 def _is_adoptable(member: Member, now: datetime) -> bool:
     """Whether a member that was never published is likely to be alive still."""
     leased = member.until is not None and member.until > now
-    return leased or member.since > now - ADOPTABLE_FOR
+    return leased or abs(now - member.since) < ADOPTABLE_FOR
 
 
 def _pinned(entries: Mapping[str, Entry], current: AbstractSet[Rdata]) -> frozenset[Rdata]:
@@ -206,14 +206,17 @@ def _choose(
 ) -> tuple[list[_Task], frozenset[Rdata]]:
     """The tasks that fit, and the values that they leave.
 
-    Removals come before additions, since they make room; what did not fit at first, the
-    caller's own in a full RRset, is tried once more behind them.
+    Others' removals come before their additions, since they make room: after them what did
+    not fit at first, the caller's own in a full RRset, is tried once more.
     """
-    order = sorted(tasks, key=lambda t: (t.label not in own, not t.drop, t.since, t.label))
+    oldest = sorted(tasks, key=lambda task: (task.since, task.label))
+    mine = [task for task in oldest if task.label in own]
+    others = [task for task in oldest if task.label not in own]
+    drops = [task for task in others if task.drop]
     chosen: list[_Task] = []
     labels: set[str] = set()
     values, elements, characters = current, base.elements, base.characters
-    for task in [*order, *order]:
+    for task in [*mine, *drops, *mine, *others]:
         if task.label in labels:
             continue
         then = (values - task.drop) | task.add

@@ -37,13 +37,17 @@ class Joining:
         self._announced: Member | None = None
         self.is_new = False
         self._way_given = 0
+        self._sent = ""  # the id of an announcement whose answer was lost
 
     def run(self) -> None:
         """Announce blind, then take steps until there is none left."""
         draft = self._draft()
-        if self._commits.attempt(plan.announce(self._wish, draft)) is Result.MADE:
+        result = self._commits.attempt(plan.announce(self._wish, draft))
+        if result is Result.MADE:
             self.is_new = True
             self._note_announced(draft)
+        elif result is Result.UNKNOWN:
+            self._sent = draft.id
         while not self._advance():
             pass
 
@@ -61,18 +65,26 @@ class Joining:
             return False
         if self._announced and self._gives_way(view):
             return False
+        if self._wish.label in view.members:
+            self.is_new |= view.members[self._wish.label][0].id == self._sent
         step = self._plan(self._announced or self._draft(), view, host)
-        result = self._commits.attempt(step.changes)
-        if result is Result.MADE:
-            return step.completes
-        if result is Result.UNKNOWN or self._announced:
-            self._commits.back_off()
-        elif self._commits.attempt(step.own) is Result.MADE:
-            self.is_new = self._wish.label not in view.members
+        if step.changes or step.completes:
+            result = self._commits.attempt(step.changes)
+            if result is Result.MADE:
+                return step.completes
+            if result is Result.UNKNOWN or self._announced:
+                self._commits.back_off()
+                return False
+        self._announce_alone(step, view)
+        return False
+
+    def _announce_alone(self, step: plan.JoinStep, view: InstanceView) -> None:
+        """What nobody contends for; the fold comes next."""
+        if self._commits.attempt(step.own) is Result.MADE:
+            self.is_new |= self._wish.label not in view.members
             self._note_announced(step.member)
         else:
             self._commits.back_off()
-        return False
 
     def _gives_way(self, view: InstanceView) -> bool:
         """Wait for the host that came first, at a time when every request counts."""

@@ -27,48 +27,60 @@ class Leaving:
         self._commits = commits
         self._splay = splay
         self._now = now
+        self._members: dict[str, Member] = {}  # that set out to leave, by label
         self._settled: set[str] = set()  # ids that were leaving before the next listing begins
 
     def run(self) -> tuple[Member, ...]:
         """Take this host's members out; return them."""
-        view, labels, step = self.look()
-        members = tuple(view.members[label][0] for label in labels)
-        if not members:
-            return members
-        result = self._commits.attempt(step.changes) if view.srv else Result.STALE
-        if result is Result.MADE and step.completes:
-            return members
-        if result is Result.STALE:
-            self._mark(view, labels)
-        ids = {member.id for member in members}
-        while not self._advance(ids):
-            pass
-        return members
-
-    def look(self) -> tuple[InstanceView, AbstractSet[str], plan.Step]:
-        """The members that leave, and how they would all at once, from reads alone."""
         view = self._commits.read_instance(self._departure.name)
-        labels = plan.own_labels(self._departure, view)
-        # Read after the listing: what a listed member announced is there by now.
-        host = self._commits.read_host(self._departure.host_name if labels else None)
-        limits = self._commits.zone.limits
-        step = plan.withdraw(self._departure, labels, view, host, now=self._now(), limits=limits)
-        return view, labels, step
+        self._members = _members(view, plan.own_labels(self._departure, view))
+        if not self._members:
+            return ()
+        result = Result.STALE
+        if view.srv and not self._commits.crowded:  # else a record of its own is surer
+            step = self._withdrawal(view)
+            if step.completes:
+                result = self._commits.attempt(step.changes)
+        if result is Result.MADE:
+            return tuple(self._members.values())
+        if result is Result.STALE:
+            self._mark(view, frozenset(self._members))
+        while not self._advance():
+            pass
+        return tuple(self._members.values())
 
-    def _advance(self, ids: AbstractSet[str]) -> bool:
+    def look(self) -> plan.Step:
+        """How the members would leave, all at once, from reads alone."""
+        view = self._commits.read_instance(self._departure.name)
+        self._members = _members(view, plan.own_labels(self._departure, view))
+        return self._withdrawal(view)
+
+    def _withdrawal(self, view: InstanceView) -> plan.Step:
+        # Read after the listing: what a listed member announced is there by now.
+        host = self._commits.read_host(self._departure.host_name if self._members else None)
+        return plan.withdraw(
+            self._departure,
+            frozenset(self._members),
+            view,
+            host,
+            now=self._now(),
+            limits=self._commits.zone.limits,
+        )
+
+    def _advance(self) -> bool:
         """Read, then mark, fold or clean up; whether the host has left."""
         view = self._commits.read_instance(self._departure.name)
-        labels = plan.own_labels(self._departure, view)
+        labels = self._still_there(view)
         if not labels:
             return True
-        self._check_ids(view, labels, ids)
         if plan.mark_leaving(view, labels):
             self._mark(view, labels)
             return False
         limits = self._commits.zone.limits
         folded = plan.fold_out(view, labels, now=self._now(), limits=limits)
-        known = _ids(view, labels) <= self._settled
-        self._settled |= _ids(view, labels)
+        ids = {view.members[label][0].id for label in labels}
+        known = ids <= self._settled
+        self._settled |= ids
         if folded.needed:
             changes, last = folded.changes, False
         elif known or view.srv:
@@ -86,21 +98,24 @@ class Leaving:
         if self._commits.attempt(plan.mark_leaving(view, labels)) is not Result.MADE:
             self._commits.back_off()
             return
-        self._settled |= _ids(view, labels)
+        self._settled |= {view.members[label][0].id for label in labels}
         self._commits.truth = (
             f"{', '.join(sorted(labels))}: marked as leaving: the next join or leave of any "
             "host takes the value out; leave again to remove the rest"
         )
         self._commits.pace.splay(self._splay)
 
-    def _check_ids(self, view: InstanceView, labels: Iterable[str], ids: AbstractSet[str]) -> None:
+    def _still_there(self, view: InstanceView) -> frozenset[str]:
+        """The labels of those that set out to leave and are listed."""
+        labels = plan.own_labels(self._departure, view) & self._members.keys()
         for label in labels:
-            if view.members[label][0].id not in ids:
+            if view.members[label][0].id != self._members[label].id:
                 raise Superseded(
                     f"member {label}: this host has joined again meanwhile; "
                     "leave again if it is to go"
                 )
+        return labels
 
 
-def _ids(view: InstanceView, labels: Iterable[str]) -> set[str]:
-    return {view.members[label][0].id for label in labels}
+def _members(view: InstanceView, labels: Iterable[str]) -> dict[str, Member]:
+    return {label: view.members[label][0] for label in sorted(labels)}

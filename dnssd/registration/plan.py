@@ -20,7 +20,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from dnssd.errors import NotShareable, OwnedByAnother, Refused, Superseded
+from dnssd.errors import (
+    NotShareable,
+    OwnedByAnother,
+    PlaceTaken,
+    Refused,
+    RRsetFull,
+    Superseded,
+)
 from dnssd.members import Member
 from dnssd.names import Name
 from dnssd.records import Change, Ptr, RRset, Txt
@@ -30,6 +37,7 @@ from dnssd.registration.request import DEFAULT_TTL, Departure, Wish
 from dnssd.registration.views import DefinitionView, HostView, InstanceView, holds_pointer
 from dnssd.zones.limits import Limits
 
+RESERVE = 1_600  # characters of a commit that joins leave free, so that a leave always fits
 FOUNDING = timedelta(minutes=2)  # how long a live host may take from announcing to folding
 
 
@@ -38,7 +46,7 @@ class Step:
     """The next batch.
 
     Attributes:
-        changes: Empty if there is nothing to do.
+        changes: Empty if there is nothing to do, or nothing that can be done at once.
         completes: Whether the host has joined, or left, once they are made.
     """
 
@@ -100,22 +108,28 @@ def join(
     view.check()
     if definition is None and _needs_definition(wish, view):
         return None
+    _check_place(wish, view)
     entry = _still_there(wish, draft, view) if announced else _entry(wish, draft, view, now)
     assert entry.new is not None  # noqa: S101 (a join leaves a member)
     announces = entry.new != entry.old
-    own = address.use(wish, host, announcing=announces)
+    own = address.use(wish, host, announcing=announces, freed=_freed(entry.old, now))
     beside = (*_define(wish, view, definition), *own)
-    folded = fold(
-        view,
-        {**entries_of(view), wish.label: entry},
-        own={wish.label},
-        now=now,
-        limits=limits,
-        ttl=wish.ttl,
-        beside=beside,
-        repair=not announced,
-        alone=alone,
-    )
+    try:
+        folded = fold(
+            view,
+            {**entries_of(view), wish.label: entry},
+            own={wish.label},
+            now=now,
+            limits=limits.below(RESERVE),
+            ttl=wish.ttl,
+            beside=beside,
+            repair=not announced,
+            alone=alone,
+        )
+    except RRsetFull:
+        if announced:
+            raise
+        folded = Fold((), needed=True, complete=False)  # apart, announcement and fold may fit
     if announces:
         own = (Change(entry.record, _record(wish, entry.new, entry.record)), *own)
     return JoinStep(
@@ -152,7 +166,7 @@ def withdraw(
     now: datetime,
     limits: Limits,
 ) -> Step:
-    """Take members out and remove their records, all in one batch.
+    """Take members out and remove their records, all in one batch, if one can hold it.
 
     The SRV RRset is in the batch even where it does not hold their values: an announcement
     that somebody is just adopting then conflicts. An absent one cannot be restated, so where
@@ -161,11 +175,21 @@ def withdraw(
     entries = entries_of(view)
     gone = {label: replace(entries[label], new=None) for label in labels}
     released = address.release(host, _record_names(view, labels), departure.origin)
-    folded = fold(
-        view, {**entries, **gone}, own=labels, now=now, limits=limits, beside=released, adopt=False
-    )
-    changes = (*folded.changes, *released) if folded.complete else folded.changes
-    return Step(changes, folded.complete)
+    try:
+        folded = fold(
+            view,
+            {**entries, **gone},
+            own=labels,
+            now=now,
+            limits=limits,
+            beside=released,
+            adopt=False,
+        )
+    except RRsetFull:
+        return Step((), completes=False)
+    if not folded.complete:
+        return Step((), completes=False)
+    return Step((*folded.changes, *released), completes=True)
 
 
 def mark_leaving(view: InstanceView, labels: AbstractSet[str]) -> tuple[Change, ...]:
@@ -218,8 +242,12 @@ def own_labels(departure: Departure, view: InstanceView) -> frozenset[str]:
 
     Raises:
         OwnedByAnother: There are some, and none is this owner's.
+        Refused: One is of a newer format.
     """
     found = {label: member for label, (member, _) in view.members.items() if departure.means(label)}
+    for label, member in found.items():
+        if member.is_newer and member.owner == departure.owner:
+            raise Refused(f"member {label}: its record is of a newer format; upgrade dnssd")
     own = frozenset(label for label, m in found.items() if m.owner == departure.owner)
     if found and not own:
         label, member = next(iter(found.items()))
@@ -227,7 +255,7 @@ def own_labels(departure: Departure, view: InstanceView) -> frozenset[str]:
             f"member {label}: belongs to {member.owner}, this is {departure.owner}; "
             "leave from there, or join it here with --takeover first"
         )
-    return frozenset(label for label in own if not found[label].is_newer)
+    return own
 
 
 def _entry(wish: Wish, draft: Member, view: InstanceView, now: datetime) -> Entry:
@@ -264,11 +292,25 @@ def _still_there(wish: Wish, announced: Member, view: InstanceView) -> Entry:
     return Entry(record, found, found)
 
 
+def _check_place(wish: Wish, view: InstanceView) -> None:
+    """One member for each target and port: of two, neither could tell whose the value is."""
+    for label, (member, _) in view.members.items():
+        if label != wish.label and member.state == "up" and member.claims(wish.srv):
+            raise PlaceTaken(
+                f"{wish.srv.target}:{wish.srv.port}: already published by member {label} of "
+                f"{member.owner}; once is enough, or leave there first"
+            )
+
+
+def _freed(found: Member | None, now: datetime) -> str | None:
+    """The owner whose lease of the member has ended."""
+    return found.owner if found and found.until is not None and found.until <= now else None
+
+
 def _check_owner(wish: Wish, found: Member, now: datetime) -> None:
     if found.is_newer:
         raise Refused(f"member {found.label}: its record is of a newer format; upgrade dnssd")
-    ended = found.until is not None and found.until <= now
-    if found.owner != wish.owner and not wish.takeover and not ended:
+    if found.owner not in (wish.owner, _freed(found, now)) and not wish.takeover:
         raise OwnedByAnother(
             f"member {found.label}: belongs to {found.owner} since {found.since:%Y-%m-%d %H:%M} "
             f"UTC, this is {wish.owner}; give another --host, or --takeover if that owner is gone"

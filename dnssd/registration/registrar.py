@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from dnssd.errors import NotShareable, RRsetFull
+from dnssd.errors import NotShareable, PlaceTaken, RRsetFull
 from dnssd.names import Name
 from dnssd.records import Change, Rdata
 from dnssd.registration.commits import Commits, Result
@@ -24,7 +24,7 @@ class Outcome:
     Attributes:
         name: The service instance name.
         members: The labels of the members that joined or left.
-        changed: Whether the zone was changed.
+        changed: Whether the zone was changed, or, after a lost answer, may have been.
         defined: Whether the instance's definition was written: this was its first join.
         requests: Requests sent to the zone's provider.
         removed: The SRV values that the departed members had.
@@ -77,11 +77,12 @@ class Registrar:
             joining = self._joining(wish)
             try:
                 joining.run()
-            except (RRsetFull, NotShareable):
+            except (RRsetFull, NotShareable, PlaceTaken):
                 if joining.is_new:
                     self._leaving(wish.undone()).run()
                     self._commits.truth = "its announcement was withdrawn"
                 raise
+        self._commits.truth = "it has joined"
         return self._outcome(wish.name, (wish.label,))
 
     def leave(self, departure: Departure) -> Outcome:
@@ -95,6 +96,7 @@ class Registrar:
         """
         with self._commits.telling():
             members = self._leaving(departure).run()
+        self._commits.truth = "it has left"
         outcome = self._outcome(departure.name, tuple(sorted(m.label for m in members)))
         return replace(outcome, removed=frozenset(member.srv for member in members))
 
@@ -115,7 +117,7 @@ class Registrar:
             DnssdError: As `leave` would.
         """
         with self._commits.telling():
-            _, _, step = self._leaving(departure).look()
+            step = self._leaving(departure).look()
         return tuple(change for change in step.changes if not change.is_guard)
 
     def wait(self, name: Name) -> None:
@@ -127,6 +129,10 @@ class Registrar:
         Raises:
             DeadlineExceeded: It is not served yet.
         """
+        with self._commits.telling():
+            self._wait(name)
+
+    def _wait(self, name: Name) -> None:
         commits = self._commits
         while not commits.folded:
             view = commits.read_instance(name)
@@ -147,7 +153,7 @@ class Registrar:
         return Outcome(
             name=name,
             members=members,
-            changed=self._commits.last is not None,
+            changed=self._commits.last is not None or self._commits.uncertain,
             defined=self._commits.defined,
             requests=self._commits.requests,
         )

@@ -9,6 +9,9 @@ from botocore.parsers import ResponseParserError
 from dnssd import errors
 
 FAILURES = (aws.ClientError, aws.BotoCoreError, ResponseParserError)
+MALFORMED = (KeyError, ValueError, TypeError, errors.UsageError)  # from reading an answer
+
+LONGEST = 500  # characters of what the provider said
 
 _THROTTLED = {"Throttling", "ThrottlingException", "PriorRequestNotComplete", "SlowDown"}
 _NEVER_SENT = (
@@ -56,7 +59,7 @@ class Verdict:
 
 
 def judge(error: Exception, what: str) -> Verdict:
-    """Translate one of `FAILURES`.
+    """Translate one of `FAILURES` or `MALFORMED`.
 
     Args:
         error: The client's error.
@@ -72,8 +75,11 @@ def judge(error: Exception, what: str) -> Verdict:
             Fate.NOT_DONE,
             errors.Unavailable(f"{what}: {_line(error)}; check the network and the endpoint"),
         )
-    if isinstance(error, _LOST):
-        return Verdict(Fate.UNKNOWN, errors.Unavailable(f"{what}: no answer: {_line(error)}"))
+    if isinstance(error, _LOST) or not isinstance(error, aws.BotoCoreError):
+        return Verdict(
+            Fate.UNKNOWN,
+            errors.Unavailable(f"{what}: no answer: {type(error).__name__}: {_line(error)}"),
+        )
     if isinstance(error, _NO_CREDENTIALS):
         return Verdict(
             Fate.FINAL,
@@ -106,7 +112,8 @@ def _refusal(code: str, said: str, what: str) -> errors.DnssdError:
         return errors.ZoneNotFound(f"{what}: {said}; check the ID and the account")
     if code in ("AccessDenied", "AccessDeniedException"):
         action = what.rpartition(" ")[2]
-        return errors.AccessDenied(f"{what}: denied: {said}; allow route53:{action} on the zone")
+        allow = "sts:AssumeRole" if "sts:AssumeRole" in said else f"route53:{action} on the zone"
+        return errors.AccessDenied(f"{what}: denied: {said}; allow {allow}")
     if code in _BAD_CREDENTIALS:
         return errors.AccessDenied(f"{what}: {code}: {said}; {_advice(said)}")
     if code in ("InvalidInput", "InvalidDomainName"):
@@ -126,7 +133,8 @@ def _said(error: aws.ClientError) -> str:
     """The provider's words on one line; InvalidChangeBatch has them in one of two places."""
     response = error.response
     said = str(response.get("Error", {}).get("Message", "")) or str(response.get("messages", ""))
-    return " ".join(said.split()).rstrip(".") or "no reason given"
+    line = " ".join(said.split()).rstrip(".") or "no reason given"
+    return line if len(line) <= LONGEST else line[:LONGEST] + "…"
 
 
 def _line(error: Exception) -> str:

@@ -72,6 +72,7 @@ class Pace:
         Raises:
             DeadlineExceeded: The deadline has passed.
         """
-        if not (remaining := self.remaining):
-            raise DeadlineExceeded(f"{why}; the deadline of {self.seconds:g} s has passed")
+        remaining = self.remaining
         self._sleep(min(seconds, remaining))
+        if seconds >= remaining:
+            raise DeadlineExceeded(f"{why}; the deadline of {self.seconds:g} s has passed")

@@ -8,7 +8,7 @@ overwrite what others have written meanwhile.
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -25,7 +25,7 @@ from dnssd import __version__
 from dnssd.errors import AmbiguousZone, OutcomeUnknown, UsageError, ZoneNotFound
 from dnssd.names import Name
 from dnssd.records import Change, Opaque, Rdata, RRset, parse_rdata
-from dnssd.zones.aws_errors import FAILURES, Fate, judge
+from dnssd.zones.aws_errors import FAILURES, MALFORMED, Fate, judge
 from dnssd.zones.limits import Cost, Limits
 from dnssd.zones.pace import CAP, Pace
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mypy_boto3_route53 import Route53Client
 
 _log = logging.getLogger(__name__)
+_Answer = TypeVar("_Answer")
 
 EAGER = 2.0  # seconds: the longest wait of a throttled swap, since what it was read from ages
 POLL = 2.0  # seconds between questions whether a change is in sync
@@ -82,7 +83,7 @@ class Route53Zone:
     def read(self, name: Name, rdtype: str, pace: Pace) -> RRset | None:
         """See `Zone.read`: one request."""
         start = {"StartRecordName": name.octal(), "StartRecordType": rdtype, "MaxItems": "1"}
-        found = map(read_rrset, self._list(start, pace)["ResourceRecordSets"])
+        found, _ = self._list(start, pace)
         return next((r for r in found if (r.name, r.rdtype) == (name, rdtype)), None)
 
     def read_node(self, name: Name, pace: Pace) -> tuple[RRset, ...]:
@@ -97,22 +98,22 @@ class Route53Zone:
         """See `Zone.commit`: one batch, never split."""
         Cost.of(changes).check(self.limits)
         batch: Any = {"Changes": [item for change in changes for item in write_change(change)]}
-        answer = self._ask(
+        return self._ask(
             "ChangeResourceRecordSets",
             partial(
                 self._client.change_resource_record_sets,
                 HostedZoneId=self.zone_id,
                 ChangeBatch=batch,
             ),
+            lambda answer: str(answer["ChangeInfo"]["Id"]),
             pace,
             cap=EAGER if any(change.before for change in changes) else CAP,
         )
-        return str(answer["ChangeInfo"]["Id"])
 
     def wait_served(self, commit: str, pace: Pace) -> None:
         """See `Zone.wait_served`: until Route 53 says INSYNC."""
         ask = partial(self._client.get_change, Id=commit)
-        while self._ask("GetChange", ask, pace)["ChangeInfo"]["Status"] != "INSYNC":
+        while self._ask("GetChange", ask, lambda a: a["ChangeInfo"]["Status"], pace) != "INSYNC":
             pace.pause(POLL, f"{self.origin}: the change is made, and not served everywhere yet")
 
     def find_id(self, private: bool | None, pace: Pace) -> None:
@@ -127,10 +128,10 @@ class Route53Zone:
             AmbiguousZone: Several.
         """
         ask = partial(self._client.list_hosted_zones_by_name, DNSName=self.origin.octal())
-        answer = self._ask("ListHostedZonesByName", ask, pace)
-        named = [z for z in answer["HostedZones"] if Name.parse(z["Name"], radix=8) == self.origin]
-        found = [zone for zone in named if private in (None, _is_private(zone))]
-        listing = "; ".join(f"{_id(z)} is {_kind(_is_private(z))}" for z in named)
+        zones = self._ask("ListHostedZonesByName", ask, _read_zones, pace)
+        named = [zone for zone in zones if zone.name == self.origin]
+        found = [zone for zone in named if private in (None, zone.private)]
+        listing = "; ".join(f"{zone.id} is {_kind(zone.private)}" for zone in named)
         if not found:
             kind = "" if private is None else _kind(private) + " "
             raise ZoneNotFound(
@@ -142,7 +143,7 @@ class Route53Zone:
                 f"{self.origin}: several hosted zones of this name: {listing}; append "
                 ",id=ID or ,private=yes or ,private=no to the name"
             )
-        self.zone_id = _id(found[0])
+        self.zone_id = found[0].id
 
     def find_name(self, pace: Pace) -> None:
         """Look up the hosted zone's name by its ID.
@@ -151,34 +152,40 @@ class Route53Zone:
             ZoneNotFound: No such ID.
         """
         ask = partial(self._client.get_hosted_zone, Id=self.zone_id)
-        answer = self._ask("GetHostedZone", ask, pace)
-        self.origin = Name.parse(answer["HostedZone"]["Name"], radix=8)
+        (zone,) = self._ask("GetHostedZone", ask, lambda a: [_read_zone(a["HostedZone"])], pace)
+        self.origin = zone.name
 
     def _walk(
         self, start: Name, wanted: Callable[[Name], bool], page: int, pace: Pace
     ) -> Iterator[RRset]:
         """The RRsets from `start` on as long as their names are wanted, page by page."""
-        at = {"StartRecordName": start.octal()}
-        while True:
-            answer = self._list({**at, "MaxItems": str(page)}, pace)
-            for rrset in map(read_rrset, answer["ResourceRecordSets"]):
+        at: dict[str, str] | None = {"StartRecordName": start.octal()}
+        while at is not None:
+            found, at = self._list({**at, "MaxItems": str(page)}, pace)
+            for rrset in found:
                 if not wanted(rrset.name):
                     return
                 yield rrset
-            if not answer["IsTruncated"]:
+            if at and not wanted(Name.parse(at["StartRecordName"], radix=8)):
                 return
-            at = {
-                f"Start{key}": answer[f"Next{key}"]
-                for key in ("RecordName", "RecordType", "RecordIdentifier")
-                if f"Next{key}" in answer
-            }
 
-    def _list(self, start: Mapping[str, str], pace: Pace) -> Any:
+    def _list(
+        self, start: Mapping[str, str], pace: Pace
+    ) -> tuple[list[RRset], dict[str, str] | None]:
+        """One page, and where the next one starts."""
         list_rrsets: Any = self._client.list_resource_record_sets
         ask = partial(list_rrsets, HostedZoneId=self.zone_id, **start)
-        return self._ask("ListResourceRecordSets", ask, pace)
+        return self._ask("ListResourceRecordSets", ask, _read_page, pace)
 
-    def _ask(self, action: str, send: Callable[[], Any], pace: Pace, *, cap: float = CAP) -> Any:
+    def _ask(
+        self,
+        action: str,
+        send: Callable[[], Any],
+        read: Callable[[Any], _Answer],
+        pace: Pace,
+        *,
+        cap: float = CAP,
+    ) -> _Answer:
         """Send until there is an answer, or an error that is one.
 
         How long to wait is remembered from one request to the next: a host that was
@@ -187,8 +194,8 @@ class Route53Zone:
         while True:
             self.requests += 1
             try:
-                answer = send()
-            except FAILURES as error:
+                answer = read(send())
+            except (*FAILURES, *MALFORMED) as error:
                 verdict = judge(error, f"{self.origin}: {action}")
                 if verdict.fate is Fate.FINAL:
                     self._relax()
@@ -271,21 +278,50 @@ def write_change(change: Change) -> Iterator[dict[str, Any]]:
             }
 
 
+class _HostedZone(NamedTuple):
+    id: str
+    name: Name
+    private: bool
+
+
+def _read_zone(listed: Mapping[str, Any]) -> _HostedZone:
+    return _HostedZone(
+        id=str(listed["Id"]).rpartition("/")[2],
+        name=Name.parse(listed["Name"], radix=8),
+        private=bool(listed.get("Config", {}).get("PrivateZone", False)),
+    )
+
+
+def _read_zones(answer: Mapping[str, Any]) -> list[_HostedZone]:
+    return [_read_zone(listed) for listed in answer["HostedZones"]]
+
+
+def _read_page(answer: Mapping[str, Any]) -> tuple[list[RRset], dict[str, str] | None]:
+    found = [read_rrset(listed) for listed in answer["ResourceRecordSets"]]
+    if not answer["IsTruncated"]:
+        return found, None
+    keys = ("RecordName", "RecordType", "RecordIdentifier")
+    return found, {f"Start{key}": answer[f"Next{key}"] for key in keys if f"Next{key}" in answer}
+
+
 class _AssumedRole(CredentialProvider):
     """Credentials of another role, fetched when first used and again before they end."""
 
     METHOD = "assume-role"
 
-    def __init__(self, session: boto3.Session, role: str) -> None:
+    def __init__(self, session: boto3.Session, role: str, config: Config) -> None:
         self._session = session
         self._role = role
+        self._config = config
 
     def load(self) -> DeferredRefreshableCredentials:
         source = self._session.get_credentials()
         if source is None:
             raise NoCredentialsError
         fetcher = AssumeRoleCredentialFetcher(
-            client_creator=partial(self._session.client, region_name=_region(self._session)),
+            client_creator=partial(
+                self._session.client, region_name=_region(self._session), config=self._config
+            ),
             source_credentials=source,
             role_arn=self._role,
             extra_args={"RoleSessionName": "dnssd"},
@@ -296,33 +332,24 @@ class _AssumedRole(CredentialProvider):
 
 
 def _client(options: Mapping[str, str], timeout: float) -> "Route53Client":
-    session = boto3.Session(profile_name=options.get("profile"))
-    if role := options.get("role"):
-        core = get_session()
-        core.register_component(
-            "credential_provider", CredentialResolver([_AssumedRole(session, role)])
-        )
-        session = boto3.Session(botocore_session=core)
     config = Config(
         connect_timeout=min(timeout, 5),
         read_timeout=timeout,
         retries={"total_max_attempts": 1},  # the caller's deadline rules over retries
         user_agent_extra=f"dnssd/{__version__}",
     )
+    session = boto3.Session(profile_name=options.get("profile"))
+    if role := options.get("role"):
+        core = get_session()
+        assumed = _AssumedRole(session, role, config)
+        core.register_component("credential_provider", CredentialResolver([assumed]))
+        session = boto3.Session(botocore_session=core)
     return session.client("route53", config=config, region_name=_region(session))
 
 
 def _region(session: boto3.Session) -> str:
     """The configured region: it tells the partition. Route 53 itself has no regions."""
     return session.region_name or "us-east-1"
-
-
-def _id(zone: Mapping[str, Any]) -> str:
-    return str(zone["Id"]).rpartition("/")[2]
-
-
-def _is_private(zone: Mapping[str, Any]) -> bool:
-    return bool(zone.get("Config", {}).get("PrivateZone", False))
 
 
 def _kind(private: bool) -> str:

@@ -36,7 +36,7 @@ def draw(
         _text(LEFT, 20, f"{most} hosts join one instance within 5 s, 5 requests/s"),
         *_axes(x, y, longest, most),
         f'<path d="M{x(floor):.1f} {y(0):.1f}V{TOP}" stroke="#777" stroke-dasharray="2 4"/>',
-        _text(x(floor) + 4, TOP + 10, "one request each"),
+        _text(x(floor) - 46, TOP - 5, "one request each"),
     ]
     for number, (name, times) in enumerate(curves.items()):
         color = COLORS[number]

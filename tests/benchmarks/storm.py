@@ -21,6 +21,7 @@ from dnssd.registration.registrar import Registrar
 from dnssd.registration.request import Registration
 from dnssd.registration.views import InstanceView
 from dnssd.sandbox.api import Api
+from dnssd.sandbox.entries import Action, Edit, Entry
 from dnssd.sandbox.rate import Bucket, limit
 from dnssd.sandbox.store import Store
 from dnssd.zones.pace import Pace
@@ -88,6 +89,8 @@ class Stage:
         self._random = random.Random(setting.seed)
         self._store = Store(now=self._world.monotonic)
         self._zone_id = self._store.create_zone(ORIGIN, caller_reference="storm").id
+        foreign = Entry.of(INSTANCE, "SRV", 60, (FOREIGN.format(),))
+        self._store.change(self._zone_id, [Edit(Action.CREATE, foreign)])
 
     def blow(
         self,

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from interleaving import NOW, patient, registrar
+from interleaving import NOW, Actor, Fate, joins, patient, registrar
 from invariants import (
     BROWSE,
     ENUMERATION,
@@ -22,6 +22,7 @@ from dnssd import errors, joined
 from dnssd.members import Member
 from dnssd.names import Name
 from dnssd.records import Address, Change, Opaque, Ptr, Rdata, RRset, Txt
+from dnssd.registration import plan
 from dnssd.registration.registrar import Outcome, Registrar
 from dnssd.registration.request import Departure, Registration
 from dnssd.zones.limits import Cost, Limits
@@ -198,7 +199,8 @@ def test_a_newer_members_record_and_value_are_left_alone(how: str) -> None:
         join(zone, "c")
     else:
         leave(zone, "b")
-        assert leave(zone, "new").members == ()
+        with pytest.raises(errors.Refused, match="newer format"):
+            leave(zone, "new")
     assert srv("new") in values(zone)
     assert zone.states[-1][INSTANCE.child(b"new-80"), "TXT"] == record
     with pytest.raises(errors.Refused, match="newer format"):
@@ -305,7 +307,7 @@ def test_a_full_rrset_has_room_once_somebody_leaves() -> None:
 
 def test_a_fold_takes_in_as_many_as_fit_its_own_first() -> None:
     """Then the oldest; the others wait for the next fold."""
-    zone = MemoryZone(ORIGIN, limits=Limits(characters=1500))
+    zone = MemoryZone(ORIGIN, limits=Limits(characters=1500 + plan.RESERVE))
     for number in range(10):
         host = f"h{number}"
         member = Member(
@@ -426,3 +428,157 @@ def test_an_explicit_empty_txt_empties_it() -> None:
     assert zone.states[-1][INSTANCE, "TXT"].values == (Txt((b"a=1",)),)
     join(zone, txt={})
     assert zone.states[-1][INSTANCE, "TXT"].values == (Txt(),)
+
+
+def test_an_address_that_a_join_relies_on_is_restated() -> None:
+    """Two runs of one host that want different families: it never ends up without an address."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, addresses=["10.0.0.1", "2001:db8::1"])
+    slow = Actor(zone, joins(registration(addresses=["2001:db8::1"])))
+    for _ in range(3):  # the blind announcement is refused; host and instance are read
+        slow.step()
+    join(zone, addresses=["10.0.0.1"])
+    assert isinstance(slow.finish(), Outcome | errors.Superseded)
+    host = ORIGIN.child(b"a")
+    assert {"A", "AAAA"} & {rdtype for name, rdtype in zone.states[-1] if name == host}
+
+
+def test_a_place_is_one_members() -> None:
+    """Two members with one target and port could not tell whose the value is."""
+    zone = MemoryZone(ORIGIN)
+    shared: dict[str, Any] = {"target": "lb.example.org", "addresses": []}
+    join(zone, "a", **shared)
+    before = texts(zone)
+    with pytest.raises(errors.PlaceTaken, match="already published by member a-80"):
+        join(zone, "b", **shared)
+    assert texts(zone) == before
+    leave(zone, "a", **shared)
+    assert join(zone, "b", **shared).changed
+
+
+@pytest.mark.parametrize("lead", range(1, 8))
+def test_of_two_that_want_one_place_at_once_one_is_refused_at_least(lead: int) -> None:
+    """Whoever announces first: no value is left without its member."""
+    zone = MemoryZone(ORIGIN)
+    shared: dict[str, Any] = {"target": "lb.example.org", "addresses": []}
+    actors = [Actor(zone, joins(registration(host, **shared))) for host in ("a", "b")]
+    for _ in range(lead):
+        if not actors[0].done:
+            actors[0].step()
+    results = [actor.finish() for actor in reversed(actors)]
+    assert any(isinstance(result, errors.PlaceTaken) for result in results)
+    check_projection(zone.states[-1])
+
+
+def crowd(count: int) -> tuple[Rdata, ...]:
+    """Values as long as those of EC2 instances."""
+    return tuple(srv(f"i-0123456789abcde{number:03}") for number in range(count))
+
+
+def test_a_member_of_an_overfull_rrset_is_marked_and_told() -> None:
+    """Where another hand has filled it past what a batch can swap, the leave says so."""
+    zone = MemoryZone(ORIGIN)
+    join(zone)
+    edit(zone, INSTANCE, "SRV", srv("a"), *crowd(399))
+    with pytest.raises(errors.RRsetFull, match="marked as leaving"):
+        leave(zone)
+    assert view_of(zone.states[-1]).members["a-80"][0].state == "leaving"
+    edit(zone, INSTANCE, "SRV", srv("a"), *crowd(300))
+    leave(zone)
+    assert values(zone) == set(crowd(300))
+    assert (ORIGIN.child(b"a"), "A") not in zone.states[-1]
+
+
+def test_whoever_could_join_can_leave_and_change() -> None:
+    """Joins keep a reserve of the batch free, so that the brim is never a trap."""
+    zone = MemoryZone(ORIGIN)
+    edit(zone, INSTANCE, "SRV", *crowd(330))
+    joined_hosts = []
+    for number in range(60):
+        try:
+            join(zone, f"i-0123456789abcdf{number:03}")
+        except errors.RRsetFull:
+            break
+        joined_hosts.append(f"i-0123456789abcdf{number:03}")
+    assert len(joined_hosts) < 60
+    assert joined_hosts
+    assert join(zone, joined_hosts[0], weight=7).changed
+    for host in joined_hosts:
+        leave(zone, host)
+    assert values(zone) == set(crowd(330))
+
+
+def test_many_ports_leave_a_crowded_rrset_whole() -> None:
+    """Records, host record and address go, although one batch cannot hold it all."""
+    zone = MemoryZone(ORIGIN)
+    for port in range(80, 104):
+        join(zone, port=port)
+    view = view_of(zone.states[-1])
+    edit(zone, INSTANCE, "SRV", *view.values, *crowd(320))
+    departure = Departure.of(ORIGIN, "http", instance="web", host="a")
+    assert len(registrar(zone).leave(departure).members) == 24
+    assert values(zone) == set(crowd(320))
+    assert not [key for key in zone.states[-1] if key[0] == ORIGIN.child(b"a")]
+
+
+def test_a_superseded_value_is_claimed_by_its_place() -> None:
+    """However often the weight changed before the target did."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, weight=100)
+    edit_member(zone, "a-80", lambda m: replace(m, srv=srv("a", weight=7)))
+    join(zone, target="elsewhere.example.org", addresses=[])
+    assert [value.format() for value in values(zone)] == ["0 100 80 elsewhere.example.org."]
+
+
+def test_a_lost_announcement_is_withdrawn_too() -> None:
+    """Where what follows finds the RRset full."""
+    zone = MemoryZone(ORIGIN, [RRset(INSTANCE, "SRV", 60, crowd(400))])
+    before = texts(zone)
+    actor = Actor(zone, joins(registration()))
+    actor.step(Fate.LOST_AFTER)
+    assert isinstance(actor.finish(), errors.RRsetFull)
+    assert texts(zone) == before
+
+
+def test_an_announcement_from_the_future_is_not_young() -> None:
+    """A clock that runs ahead does not make a dead host adoptable for ever."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, "a")
+    member = Member(
+        label="late-80",
+        srv=srv("late"),
+        addresses=(),
+        owner="somebody",
+        since=NOW + timedelta(days=1),
+        id="1",
+    )
+    edit(zone, INSTANCE.child(b"late-80"), "TXT", member.to_txt())
+    join(zone, "b")
+    assert srv("late") not in values(zone)
+
+
+def test_leaving_all_ports_leaves_a_newcomer_alone() -> None:
+    """A port that joins meanwhile is not one of those that set out to leave."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, port=80)
+    departure = Departure.of(ORIGIN, "http", instance="web", host="a")
+    actor = Actor(zone, lambda stepped: registrar(stepped).leave(departure))
+    actor.step()
+    join(zone, port=81)
+    result = actor.finish()
+    assert isinstance(result, Outcome)
+    assert result.members == ("a-80",)
+    assert values(zone) == {srv("a", 81)}
+
+
+def test_failing_to_wait_says_that_it_has_joined() -> None:
+    """The change is made, although it is not yet served."""
+
+    class Slow(MemoryZone):
+        def wait_served(self, commit: str, pace: Any) -> None:
+            raise errors.DeadlineExceeded("not served yet")
+
+    run = registrar(Slow(ORIGIN))
+    run.join(registration().wish_in(ORIGIN))
+    with pytest.raises(errors.DeadlineExceeded, match="it has joined"):
+        run.wait(INSTANCE)
