@@ -22,6 +22,8 @@ from dnssd.sandbox.busy import BusyZones, keep_busy
 from dnssd.sandbox.faults import Dice, Fault, inject, parse_faults
 from dnssd.sandbox.metadata import Instance
 from dnssd.sandbox.operations import Wrap
+from dnssd.sandbox.policy import enforce
+from dnssd.sandbox.policyfile import load_policy
 from dnssd.sandbox.rate import Bucket, limit
 from dnssd.sandbox.sandbox import EXAMPLE, Sandbox, lead_into
 from dnssd.sandbox.statefile import StateFile
@@ -51,6 +53,7 @@ Examples:
   dnssd sandbox --rate 5 --busy 0.5 -- sh                  as slow as Route 53
   dnssd sandbox --faults error=0.1,cut-after=0.1 -- sh     as on a bad day
   dnssd sandbox --state zones.json -- sh                   goes on where it ended
+  dnssd sandbox --policy policy.json -- sh                 allows what IAM would
 
 What became of the requests is counted at $AWS_ENDPOINT_URL_ROUTE_53/sandbox/counts.
 """
@@ -126,6 +129,7 @@ def _port_option(name: str, what: str) -> Callable[[_Function], _Function]:
     help="Determines which requests meet them.",
 )
 @option("--state", metavar="FILE", help="Keep the zones in FILE, and begin with those in it.")
+@option("--policy", metavar="FILE", help="Deny what the IAM policy in FILE does not allow.")
 @click.argument("argv", nargs=-1, metavar="[-- COMMAND...]")
 def command(
     serve: Sequence[str],
@@ -142,6 +146,7 @@ def command(
     faults: str | None,
     seed: int,
     state: str | None,
+    policy: str | None,
     argv: tuple[str, ...],
 ) -> None:
     """Run Route 53, DNS and instance metadata locally.
@@ -155,6 +160,7 @@ def command(
         *_limit_rate(rate, burst),
         *_inject_faults(faults, seed),
         *_keep_zones_busy(busy),
+        *_enforce_policy(policy),
     ]
     with contextlib.ExitStack() as running:
         running.enter_context(_blocked_signals())
@@ -192,6 +198,11 @@ def _inject_faults(faults: str | None, seed: int) -> Iterator[Wrap]:
 def _keep_zones_busy(seconds: float | None) -> Iterator[Wrap]:
     if seconds is not None:
         yield keep_busy(BusyZones(seconds, time.monotonic))
+
+
+def _enforce_policy(file: str | None) -> Iterator[Wrap]:
+    if file is not None:
+        yield enforce(load_policy(Path(file)))
 
 
 def _check_address(bind: str) -> None:

@@ -37,7 +37,7 @@ from dnssd.registration.request import DEFAULT_TTL, Departure, Wish
 from dnssd.registration.views import DefinitionView, HostView, InstanceView, holds_pointer
 from dnssd.zones.limits import Limits
 
-RESERVE = 1_600  # characters of a commit that joins leave free, so that a leave always fits
+RESERVE = 1_600  # characters of a commit that newcomers leave free: a leave is to fit always
 FOUNDING = timedelta(minutes=2)  # how long a live host may take from announcing to folding
 
 
@@ -120,7 +120,7 @@ def join(
             {**entries_of(view), wish.label: entry},
             own={wish.label},
             now=now,
-            limits=limits.below(RESERVE),
+            limits=limits if view.publishes(entry.new) else limits.below(RESERVE),
             ttl=wish.ttl,
             beside=beside,
             repair=not announced,
