@@ -21,7 +21,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from dnssd.errors import (
-    NotShareable,
     OwnedByAnother,
     PlaceTaken,
     Refused,
@@ -30,11 +29,12 @@ from dnssd.errors import (
 )
 from dnssd.members import Member
 from dnssd.names import Name
-from dnssd.records import Change, Ptr, RRset, Txt
+from dnssd.records import Change, RRset
 from dnssd.registration import address
+from dnssd.registration import definition as definitions
 from dnssd.registration.fold import Entry, Fold, entries_of, fold, member_rrset
-from dnssd.registration.request import DEFAULT_TTL, Departure, Wish
-from dnssd.registration.views import DefinitionView, HostView, InstanceView, holds_pointer
+from dnssd.registration.request import Departure, Wish
+from dnssd.registration.views import DefinitionView, HostView, InstanceView
 from dnssd.zones.limits import Limits
 
 RESERVE = 1_600  # characters of a commit that newcomers leave free: a leave is to fit always
@@ -106,14 +106,14 @@ def join(
         RRsetFull: The value does not fit.
     """
     view.check()
-    if definition is None and _needs_definition(wish, view):
+    if definition is None and definitions.is_needed(wish, view):
         return None
     _check_place(wish, view)
     entry = _still_there(wish, draft, view) if announced else _entry(wish, draft, view, now)
     assert entry.new is not None  # noqa: S101 (a join leaves a member)
     announces = entry.new != entry.old
     own = address.use(wish, host, announcing=announces, freed=_freed(entry.old, now))
-    beside = (*_define(wish, view, definition), *own)
+    beside = (*definitions.complete(wish, view, definition), *own)
     try:
         folded = fold(
             view,
@@ -152,7 +152,7 @@ def gives_way(wish: Wish, view: InstanceView, now: datetime) -> bool:
         for member, _ in view.members.values()
         if (member.since, member.label) < (own.since, own.label)
     )
-    return _needs_definition(wish, view) and any(
+    return definitions.is_needed(wish, view) and any(
         member.state == "up" and member.since > now - FOUNDING for member in older
     )
 
@@ -324,45 +324,3 @@ def _record(wish: Wish, member: Member, record: RRset | None) -> RRset:
 
 def _record_names(view: InstanceView, labels: Iterable[str]) -> tuple[Name, ...]:
     return tuple(view.name.child(label.encode()) for label in labels)
-
-
-def _needs_definition(wish: Wish, view: InstanceView) -> bool:
-    """Whether nothing seen so far proves that the definition is there.
-
-    A value that another member has published does: whoever put it there saw to it.
-    """
-    others = (member for label, (member, _) in view.members.items() if label != wish.label)
-    return view.srv is None or view.txt is None or not any(map(view.publishes, others))
-
-
-def _define(
-    wish: Wish, view: InstanceView, definition: DefinitionView | None
-) -> tuple[Change, ...]:
-    """What the definition lacks; what it has is restated where SRV is created on it."""
-    wanted = [_txt_change(wish, view)]
-    if definition is not None:
-        wanted.append(_pointer_change(definition.enumeration, wish.enumeration, wish.service, wish))
-        wanted.append(_pointer_change(definition.service, wish.service, wish.name, wish))
-    return tuple(change for change in wanted if view.srv is None or not change.is_guard)
-
-
-def _txt_change(wish: Wish, view: InstanceView) -> Change:
-    if view.txt is None:
-        ttl = DEFAULT_TTL if wish.ttl is None else wish.ttl
-        return Change(None, RRset(view.name, "TXT", ttl, (wish.txt or Txt(),)))
-    values = view.txt.values if wish.txt is None else (wish.txt,)
-    return Change(view.txt, view.txt.with_values(values, wish.ttl))
-
-
-def _pointer_change(rrset: RRset | None, name: Name, target: Name, wish: Wish) -> Change:
-    if rrset is None:
-        ttl = DEFAULT_TTL if wish.ttl is None else wish.ttl
-        return Change(None, RRset(name, "PTR", ttl, (Ptr(target),)))
-    if rrset.routing:
-        raise NotShareable(
-            f"{name}: its PTR records are {rrset.routing} ones, which cannot be shared; "
-            "replace them by a simple record"
-        )
-    if holds_pointer(rrset, target):
-        return Change(rrset, rrset)
-    return Change(rrset, rrset.with_values((*rrset.values, Ptr(target))))

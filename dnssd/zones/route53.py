@@ -10,21 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import boto3
-from botocore.config import Config
-from botocore.credentials import (
-    AssumeRoleCredentialFetcher,
-    CredentialProvider,
-    CredentialResolver,
-    DeferredRefreshableCredentials,
-)
-from botocore.exceptions import BotoCoreError, NoCredentialsError
-from botocore.session import get_session
+from botocore.exceptions import BotoCoreError
 
-from dnssd import __version__
 from dnssd.errors import AmbiguousZone, OutcomeUnknown, UsageError, ZoneNotFound
 from dnssd.names import Name
 from dnssd.records import Change, Opaque, Rdata, RRset, parse_rdata
+from dnssd.zones.aws_client import route53_client
 from dnssd.zones.aws_errors import FAILURES, MALFORMED, Fate, judge
 from dnssd.zones.limits import Cost, Limits
 from dnssd.zones.pace import CAP, Pace
@@ -230,7 +221,7 @@ def open_route53(
         ZoneError: No such zone, several, or no access.
     """
     try:
-        client = _client(options, timeout)
+        client = route53_client(options, timeout)
     except BotoCoreError as error:
         raise judge(error, f"zone {address}").error from error
     except ValueError as error:  # a malformed endpoint, region or configuration file
@@ -302,54 +293,6 @@ def _read_page(answer: Mapping[str, Any]) -> tuple[list[RRset], dict[str, str] |
         return found, None
     keys = ("RecordName", "RecordType", "RecordIdentifier")
     return found, {f"Start{key}": answer[f"Next{key}"] for key in keys if f"Next{key}" in answer}
-
-
-class _AssumedRole(CredentialProvider):
-    """Credentials of another role, fetched when first used and again before they end."""
-
-    METHOD = "assume-role"
-
-    def __init__(self, session: boto3.Session, role: str, config: Config) -> None:
-        self._session = session
-        self._role = role
-        self._config = config
-
-    def load(self) -> DeferredRefreshableCredentials:
-        source = self._session.get_credentials()
-        if source is None:
-            raise NoCredentialsError
-        fetcher = AssumeRoleCredentialFetcher(
-            client_creator=partial(
-                self._session.client, region_name=_region(self._session), config=self._config
-            ),
-            source_credentials=source,
-            role_arn=self._role,
-            extra_args={"RoleSessionName": "dnssd"},
-        )
-        return DeferredRefreshableCredentials(
-            method=self.METHOD, refresh_using=fetcher.fetch_credentials
-        )
-
-
-def _client(options: Mapping[str, str], timeout: float) -> "Route53Client":
-    config = Config(
-        connect_timeout=min(timeout, 5),
-        read_timeout=timeout,
-        retries={"total_max_attempts": 1},  # the caller's deadline rules over retries
-        user_agent_extra=f"dnssd/{__version__}",
-    )
-    session = boto3.Session(profile_name=options.get("profile"))
-    if role := options.get("role"):
-        core = get_session()
-        assumed = _AssumedRole(session, role, config)
-        core.register_component("credential_provider", CredentialResolver([assumed]))
-        session = boto3.Session(botocore_session=core)
-    return session.client("route53", config=config, region_name=_region(session))
-
-
-def _region(session: boto3.Session) -> str:
-    """The configured region: it tells the partition. Route 53 itself has no regions."""
-    return session.region_name or "us-east-1"
 
 
 def _kind(private: bool) -> str:

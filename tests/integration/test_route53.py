@@ -26,6 +26,11 @@ EMPTY = (
     b"<ResourceRecordSets/><IsTruncated>false</IsTruncated><MaxItems>1</MaxItems>"
     b"</ListResourceRecordSetsResponse>"
 )
+ASSUMED = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<AssumeRoleResult><Credentials><AccessKeyId>ASIAROLE</AccessKeyId>
+<SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken>
+<Expiration>2100-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult>
+</AssumeRoleResponse>"""
 ADD = (Change(None, RRset(INSTANCE, "SRV", 60, (srv("a"),))),)
 WEB = Registration(service="http", instance="web", port=80, host="a", addresses=["10.0.0.1"])
 
@@ -60,6 +65,7 @@ def once(serve: Callable[[socket.socket], None]) -> Iterator[int]:
 
         def run() -> None:
             connection, _ = listener.accept()
+            connection.settimeout(10)
             with connection:
                 serve(connection)
 
@@ -409,3 +415,68 @@ def test_the_ca_bundle_is_the_clients_own(
         else:
             with pytest.raises(errors.Unavailable, match="AWS_CA_BUNDLE"):
                 zone.read(ORIGIN, "SOA", patient(0))
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_profile_and_a_role_choose_the_credentials(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The profile's key asks STS for the role, and the role's key signs what follows."""
+    asked: list[bytes] = []
+
+    def answer(connection: socket.socket) -> None:
+        asked.append(connection.recv(65536))
+        while b"Version=" not in asked[0]:  # the body may come in a packet of its own
+            asked[0] += connection.recv(65536)
+        body = ASSUMED.encode()
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n"
+        connection.sendall(head % len(body) + body)
+
+    seen: list[str] = []
+
+    def wrap(handler: Handler) -> Handler:
+        def handle(request: Request) -> Response:
+            seen.append(request.headers["authorization"])
+            return handler(request)
+
+        return handle
+
+    config = tmp_path / "config"
+    config.write_text(
+        "[profile other]\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = secret\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    role = "arn:aws:iam::210987654321:role/dns"
+    with Api(sandbox.store, wrap=wrap) as api, once(answer) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", api.url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{port}")
+        zone = open_zone(f"example.test,id={sandbox.zone_id},profile=other,role={role}")
+        assert zone.read(ORIGIN, "SOA", patient()) is not None
+    assert b"Credential=AKIDPROFILE/" in asked[0]
+    assert b"role%2Fdns" in asked[0]
+    assert "Credential=ASIAROLE/" in seen[0]
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(
+    "body", [b"", b"<html><body>Sign in</body></html>", b"<ListResourceRecordSetsResponse/>"]
+)
+def test_an_answer_that_is_none_is_not_taken_for_one(
+    monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    """A portal's page with status 200: a read goes on trying, a commit is uncertain."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    with once(answer) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", f"http://127.0.0.1:{port}")
+        zone = open_zone("example.test,id=Z0123456789ABC")
+        with pytest.raises(errors.DeadlineExceeded, match="no answer"):
+            zone.read_below(INSTANCE, patient(0))
+    with once(answer) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", f"http://127.0.0.1:{port}")
+        zone = open_zone("example.test,id=Z0123456789ABC")
+        with pytest.raises(errors.OutcomeUnknown, match="no answer"):
+            zone.commit(ADD, patient(0))

@@ -1,0 +1,49 @@
+"""The definition of a service instance: its two PTR records and its TXT data. Pure."""
+
+from dnssd.errors import NotShareable
+from dnssd.names import Name
+from dnssd.records import Change, Ptr, RRset, Txt
+from dnssd.registration.request import DEFAULT_TTL, Wish
+from dnssd.registration.views import DefinitionView, InstanceView, holds_pointer
+
+
+def is_needed(wish: Wish, view: InstanceView) -> bool:
+    """Whether nothing seen so far proves that the definition is there.
+
+    A value that another member has published does: whoever put it there saw to it.
+    """
+    others = (member for label, (member, _) in view.members.items() if label != wish.label)
+    return view.srv is None or view.txt is None or not any(map(view.publishes, others))
+
+
+def complete(
+    wish: Wish, view: InstanceView, definition: DefinitionView | None
+) -> tuple[Change, ...]:
+    """What the definition lacks; what it has is restated where SRV is created on it."""
+    wanted = [_txt_change(wish, view)]
+    if definition is not None:
+        wanted.append(_pointer_change(definition.enumeration, wish.enumeration, wish.service, wish))
+        wanted.append(_pointer_change(definition.service, wish.service, wish.name, wish))
+    return tuple(change for change in wanted if view.srv is None or not change.is_guard)
+
+
+def _txt_change(wish: Wish, view: InstanceView) -> Change:
+    if view.txt is None:
+        ttl = DEFAULT_TTL if wish.ttl is None else wish.ttl
+        return Change(None, RRset(view.name, "TXT", ttl, (wish.txt or Txt(),)))
+    values = view.txt.values if wish.txt is None else (wish.txt,)
+    return Change(view.txt, view.txt.with_values(values, wish.ttl))
+
+
+def _pointer_change(rrset: RRset | None, name: Name, target: Name, wish: Wish) -> Change:
+    if rrset is None:
+        ttl = DEFAULT_TTL if wish.ttl is None else wish.ttl
+        return Change(None, RRset(name, "PTR", ttl, (Ptr(target),)))
+    if rrset.routing:
+        raise NotShareable(
+            f"{name}: its PTR records are {rrset.routing} ones, which cannot be shared; "
+            "replace them by a simple record"
+        )
+    if holds_pointer(rrset, target):
+        return Change(rrset, rrset)
+    return Change(rrset, rrset.with_values((*rrset.values, Ptr(target))))
