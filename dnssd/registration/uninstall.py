@@ -95,7 +95,7 @@ class _Uninstalling:
         self._now = now
 
     def instances(self) -> tuple[Name, ...]:
-        """The instances that are pointed to, or have records."""
+        """The instances that have records."""
         below = self._commits.zone.read_below(self._browse, self._commits.pace)
         return tuple(view.name for view in _views(self._browse, below))
 
@@ -178,15 +178,11 @@ class _Uninstalling:
 
 
 def _views(browse: Name, below: tuple[RRset, ...]) -> list[InstanceView]:
-    """Every instance in a listing from a service's name."""
-    names = {
-        value.target
-        for rrset in below
-        if rrset.name == browse and rrset.rdtype == "PTR"
-        for value in rrset.values
-        if isinstance(value, Ptr)
-    }
-    names |= {_below(rrset.name, browse) for rrset in below if rrset.name != browse}
+    """Every instance that has records in a listing from a service's name.
+
+    One that is only pointed to was not written by this tool, which always adds TXT data.
+    """
+    names = {_below(rrset.name, browse) for rrset in below if rrset.name != browse}
     return [
         InstanceView.of(name, [rrset for rrset in below if rrset.name.is_below(name)])
         for name in sorted(names)
