@@ -5,23 +5,20 @@ is a function from one `Handler` to another, laid around `operations(store)`.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
-from itertools import islice
-from typing import TypeVar
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
-from dnssd.errors import MalformedName
-from dnssd.names import Name
 from dnssd.sandbox import shapes, xml
 from dnssd.sandbox.entries import listing_key
+from dnssd.sandbox.paging import max_items, page_of, start_name
 from dnssd.sandbox.rejections import Rejection, invalid_input
 from dnssd.sandbox.signature import check_signature
 from dnssd.sandbox.store import Store, Zone
-from dnssd.sandbox.validation import TYPES, read_name
+from dnssd.sandbox.validation import TYPES
 
 MAX_LISTED_ENTRIES = 300  # on a page
 MAX_LISTED_ZONES = 100
@@ -77,7 +74,6 @@ class Response:
     fault: str | None = None
 
 
-T = TypeVar("T")
 Handler = Callable[[Request], Response]
 Wrap = Callable[[Handler], Handler]
 Operation = Callable[[Store, Request, str], Response]
@@ -173,8 +169,8 @@ def list_hosted_zones(store: Store, request: Request, _: str) -> Response:
     ids = [zone.id for zone in zones]
     if marker and marker not in ids:
         raise invalid_input(f"The marker {marker} is not a hosted zone")
-    limit = _max_items(request, MAX_LISTED_ZONES)
-    page, following = _page(zones[ids.index(marker) if marker else 0 :], limit)
+    limit = max_items(request.query, MAX_LISTED_ZONES)
+    page, following = page_of(zones[ids.index(marker) if marker else 0 :], limit)
     return _ok(
         "ListHostedZonesResponse",
         xml.element("HostedZones", *map(shapes.zone_element, page)),
@@ -187,13 +183,13 @@ def list_hosted_zones(store: Store, request: Request, _: str) -> Response:
 
 def list_hosted_zones_by_name(store: Store, request: Request, _: str) -> Response:
     """ListHostedZonesByName: by reversed labels, then by identifier."""
-    name, zone_id = _start_name(request, "dnsname"), request.query.get("hostedzoneid", "")
+    name, zone_id = start_name(request.query, "dnsname"), request.query.get("hostedzoneid", "")
     if zone_id and not name:
         raise invalid_input("hostedzoneid needs dnsname")
-    limit = _max_items(request, MAX_LISTED_ZONES)
+    limit = max_items(request.query, MAX_LISTED_ZONES)
     start = (listing_key(name), zone_id) if name else ("", "")
     ordered = sorted(store.zones(), key=_zone_key)
-    page, following = _page((zone for zone in ordered if _zone_key(zone) >= start), limit)
+    page, following = page_of((zone for zone in ordered if _zone_key(zone) >= start), limit)
     return _ok(
         "ListHostedZonesByNameResponse",
         xml.element("HostedZones", *map(shapes.zone_element, page)),
@@ -217,15 +213,15 @@ def change_resource_record_sets(store: Store, request: Request, zone_id: str) ->
 
 def list_resource_record_sets(store: Store, request: Request, zone_id: str) -> Response:
     """ListResourceRecordSets: by reversed labels, then by type and set identifier."""
-    zone, limit = store.zone(zone_id), _max_items(request, MAX_LISTED_ENTRIES)
-    name = _start_name(request, "name")
+    zone, limit = store.zone(zone_id), max_items(request.query, MAX_LISTED_ENTRIES)
+    name = start_name(request.query, "name")
     rdtype, identifier = (request.query.get(field, "") for field in ("type", "identifier"))
     if rdtype and rdtype not in TYPES:
         raise invalid_input(f"The type {rdtype} is not valid")
     if (rdtype and not name) or (identifier and not rdtype):
         raise invalid_input("The type needs a name to start at, the identifier a name and a type")
     start = (listing_key(name), rdtype, identifier) if name else ("", "", "")
-    page, following = _page(zone.since(start), limit)
+    page, following = page_of(zone.since(start), limit)
     next_record: list[Element] = []
     if following:
         next_record = [
@@ -242,6 +238,20 @@ def list_resource_record_sets(store: Store, request: Request, zone_id: str) -> R
     )
 
 
+def list_health_checks(store: Store, request: Request, _: str) -> Response:
+    """ListHealthChecks: there are none, since there is no operation to make one.
+
+    Tools ask nevertheless, before they write a record that could have one.
+    """
+    return _ok(
+        "ListHealthChecksResponse",
+        xml.element("HealthChecks"),
+        xml.element("Marker", request.query.get("marker", "")),
+        xml.element("IsTruncated", False),
+        xml.element("MaxItems", max_items(request.query, MAX_LISTED_ZONES)),
+    )
+
+
 def get_change(store: Store, request: Request, change_id: str) -> Response:
     """GetChange."""
     submission = store.submission(change_id)
@@ -251,29 +261,6 @@ def get_change(store: Store, request: Request, change_id: str) -> Response:
 
 def _ok(tag: str, *parts: Element) -> Response:
     return Response(200, xml.write(tag, parts))
-
-
-def _page(items: Iterable[T], limit: int) -> tuple[list[T], T | None]:
-    """The first `limit` items, and the one after them if there is one."""
-    page = list(islice(items, limit + 1))
-    return page[:limit], page[limit] if len(page) > limit else None
-
-
-def _max_items(request: Request, limit: int) -> int:
-    text = request.query.get("maxitems", str(limit))
-    if not re.fullmatch("0*[1-9][0-9]{0,8}", text):
-        raise invalid_input(f"maxitems {text} is not a positive number")
-    return min(int(text), limit)
-
-
-def _start_name(request: Request, field: str) -> Name | None:
-    text = request.query.get(field)
-    if not text:
-        return None
-    try:
-        return Name(read_name(text).key)
-    except MalformedName as error:
-        raise invalid_input(str(error)) from error
 
 
 def _zone_key(zone: Zone) -> tuple[str, str]:
@@ -289,5 +276,6 @@ _ROUTES: tuple[tuple[str, re.Pattern[str], Operation], ...] = (
     ("DELETE", re.compile(f"{_ROOT}/hostedzone/([^/]+)"), delete_hosted_zone),
     ("POST", re.compile(f"{_ROOT}/hostedzone/([^/]+)/rrset/?"), change_resource_record_sets),
     ("GET", re.compile(f"{_ROOT}/hostedzone/([^/]+)/rrset/?"), list_resource_record_sets),
+    ("GET", re.compile(f"{_ROOT}/healthcheck/?"), list_health_checks),
     ("GET", re.compile(f"{_ROOT}/change/([^/]+)"), get_change),
 )

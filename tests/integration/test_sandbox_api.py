@@ -575,7 +575,7 @@ def raw(
     ("method", "path", "status"),
     [
         ("GET", "/", 404),
-        ("GET", "/2013-04-01/healthcheck", 404),
+        ("GET", "/2013-04-01/hostedzonecount", 404),
         ("GET", "/2013-04-01/hostedzone/Z1/rrset/x", 404),
         ("PUT", "/2013-04-01/hostedzone", 405),
         ("DELETE", "/2013-04-01/change/C1", 405),

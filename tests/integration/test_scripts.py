@@ -12,14 +12,14 @@ SYSTEM = ("sh", "cat", "dirname", "grep", "mkdir", "chmod")
 OLD = "exit 1\n"  # a Python before 3.11, or a shim for none
 BARE = 'case "$2" in *ensurepip*) exit 1;; esac\n'  # Debian's without python3-venv
 WHOLE = """
-case "$1" in -c) exit 0;; esac  # otherwise -m venv --clear .venv
-mkdir -p .venv/bin
+case "$1" in -c) exit 0;; esac  # otherwise -m venv --clear FOLDER
+mkdir -p $4/bin
 for tool in python pip; do
-    echo '#!/bin/sh' >.venv/bin/$tool
-    chmod +x .venv/bin/$tool
+    echo '#!/bin/sh' >$4/bin/$tool
+    chmod +x $4/bin/$tool
 done
-cat >>.venv/bin/pip <<END
-case "\\$1" in --version) echo "pip 1 from $(pwd)/.venv/lib";; *) echo "pip \\$*"; $PIP;; esac
+cat >>$4/bin/pip <<END
+case "\\$1" in --version) echo "pip 1 from $(pwd)/$4/lib";; *) echo "pip \\$*"; $PIP;; esac
 END
 """
 
@@ -137,6 +137,23 @@ def test_servers_need_apt_and_root(checkout: Checkout) -> None:
     code, _, error = checkout.install("--servers")
     assert (code, error.count("\n")) == (1, 1)
     assert "not root; run: sudo apt-get install" in error
+
+
+def test_servers_adds_clients_once(checkout: Checkout) -> None:
+    """Where BIND's tools are, nothing but pip is needed; failing, they are only missed."""
+    checkout.add_python("python3", WHOLE)
+    for tool in ("dig", "named-checkzone"):
+        checkout.add_python(tool, "exit 0\n")
+    clients = "pip install --quiet --disable-pip-version-check awscli octodns octodns-route53\n"
+    checkout.install()
+
+    code, out, error = checkout.install("--servers", pip="exit 1")
+    assert (code, out) == (0, clients)
+    assert "their tests are skipped" in error
+
+    assert checkout.install("--servers")[:2] == (0, clients)
+    assert checkout.install("--servers") == (0, "", "")
+    assert (checkout.path / ".venv-tools/bin/pip").exists()
 
 
 def test_an_unknown_option_is_refused(checkout: Checkout) -> None:
