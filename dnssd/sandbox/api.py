@@ -9,12 +9,12 @@ from typing import NamedTuple, Self
 from dnssd.errors import Unavailable
 from dnssd.sandbox import counts
 from dnssd.sandbox.api_server import ApiServer
+from dnssd.sandbox.connections import MAX_CONNECTIONS
 from dnssd.sandbox.operations import Request, Response, Wrap, action, operations, refusal
 from dnssd.sandbox.rejections import Rejection
 from dnssd.sandbox.store import Store
 
 MAX_REQUESTS = 10_000  # remembered
-MAX_CONNECTIONS = 512
 TIMEOUT = 10.0  # seconds that a connection may say nothing
 
 

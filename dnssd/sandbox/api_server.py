@@ -1,24 +1,18 @@
-"""The HTTP server in front of the sandbox's Route 53: a thread for each of so many connections."""
+"""The HTTP server in front of the sandbox's Route 53."""
 
-import contextlib
-import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
-from socketserver import TCPServer, ThreadingMixIn
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from dnssd.sandbox.connections import ConnectionServer
 from dnssd.sandbox.operations import Delivery, Request, Response, refusal
 from dnssd.sandbox.rejections import Rejection
 
 MAX_BODY = 1_000_000  # octets; the largest batch that the limits allow has about 300,000
 MAX_DRAINED = 16 * MAX_BODY  # octets of a refused body that are read so that the answer arrives
 
-_FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
-
-class ApiServer(ThreadingMixIn, TCPServer):
+class ApiServer(ConnectionServer):
     """Reads requests, and sends what answers them.
 
     Args:
@@ -32,10 +26,6 @@ class ApiServer(ThreadingMixIn, TCPServer):
         OSError: The address or port cannot be had.
     """
 
-    allow_reuse_address = True
-    daemon_threads = True
-    request_queue_size = 512  # connections that have not been accepted yet
-
     def __init__(
         self,
         address: tuple[str, int],
@@ -47,68 +37,7 @@ class ApiServer(ThreadingMixIn, TCPServer):
     ) -> None:
         self.answer = answer
         self.next_id = next_id
-        self.patience = timeout
-        self._max_connections = max_connections
-        self._open: set[socket.socket] = set()
-        self._waiting: dict[socket.socket, None] = {}  # for a request, the longest first
-        self._changed = threading.Condition()
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        super().__init__(address, _Connection)
-        self._thread = threading.Thread(
-            target=self.serve_forever, args=(0.02,), name="sandbox-api", daemon=True
-        )
-
-    def start(self) -> None:
-        """Accept connections from now on."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop listening and end all connections."""
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
-        with self._changed:
-            for connection in self._open:
-                _end(connection)
-            self._changed.wait_for(lambda: not self._open, timeout=5)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Give a new connection a thread, if need be in place of another's."""
-        with self._changed:
-            full = len(self._open) >= self._max_connections
-            if full and self._waiting:
-                longest = next(iter(self._waiting))
-                del self._waiting[longest]
-                _end(longest)
-                full = False
-            if not full:
-                self._open.add(request)
-                self._waiting[request] = None
-        if full:
-            request.sendall(_FULL)  # far less than what a new connection takes at once
-            self.shutdown_request(request)
-        else:
-            super().process_request(request, client_address)
-
-    @contextlib.contextmanager
-    def at_work(self, connection: socket.socket) -> Iterator[None]:
-        """While `connection` waits for no request, nobody else gets its place."""
-        with self._changed:
-            self._waiting.pop(connection, None)
-        yield
-        with self._changed:
-            self._waiting[connection] = None
-
-    def shutdown_request(self, request: Any) -> None:
-        """Close a connection."""
-        super().shutdown_request(request)
-        with self._changed:
-            self._open.discard(request)
-            self._waiting.pop(request, None)
-            self._changed.notify_all()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: the client has gone away."""
+        super().__init__(address, _Connection, timeout=timeout, max_connections=max_connections)
 
 
 class _Connection(BaseHTTPRequestHandler):
@@ -198,9 +127,3 @@ class _Connection(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: the requests are remembered."""
-
-
-def _end(connection: socket.socket) -> None:
-    """Make the thread that reads from `connection` find it at its end."""
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)

@@ -1,13 +1,10 @@
 """The metadata service's HTTP server: a thread and a connection for each request."""
 
-import contextlib
-import socket
-import threading
 from http.server import BaseHTTPRequestHandler
-from socketserver import TCPServer, ThreadingMixIn
-from typing import Any, Self
+from typing import Self
 
 from dnssd.errors import Unavailable
+from dnssd.sandbox.connections import ConnectionServer
 from dnssd.sandbox.metadata import Metadata, Reply
 
 TIMEOUT = 5.0  # seconds that a client has to say what it wants
@@ -67,45 +64,10 @@ class MetadataServer:
         self.close()
 
 
-class _Server(ThreadingMixIn, TCPServer):
-    allow_reuse_address = True
-    daemon_threads = False  # so that server_close() waits for them
-    request_queue_size = 128
-
+class _Server(ConnectionServer):
     def __init__(self, owner: MetadataServer) -> None:
-        self.owner = owner
-        self._connections: set[socket.socket] = set()
-        self._lock = threading.Lock()
-        self.address_family = socket.AF_INET6 if ":" in owner.host else socket.AF_INET
-        super().__init__((owner.host, owner.port), _Connection)
-        self._thread = threading.Thread(
-            target=self.serve_forever, args=(0.02,), name="sandbox-metadata", daemon=True
-        )
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self.shutdown()
-        self._thread.join()
-        with self._lock:
-            for connection in self._connections:
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-        self.server_close()
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        with self._lock:
-            self._connections.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        with self._lock:
-            self._connections.discard(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: the client has gone away."""
+        self.metadata = owner.metadata
+        super().__init__((owner.host, owner.port), _Connection, timeout=owner.timeout)
 
 
 class _Connection(BaseHTTPRequestHandler):
@@ -115,12 +77,13 @@ class _Connection(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.connection.settimeout(self.server.owner.timeout)
+        self.connection.settimeout(self.server.patience)
 
     def _answer(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         path = self.path.partition("?")[0]
-        self._send(self.server.owner.metadata.reply(self.command, path, headers))
+        with self.server.at_work(self.connection):
+            self._send(self.server.metadata.reply(self.command, path, headers))
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815 (http.server's names)
 
