@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from dnssd.errors import MalformedRecord, UsageError
+from dnssd.errors import MalformedName, MalformedRecord, UsageError
 from dnssd.members import Member, member_label
-from dnssd.names import Name
+from dnssd.names import Name, shown
 from dnssd.records import MAX_TTL, TXT_SIZE, Address, Srv, Txt
 from dnssd.services import Service, instance_label, parse_host_label, parse_instance
 
@@ -61,6 +61,8 @@ class Registration:
             raise UsageError(f"host {self.host}: no address; give one, or a target that has one")
         if self.target is not None and self.addresses:
             raise UsageError(f"target {self.target}: its addresses are its own; give none")
+        if self.target is not None:
+            _check_target(self.target)
         object.__setattr__(self, "addresses", tuple(_address(text) for text in self.addresses))
         object.__setattr__(self, "owner", self.owner or default_owner(self.host))
         if not self.owner.isprintable() or len(self.owner.encode()) > 200:
@@ -244,6 +246,15 @@ def default_owner(host: str) -> str:
 def _check_range(what: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
         raise UsageError(f"{what} {value}: {least} to {most} is allowed")
+
+
+def _check_target(text: str) -> None:
+    try:
+        target = Name.parse(text)
+    except MalformedName as error:
+        raise UsageError(f"target {shown(text)}: {error}") from error
+    if not target.labels:
+        raise UsageError("target .: it would mean that nobody offers the service; name a host")
 
 
 def _address(text: str) -> str:
