@@ -271,6 +271,19 @@ def test_the_spelling_of_a_name_decides_nothing(
     assert guarded.denied() == []
 
 
+def test_a_wildcard_for_hosts_does_not_stop_at_a_dot(guarded: Guarded, route53: Any) -> None:
+    """IAM's `*` is any characters: i-*.ZONE lets a host write below other services, too."""
+    spread = change("CREATE", "i-a-80.db._ipp._tcp.example.test", "TXT", '"a"')
+    batch = {"HostedZoneId": guarded.sandbox.zone_id, "ChangeBatch": {"Changes": [spread]}}
+
+    guarded.allow(policy_for("web"))
+    route53.change_resource_record_sets(**batch)
+
+    guarded.allow(ONE_HOST)
+    with pytest.raises(ClientError, match=r"\(AccessDenied\)"):
+        route53.change_resource_record_sets(**batch)
+
+
 @pytest.mark.parametrize(
     ("operation", "arguments"),
     [

@@ -156,5 +156,6 @@ def test_a_member_claims_values_by_target_and_port() -> None:
     assert member.claims(Srv(9, 9, 4218, host))
     assert not member.claims(Srv(0, 100, 4219, host))
     assert member.claims(Srv(0, 0, 1, Name.parse("old.example.com")))
-    assert not member.claims(Srv(1, 0, 1, Name.parse("old.example.com")))
+    assert member.claims(Srv(1, 0, 1, Name.parse("old.example.com")))
+    assert not member.claims(Srv(0, 0, 2, Name.parse("old.example.com")))
     assert not member.claims("0 100 4218 i-0abc.example.com.")
