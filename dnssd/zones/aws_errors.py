@@ -112,7 +112,10 @@ def _refusal(code: str, said: str, what: str) -> errors.DnssdError:
         return errors.ZoneNotFound(f"{what}: {said}; check the ID and the account")
     if code in ("AccessDenied", "AccessDeniedException"):
         action = what.rpartition(" ")[2]
-        allow = "sts:AssumeRole" if "sts:AssumeRole" in said else f"route53:{action} on the zone"
+        where = {"GetChange": "arn:aws:route53:::change/*", "ListHostedZonesByName": "*"}
+        allow = f"route53:{action} on {where.get(action, 'the zone')}"
+        if "sts:AssumeRole" in said:
+            allow = "sts:AssumeRole on the role"
         return errors.AccessDenied(f"{what}: denied: {said}; allow {allow}")
     if code in _BAD_CREDENTIALS:
         return errors.AccessDenied(f"{what}: {code}: {said}; {_advice(said)}")
