@@ -121,8 +121,9 @@ class Member:
         """Whether an SRV value is this member's: by target and port, whatever its weight."""
         if not isinstance(value, Srv):
             return False
-        places = {(srv.target, srv.port) for srv in (self.srv, *self.was)}
-        return (value.target, value.port) in places
+        return any(
+            own.port == value.port and own.target == value.target for own in (self.srv, *self.was)
+        )
 
     def leaving(self) -> Self:
         """The same member on its way out."""
