@@ -6,10 +6,14 @@ import click
 
 from dnssd.cli.options import (
     Command,
+    dry_run_option,
+    host_option,
+    instance_option,
     json_option,
     nameserver_option,
     option,
     start_logging,
+    wait_option,
     zone_option,
 )
 
@@ -35,8 +39,8 @@ _HIGHEST = 65535
     required=True,
     help="Where it listens.",
 )
-@option("--instance", default="default", show_default=True, help="The service instance.")
-@option("--host", metavar="LABEL", help="This host's label.  [default: from metadata or its name]")
+@instance_option
+@host_option
 @option("--target", metavar="NAME", help="An existing host name; no address is written then.")
 @option(
     "--address",
@@ -90,10 +94,10 @@ _HIGHEST = 65535
     metavar="SECONDS",
     help="Give up after this.",
 )
-@option("--wait", is_flag=True, help="Return only once the change is being served.")
+@wait_option
 @nameserver_option
 @option("--takeover", is_flag=True, help="Replace a member or address of another owner.")
-@option("--dry-run", is_flag=True, help="Show the changes, make none.")
+@dry_run_option
 @json_option
 def command(
     service: str,

@@ -6,10 +6,14 @@ import click
 
 from dnssd.cli.options import (
     Command,
+    dry_run_option,
+    host_option,
+    instance_option,
     json_option,
     nameserver_option,
     option,
     start_logging,
+    wait_option,
     zone_option,
 )
 
@@ -29,8 +33,8 @@ Examples:
     metavar="PORT",
     help="This member only.  [default: all members of this host]",
 )
-@option("--instance", default="default", show_default=True, help="The service instance.")
-@option("--host", metavar="LABEL", help="This host's label.  [default: from metadata or its name]")
+@instance_option
+@host_option
 @option(
     "--deadline",
     type=click.FloatRange(min=0, min_open=True),
@@ -39,9 +43,9 @@ Examples:
     metavar="SECONDS",
     help="Give up after this.",
 )
-@option("--wait", is_flag=True, help="Return only once the change is being served.")
+@wait_option
 @nameserver_option
-@option("--dry-run", is_flag=True, help="Show the changes, make none.")
+@dry_run_option
 @json_option
 def command(
     service: str,

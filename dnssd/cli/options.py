@@ -168,4 +168,12 @@ nameserver_option = option(
     callback=_check_nameservers,
     help="Ask this name server; may be repeated.  [default: the system's]",
 )
+instance_option = option(
+    "--instance", default="default", show_default=True, help="The service instance."
+)
+host_option = option(
+    "--host", metavar="LABEL", help="This host's label.  [default: from metadata or its name]"
+)
+wait_option = option("--wait", is_flag=True, help="Return only once the change is being served.")
+dry_run_option = option("--dry-run", is_flag=True, help="Show the changes, make none.")
 json_option = option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dnssd.cli.options import Command, json_option, option, start_logging, zone_option
+from dnssd.cli.options import (
+    Command,
+    instance_option,
+    json_option,
+    start_logging,
+    zone_option,
+)
 
 if TYPE_CHECKING:
     from dnssd.members import Member
@@ -24,7 +30,7 @@ HEADINGS = ("MEMBER", "STATE", "PUBLISHED", "PRIORITY", "WEIGHT", "TARGET", "AGE
 @click.command("status", cls=Command, epilog=EPILOG)
 @click.argument("service")
 @zone_option
-@option("--instance", default="default", show_default=True, help="The service instance.")
+@instance_option
 @json_option
 def command(service: str, zone_address: str, instance: str, as_json: bool) -> None:
     """Show an instance's members, owners, states and ages.

@@ -15,7 +15,7 @@ from dnssd.errors import AddressConflict, OwnedByAnother, Refused
 from dnssd.members import HostRecord
 from dnssd.names import Name
 from dnssd.records import Address, Change, RRset
-from dnssd.registration.request import DEFAULT_TTL, Wish
+from dnssd.registration.request import Wish
 from dnssd.registration.views import HostView
 
 
@@ -24,11 +24,10 @@ def claim(wish: Wish) -> tuple[Change, ...]:
     if wish.host is None:
         return ()
     record = HostRecord(wish.owner, (wish.record_name,))
-    ttl = DEFAULT_TTL if wish.ttl is None else wish.ttl
     return (
-        Change(None, RRset(wish.host, "TXT", ttl, (record.to_txt(wish.origin),))),
+        Change(None, RRset(wish.host, "TXT", wish.new_ttl, (record.to_txt(wish.origin),))),
         *(
-            Change(None, RRset(wish.host, rdtype, ttl, values))
+            Change(None, RRset(wish.host, rdtype, wish.new_ttl, values))
             for rdtype, values in _by_type(wish.addresses).items()
         ),
     )
@@ -122,8 +121,7 @@ def _swaps(wish: Wish, view: HostView, *, sole: bool) -> tuple[Change, ...]:
         if values and found:
             changes.append(Change(found, found.with_values(values, wish.ttl)))
         elif values:
-            ttl = DEFAULT_TTL if wish.ttl is None else wish.ttl
-            changes.append(Change(None, RRset(view.name, rdtype, ttl, values)))
+            changes.append(Change(None, RRset(view.name, rdtype, wish.new_ttl, values)))
         elif found and sole:
             changes.append(Change(found, None))
     return tuple(changes)

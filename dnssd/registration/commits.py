@@ -48,7 +48,6 @@ class Commits:
         self.folded = False
         self.defined = False
         self.uncertain = False
-        self._calls = 0
         self._start = zone.requests
         self._conflicts = 0
         self._refused: Counter[frozenset[tuple[Name, str, RRset | None]]] = Counter()
@@ -59,18 +58,12 @@ class Commits:
         return self.zone.requests - self._start
 
     @property
-    def crowded(self) -> bool:
-        """Whether requests had to be sent again: others are asking as well."""
-        return self.requests > self._calls
-
-    @property
     def unexplained(self) -> bool:
         """Whether batches are refused although the zone is as they say."""
         return max(self._refused.values(), default=0) >= UNEXPLAINED
 
     def read_instance(self, name: Name) -> InstanceView:
         """One listing from an instance's name."""
-        self._calls += 1
         return InstanceView.of(name, self.zone.read_below(name, self.pace))
 
     def read_host(self, name: Name | None) -> HostView | None:

@@ -3,7 +3,7 @@
 from dnssd.errors import NotShareable
 from dnssd.names import Name
 from dnssd.records import Change, Ptr, RRset, Txt
-from dnssd.registration.request import DEFAULT_TTL, Wish
+from dnssd.registration.request import Wish
 from dnssd.registration.views import DefinitionView, InstanceView, holds_pointer
 
 
@@ -29,16 +29,14 @@ def complete(
 
 def _txt_change(wish: Wish, view: InstanceView) -> Change:
     if view.txt is None:
-        ttl = DEFAULT_TTL if wish.ttl is None else wish.ttl
-        return Change(None, RRset(view.name, "TXT", ttl, (wish.txt or Txt(),)))
+        return Change(None, RRset(view.name, "TXT", wish.new_ttl, (wish.txt or Txt(),)))
     values = view.txt.values if wish.txt is None else (wish.txt,)
     return Change(view.txt, view.txt.with_values(values, wish.ttl))
 
 
 def _pointer_change(rrset: RRset | None, name: Name, target: Name, wish: Wish) -> Change:
     if rrset is None:
-        ttl = DEFAULT_TTL if wish.ttl is None else wish.ttl
-        return Change(None, RRset(name, "PTR", ttl, (Ptr(target),)))
+        return Change(None, RRset(name, "PTR", wish.new_ttl, (Ptr(target),)))
     if rrset.routing:
         raise NotShareable(
             f"{name}: its PTR records are {rrset.routing} ones, which cannot be shared; "

@@ -1,11 +1,12 @@
 """One leave: all at once, or else mark as leaving, fold, clean up."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from dnssd.errors import Superseded
 from dnssd.members import Member
+from dnssd.records import Change
 from dnssd.registration import plan
 from dnssd.registration.commits import Commits, Result
 from dnssd.registration.request import Departure
@@ -37,14 +38,16 @@ class Leaving:
         if not self._members:
             return ()
         result = Result.STALE
-        if view.srv and not self._commits.crowded:  # else a record of its own is surer
+        throttled = self._commits.requests > 1  # then a record of its own is surer
+        if view.srv and not throttled:
             step = self._withdrawal(view)
             if step.completes:
                 result = self._commits.attempt(step.changes)
         if result is Result.MADE:
             return tuple(self._members.values())
         if result is Result.STALE:
-            self._mark(view, frozenset(self._members))
+            labels = frozenset(self._members)
+            self._mark(plan.mark_leaving(view, labels), view, labels)
         while not self._advance():
             pass
         return tuple(self._members.values())
@@ -73,8 +76,8 @@ class Leaving:
         labels = self._still_there(view)
         if not labels:
             return True
-        if plan.mark_leaving(view, labels):
-            self._mark(view, labels)
+        if marks := plan.mark_leaving(view, labels):
+            self._mark(marks, view, labels)
             return False
         limits = self._commits.zone.limits
         folded = plan.fold_out(view, labels, now=self._now(), limits=limits)
@@ -94,8 +97,8 @@ class Leaving:
         self._commits.back_off()
         return False
 
-    def _mark(self, view: InstanceView, labels: AbstractSet[str]) -> None:
-        if self._commits.attempt(plan.mark_leaving(view, labels)) is not Result.MADE:
+    def _mark(self, marks: Sequence[Change], view: InstanceView, labels: AbstractSet[str]) -> None:
+        if self._commits.attempt(marks) is not Result.MADE:
             self._commits.back_off()
             return
         self._settled |= {view.members[label][0].id for label in labels}

@@ -166,6 +166,11 @@ class Wish:
         """Where the member record stands."""
         return self.name.child(self.label.encode())
 
+    @property
+    def new_ttl(self) -> int:
+        """Seconds: the TTL of what was not there before."""
+        return DEFAULT_TTL if self.ttl is None else self.ttl
+
     def undone(self) -> "Departure":
         """The departure that undoes this wish."""
         host, _, port = self.label.rpartition("-")

@@ -63,7 +63,7 @@ class _Connection(BaseHTTPRequestHandler):
         with self.server.at_work(self.connection):
             self._send(request_id, self.server.answer(request))
 
-    do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = do_HEAD = do_OPTIONS = _respond  # noqa: N815
+    do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = do_HEAD = do_OPTIONS = _respond  # noqa: N815 (http.server's names)
 
     def _request(self, request_id: str) -> Request:
         body = self._body()

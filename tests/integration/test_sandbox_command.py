@@ -340,7 +340,7 @@ def test_wrong_options_are_one_line_and_code_2(arguments: Sequence[str]) -> None
 
 def test_a_public_address_is_warned_about() -> None:
     """Whoever reaches the ports may change the zones; commands here are led to loopback."""
-    completed = _run("--bind", "0.0.0.0", "--", "sh", "-c", "echo $DNSSD_NAMESERVER")  # noqa: S104
+    completed = _run("--bind", "0.0.0.0", "--", "sh", "-c", "echo $DNSSD_NAMESERVER")  # noqa: S104 (asked for)
 
     assert re.fullmatch(r"dnssd: --bind 0\.0\.0\.0: .*may change the zones\n", completed.stderr)
     assert completed.stdout.startswith("127.0.0.1:")

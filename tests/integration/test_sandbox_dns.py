@@ -281,7 +281,7 @@ needs_dig = pytest.mark.skipif(not shutil.which("dig"), reason="dig (bind9-dnsut
 
 def _dig(sandbox: Sandbox, *arguments: str) -> str:
     completed = subprocess.run(
-        ["dig", f"@{sandbox.host}", "-p", str(sandbox.dns_port), *arguments],  # noqa: S607
+        ["dig", f"@{sandbox.host}", "-p", str(sandbox.dns_port), *arguments],  # noqa: S607 (from PATH)
         capture_output=True,
         text=True,
         timeout=PATIENCE,

@@ -72,6 +72,22 @@ def start(zone: MemoryZone, act: Act) -> Actor:
     return Actor(zone, work)
 
 
+def run_all(
+    zone: MemoryZone, actors: list[Actor], schedule: list[tuple[int, Fate]]
+) -> dict[int, int]:
+    """Run every actor to its end; the state in which each that succeeded returned."""
+    returned: dict[int, int] = {}
+    for number, fate in [*schedule, *[(n, Fate.FAIR) for n in range(300)]]:
+        waiting = [n for n, actor in enumerate(actors) if not actor.done]
+        if waiting:
+            chosen = waiting[number % len(waiting)]
+            actors[chosen].step(fate)
+            if isinstance(actors[chosen].result, Outcome):
+                returned[chosen] = len(zone.states) - 1
+    assert all(actor.done for actor in actors)
+    return returned
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     before=st.lists(ACTS, max_size=4),
@@ -117,15 +133,7 @@ def test_a_join_that_returned_stays_published(
     zone = zone_with(foreign=False)
     wanted = [registration(host, weight=weights[n]) for n, host in enumerate(HOSTS)]
     actors = [Actor(zone, joins(one)) for one in wanted]
-    returned: dict[int, int] = {}
-    for number, fate in [*schedule, *[(n, Fate.FAIR) for n in range(300)]]:
-        waiting = [n for n, actor in enumerate(actors) if not actor.done]
-        if waiting:
-            chosen = waiting[number % len(waiting)]
-            actors[chosen].step(fate)
-            if isinstance(actors[chosen].result, Outcome):
-                returned[chosen] = len(zone.states) - 1
-    assert all(actor.done for actor in actors)
+    returned = run_all(zone, actors, schedule)
     for number, since in returned.items():
         value = Srv(0, weights[number], 80, ORIGIN.child(HOSTS[number].encode()))
         for state in zone.states[since:]:
@@ -140,15 +148,7 @@ def test_a_leave_that_returned_is_gone(schedule: list[tuple[int, Fate]]) -> None
     for host in HOSTS:
         registrar(zone).join(registration(host).wish_in(ORIGIN))
     actors = [Actor(zone, leaves(registration(host))) for host in HOSTS]
-    returned: dict[int, int] = {}
-    for number, fate in [*schedule, *[(n, Fate.FAIR) for n in range(300)]]:
-        waiting = [n for n, actor in enumerate(actors) if not actor.done]
-        if waiting:
-            chosen = waiting[number % len(waiting)]
-            actors[chosen].step(fate)
-            if isinstance(actors[chosen].result, Outcome):
-                returned[chosen] = len(zone.states) - 1
-    assert all(actor.done for actor in actors)
+    returned = run_all(zone, actors, schedule)
     for number, since in returned.items():
         name = ORIGIN.child(HOSTS[number].encode())
         for state in zone.states[since:]:

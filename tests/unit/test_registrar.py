@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -61,6 +61,19 @@ def edit_member(zone: MemoryZone, label: str, change: Callable[[Member], Member]
     """Change a member record by another hand."""
     member, _ = view_of(zone.states[-1]).members[label]
     edit(zone, INSTANCE.child(label.encode()), "TXT", change(member).to_txt())
+
+
+def announce(zone: MemoryZone, host: str, since: datetime) -> None:
+    """Write the member record of another host, as its own announcement would."""
+    member = Member(
+        label=f"{host}-80",
+        srv=srv(host),
+        addresses=(),
+        owner="somebody",
+        since=since,
+        id="1",
+    )
+    edit(zone, INSTANCE.child(member.label.encode()), "TXT", member.to_txt())
 
 
 def values(zone: MemoryZone) -> set[Rdata]:
@@ -133,15 +146,7 @@ def test_a_young_announcement_is_adopted_and_an_old_one_is_not() -> None:
     zone = MemoryZone(ORIGIN)
     join(zone, "a")
     for host, age in (("young", 14), ("old", 16)):
-        member = Member(
-            label=f"{host}-80",
-            srv=srv(host),
-            addresses=(),
-            owner="somebody",
-            since=NOW - timedelta(minutes=age),
-            id="1",
-        )
-        edit(zone, INSTANCE.child(f"{host}-80".encode()), "TXT", member.to_txt())
+        announce(zone, host, NOW - timedelta(minutes=age))
     join(zone, "b")
     assert values(zone) == {srv("a"), srv("b"), srv("young")}
     edit_member(zone, "old-80", lambda m: replace(m, until=NOW + timedelta(minutes=1)))
@@ -310,15 +315,7 @@ def test_a_fold_takes_in_as_many_as_fit_its_own_first() -> None:
     zone = MemoryZone(ORIGIN, limits=Limits(characters=1500 + plan.RESERVE))
     for number in range(10):
         host = f"h{number}"
-        member = Member(
-            label=f"{host}-80",
-            srv=srv(host),
-            addresses=(),
-            owner="somebody",
-            since=NOW - timedelta(seconds=number),
-            id="1",
-        )
-        edit(zone, INSTANCE.child(f"{host}-80".encode()), "TXT", member.to_txt())
+        announce(zone, host, NOW - timedelta(seconds=number))
     join(zone, "z")
     taken = {value.format().split()[-1].split(".")[0] for value in values(zone)}
     assert "z" in taken
@@ -544,15 +541,7 @@ def test_an_announcement_from_the_future_is_not_young() -> None:
     """A clock that runs ahead does not make a dead host adoptable for ever."""
     zone = MemoryZone(ORIGIN)
     join(zone, "a")
-    member = Member(
-        label="late-80",
-        srv=srv("late"),
-        addresses=(),
-        owner="somebody",
-        since=NOW + timedelta(days=1),
-        id="1",
-    )
-    edit(zone, INSTANCE.child(b"late-80"), "TXT", member.to_txt())
+    announce(zone, "late", NOW + timedelta(days=1))
     join(zone, "b")
     assert srv("late") not in values(zone)
 
