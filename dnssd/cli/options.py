@@ -149,7 +149,7 @@ def _check_nameservers(
 ) -> tuple[str, ...]:
     if value:
         from dnssd.errors import UsageError
-        from dnssd.resolver.nameservers import NameServer
+        from dnssd.wire.nameservers import NameServer
 
         try:
             for text in value:

@@ -1,18 +1,13 @@
 """What name servers serve of a change, and how long they let clients remember an absence."""
 
-import time
 from collections.abc import Sequence
-
-import dns.exception
-import dns.message
-import dns.name
-import dns.rdatatype
 
 from dnssd.cli.options import warn
 from dnssd.errors import DnssdError, Unavailable
 from dnssd.names import Name
 from dnssd.records import Rdata
-from dnssd.resolver.nameservers import NameServer, NameServers, exchange, system_nameservers
+from dnssd.wire.blocking import ask
+from dnssd.wire.nameservers import NameServer, system_nameservers
 from dnssd.zones.pace import Pace
 
 INTERVAL = 1.0  # seconds between questions whether a change is served
@@ -40,9 +35,7 @@ def wait_seen(
         DeadlineExceeded: One of them does not yet.
     """
     for nameserver in nameservers:
-        server = NameServers(
-            (NameServer.parse(nameserver),), patience=PATIENCE, monotonic=time.monotonic
-        )
+        server = NameServer.parse(nameserver)
         while True:
             seen = _values(server, name)
             if seen is not None and wanted <= seen and not gone & seen:
@@ -55,15 +48,13 @@ def hint_negative_ttl(origin: Name, nameservers: Sequence[str]) -> None:
 
     A client that asks before the first join does not ask again for that long.
     """
-    query = dns.message.make_query(dns.name.Name((*origin.labels, b"")), "SOA")
     try:
         servers = tuple(map(NameServer.parse, nameservers)) or system_nameservers()
-        answer = exchange(query, servers[0], 1.0)
-    except (OSError, EOFError, ValueError, dns.exception.DNSException, DnssdError):
+        answer = ask(servers, origin, "SOA", 1.0)
+    except DnssdError:
         return  # a hint is not worth an error
-    for rrset in answer.answer:
-        if rrset.rdtype == dns.rdatatype.SOA:
-            warn_negative_ttl(origin, rrset.ttl, rrset[0].to_text())
+    for minimum in answer.values:
+        warn_negative_ttl(origin, answer.ttl, str(minimum))
 
 
 def warn_negative_ttl(origin: Name, ttl: int, soa: str) -> None:
@@ -83,9 +74,8 @@ def warn_negative_ttl(origin: Name, ttl: int, soa: str) -> None:
         )
 
 
-def _values(server: NameServers, name: Name) -> frozenset[Rdata] | None:
+def _values(server: NameServer, name: Name) -> frozenset[Rdata] | None:
     try:
-        rrset, _ = server.ask(name, "SRV", time.monotonic() + PATIENCE)
+        return frozenset(ask((server,), name, "SRV", PATIENCE).values)
     except Unavailable:
         return None
-    return frozenset(rrset.values) if rrset else frozenset()

@@ -1,18 +1,27 @@
-"""Which endpoint comes next: priorities and weights of RFC 2782.
+"""Which endpoint comes next: priorities and weights of RFC 2782, and who is held back.
 
 Endpoints of the lowest priority come first. Within one priority an endpoint is drawn with a
 chance in proportion to its weight. Those of weight zero share a chance of `1 / (S + 1)`, S
 being the sum of the weights, and of one percent at most, however many they are; where all
 weights are zero, each has the same chance.
+
+`choose` decides once who may be drawn, as long as nothing changes; its `Choice` then draws
+at the cost of a bisection. `pick` and `order` do both at once, for endpoints of any health.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
-from math import log
+from math import inf, log1p
 from typing import Protocol, TypeVar
 
+from dnssd.resolver.health import Key
+from dnssd.resolver.snapshot import Endpoint
+
 ZERO_SHARE = 0.01  # of all draws, at most, for the endpoints of weight zero together
+
+_NOBODY: Mapping[Key, float] = {}
 
 
 class Weighted(Protocol):
@@ -28,6 +37,114 @@ class Weighted(Protocol):
 
 
 _Weighted = TypeVar("_Weighted", bound=Weighted)
+_Groups = list[list[Endpoint]]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Who may be drawn now, prepared for many draws.
+
+    Attributes:
+        endpoints: The group that is in use, n >= 1, without those that are held back.
+        sums: Running sums of their shares: `endpoints[bisect_right(sums, random() * total)]`.
+        total: The last of them.
+        until: When to choose anew, on the monotonic clock: the next ejection ends. `inf`
+            if none will.
+        groups: Every endpoint, in groups in the order in which to try them; the first is the
+            one in use. Beside each group, what `order` multiplies by.
+    """
+
+    endpoints: tuple[Endpoint, ...]
+    sums: tuple[float, ...]
+    total: float
+    until: float
+    groups: tuple[tuple[tuple[Endpoint, ...], tuple[float, ...]], ...]
+
+    def pick(self, random: Callable[[], float]) -> Endpoint:
+        """Draw one endpoint by weight.
+
+        Args:
+            random: Gives a number in [0, 1).
+        """
+        return self.endpoints[bisect_right(self.sums, random() * self.total)]
+
+    def pick_least_pending(
+        self, random: Callable[[], float], pending: Mapping[Key, int]
+    ) -> Endpoint:
+        """Draw two endpoints by weight; of them, the one with fewer calls in flight.
+
+        Args:
+            random: Gives a number in [0, 1).
+            pending: Calls in flight by target and port.
+
+        Source: the power of two choices (Mitzenmacher, 2001).
+        """
+        first = bisect_right(self.sums, random() * self.total)
+        one = self.endpoints[first]
+        if len(self.endpoints) == 1:
+            return one
+        other = self.endpoints[self._another(first, random)]
+        calls = pending.get((other.target, other.port), 0)
+        return other if calls < pending.get((one.target, one.port), 0) else one
+
+    def order(self, random: Callable[[], float]) -> tuple[Endpoint, ...]:
+        """Every endpoint in the order in which to try them.
+
+        First those that may be drawn, then those held back, then those without an address;
+        each by priority, and by weighted draws within one. The first has the distribution
+        of `pick`.
+
+        Args:
+            random: Gives a number in [0, 1).
+        """
+        tried: list[Endpoint] = []
+        for group, scales in self.groups:
+            tried += _permuted(group, scales, random)
+        return tuple(tried)
+
+    def _another(self, first: int, random: Callable[[], float]) -> int:
+        """Where the next draw leads if the one at `first`, of n >= 2, is taken away."""
+        sums, last = self.sums, len(self.sums) - 1
+        start = sums[first - 1] if first else 0.0
+        share = sums[first] - start
+        point = random() * (self.total - share)
+        # The bounds given to the bisection keep rounding from leading back to the first.
+        if first == last or point < start:
+            return bisect_right(sums, point, 0, first - 1)
+        return bisect_right(sums, point + share, first + 1, last)
+
+
+def choose(
+    endpoints: Sequence[Endpoint], ejected: Mapping[Key, float] = _NOBODY, now: float = 0.0
+) -> Choice:
+    """Decide who may be drawn, and prepare the draws.
+
+    Endpoints without an address are passed over while another has one. The best priority is
+    used that has anybody who is not ejected. In it half are held back at most, rounded down:
+    of more, those are let in again whose ejection ends first. If everybody is ejected, that
+    says more about the caller than about them: the best priority is used whole.
+
+    Args:
+        endpoints: n >= 1, in any order.
+        ejected: Until when, on the monotonic clock, by target and port.
+        now: Monotonic clock reading, in seconds.
+
+    Raises:
+        ValueError: There is no endpoint.
+    """
+    if not endpoints:
+        raise ValueError("the list of endpoints to choose from is empty")
+    reachable = [endpoint for endpoint in endpoints if endpoint.addresses] or endpoints
+    tiers, until = _by_priority(reachable), inf
+    if ejected:
+        tiers, until = _hold_back(tiers, ejected, now)
+    if len(reachable) < len(endpoints):
+        tiers += _by_priority(endpoint for endpoint in endpoints if not endpoint.addresses)
+    weighed = [(tuple(group), shares(group)) for group in tiers]
+    best, best_shares = weighed[0]
+    sums = tuple(accumulate(best_shares))
+    groups = tuple((group, _scales(weights)) for group, weights in weighed)
+    return Choice(best, sums, sums[-1], until, groups)
 
 
 def pick(endpoints: Iterable[_Weighted], random: Callable[[], float]) -> _Weighted:
@@ -40,8 +157,9 @@ def pick(endpoints: Iterable[_Weighted], random: Callable[[], float]) -> _Weight
     Raises:
         ValueError: There is no endpoint.
     """
-    groups = _by_priority(endpoints)
-    best = groups[min(groups)]
+    everybody = list(endpoints)
+    lowest = min(endpoint.priority for endpoint in everybody)
+    best = [endpoint for endpoint in everybody if endpoint.priority == lowest]
     sums = list(accumulate(shares(best)))
     return best[bisect_right(sums, random() * sums[-1])]
 
@@ -49,17 +167,13 @@ def pick(endpoints: Iterable[_Weighted], random: Callable[[], float]) -> _Weight
 def order(endpoints: Iterable[_Weighted], random: Callable[[], float]) -> tuple[_Weighted, ...]:
     """Every endpoint in the order in which to try them.
 
-    Sorting by `-ln(U) / weight` gives the distribution of one weighted draw after another,
-    at the cost of one sort (Efraimidis and Spirakis, 2006).
-
     Args:
         endpoints: n >= 0, in any order.
         random: Gives a number in [0, 1).
     """
     tried: list[_Weighted] = []
-    for _, group in sorted(_by_priority(endpoints).items()):
-        keys = [-log(1 - random()) / share for share in shares(group)]
-        tried += [group[at] for at in sorted(range(len(group)), key=keys.__getitem__)]
+    for group in _by_priority(endpoints):
+        tried += _permuted(group, _scales(shares(group)), random)
     return tuple(tried)
 
 
@@ -71,11 +185,55 @@ def shares(group: Sequence[Weighted]) -> list[float]:
     zeros = sum(endpoint.weight == 0 for endpoint in group)
     chance = min(1 / (total + 1), ZERO_SHARE)
     zero = total * chance / (1 - chance) / zeros if zeros else 0.0
-    return [endpoint.weight or zero for endpoint in group]
+    return [float(endpoint.weight or zero) for endpoint in group]
 
 
-def _by_priority(endpoints: Iterable[_Weighted]) -> dict[int, list[_Weighted]]:
+def _hold_back(groups: _Groups, ejected: Mapping[Key, float], now: float) -> tuple[_Groups, float]:
+    """The groups without those held back, then those; and when the next ejection ends."""
+    ends = [_ends(group, ejected, now) for group in groups]
+    until = min((some[0][0] for some in ends if some), default=inf)
+    used = next((at for at, some in enumerate(ends) if len(some) < len(groups[at])), None)
+    if used is None:
+        ends[0] = []
+    else:
+        surplus = len(ends[used]) - len(groups[used]) // 2
+        ends[used] = ends[used][max(0, surplus) :]
+    drawn, held = [], []
+    for group, some in zip(groups, ends, strict=True):
+        out = {at for _, at in some}
+        drawn.append([endpoint for at, endpoint in enumerate(group) if at not in out])
+        held.append([group[at] for at in sorted(out)])
+    return [group for group in drawn + held if group], until
+
+
+def _ends(
+    group: list[Endpoint], ejected: Mapping[Key, float], now: float
+) -> list[tuple[float, int]]:
+    """When each ejection in `group` ends, and of which of its places; soonest first."""
+    ends = [ejected.get((endpoint.target, endpoint.port), now) for endpoint in group]
+    return sorted((end, at) for at, end in enumerate(ends) if end > now)
+
+
+def _by_priority(endpoints: Iterable[_Weighted]) -> list[list[_Weighted]]:
     groups: dict[int, list[_Weighted]] = {}
     for endpoint in endpoints:
         groups.setdefault(endpoint.priority, []).append(endpoint)
-    return groups
+    return [groups[priority] for priority in sorted(groups)]
+
+
+def _scales(weights: Sequence[float]) -> tuple[float, ...]:
+    return tuple([-1 / weight for weight in weights])
+
+
+def _permuted(
+    group: Sequence[_Weighted], scales: Sequence[float], random: Callable[[], float]
+) -> Iterable[_Weighted]:
+    """`group` in the order of one weighted draw after another, at the cost of one sort.
+
+    Sorting by `-ln(U) / weight` has that distribution (Efraimidis and Spirakis, 2006);
+    1 - U is never zero.
+    """
+    if len(group) == 1:
+        return group
+    keys = [log1p(-random()) * scale for scale in scales]
+    return [group[at] for at in sorted(range(len(keys)), key=keys.__getitem__)]

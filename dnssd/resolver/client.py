@@ -1,55 +1,61 @@
-"""The resolver: asks name servers, joins what they say, and chooses."""
+"""The resolver for programs without an event loop."""
 
-import logging
+import os
 import random
+import socket
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import weakref
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
-from dnssd.errors import MalformedName, NotFound, Unavailable, UsageError
-from dnssd.names import Name, display
-from dnssd.records import Ptr, RRset, Srv
-from dnssd.resolver.balance import order, pick
-from dnssd.resolver.nameservers import (
-    ROUNDS,
-    Exchange,
-    NameServer,
-    NameServers,
-    exchange,
-    system_nameservers,
+from dnssd.errors import NotFound, Unavailable
+from dnssd.names import Name
+from dnssd.resolver.cache import Entry
+from dnssd.resolver.connecting import connect
+from dnssd.resolver.core import (
+    Core,
+    Policy,
+    browsing_names,
+    domains_in,
+    enumeration,
+    instances_in,
+    parse_browsed,
+    services_in,
 )
-from dnssd.resolver.snapshot import (
-    MAX_ENDPOINTS,
-    MAX_INSTANCES,
-    Endpoint,
-    Snapshot,
-    build_snapshot,
-    instance_names,
-    instance_text,
-)
-from dnssd.services import Service, ServiceName, parse_service_name
+from dnssd.resolver.events import Event
+from dnssd.resolver.snapshot import Endpoint, Snapshot
+from dnssd.resolver.worker import Worker
+from dnssd.services import ServiceName, parse_service_name
+from dnssd.wire.answers import Answer
 
-AT_ONCE = 32  # questions under way at a time, of one look-up
-
-_log = logging.getLogger(__name__)
-_Question = tuple[Name, str]
-_Reply = tuple[RRset | None, tuple[RRset, ...]]
+_all: "weakref.WeakSet[Resolver]" = weakref.WeakSet()
 
 
 class Resolver:
     """Finds the endpoints of services in DNS, and chooses among them by SRV priority and weight.
 
-    May be used from several threads. Every look-up asks anew.
+    May be used from any thread and after a fork. What has been looked up is kept, and is
+    refreshed by a thread in the background as long as it is used; while no name server
+    answers, the last good answer goes on being used and says that it is stale.
 
     Args:
-        nameservers: `HOST[:PORT]` or `[IPV6]:PORT` each, asked in turn; by default those of
-            /etc/resolv.conf. A host name among them is looked up here, once.
-        timeout: Seconds that one call may take, all its questions and retries together.
+        nameservers: `HOST[:PORT]` or `[IPV6]:PORT` each; by default those of
+            /etc/resolv.conf, whose `search` and `ndots` do not count. A host name among
+            them is looked up here, once.
+        timeout: Seconds that a look-up may take of which nothing is known yet.
+        policy: `weighted`, by RFC 2782; or `least_pending`, the one with fewer calls in
+            flight of two drawn by weight: then each `pick` needs one `report`.
+        max_stale: Seconds that an answer may be used after it has expired, if there is no
+            other.
+        max_names: How many names are remembered.
+        cache_dir: A folder of this program's own, to survive a restart during an outage.
         rng: Gives a random number in [0, 1).
         monotonic: The clock, in seconds.
-        exchange: Sends one question to one server.
 
     Raises:
         UsageError: Not a name server, or none is given and the system has none.
@@ -61,21 +67,31 @@ class Resolver:
         nameservers: Sequence[str] | None = None,
         *,
         timeout: float = 2.0,
+        policy: Policy = "weighted",
+        max_stale: float = 86_400.0,
+        max_names: int = 10_000,
+        cache_dir: str | Path | None = None,
         rng: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
-        exchange: Exchange = exchange,
     ) -> None:
-        if nameservers:
-            servers = tuple(NameServer.parse(text) for text in nameservers)
-        else:
-            servers = system_nameservers()
-        self._timeout = timeout
+        self._core = Core(
+            nameservers,
+            timeout=timeout,
+            policy=policy,
+            max_stale=max_stale,
+            max_names=max_names,
+            cache_dir=cache_dir,
+            rng=rng,
+            monotonic=monotonic,
+        )
+        self._entries = self._core.cache.by_text
+        self._counting = self._core.counting
         self._rng = rng
         self._monotonic = monotonic
-        patience = timeout / max(ROUNDS, len(servers) + 1)  # enough to ask every one
-        self._servers = NameServers(
-            servers, patience=patience, monotonic=monotonic, exchange=exchange
-        )
+        self._lock = threading.Lock()
+        self._worker: Worker | None = None
+        self._stop: Callable[[], object] = _nothing
+        _all.add(self)
 
     def __enter__(self) -> Self:
         return self
@@ -89,7 +105,10 @@ class Resolver:
         self.close()
 
     def close(self) -> None:
-        """Free what it holds: nothing, since every call frees its own sockets and threads."""
+        """End its thread and free its sockets; watches end. It may be used again."""
+        with self._lock:
+            stop, self._stop, self._worker = self._stop, _nothing, None
+        stop()
 
     def lookup(self, name: str) -> Snapshot:
         """Everything there is to know about a service or an instance now.
@@ -102,24 +121,62 @@ class Resolver:
             Unavailable: No name server has answered in time.
             UsageError: Not the name of a service or an instance.
         """
-        asked = parse_service_name(name)
-        answers = self._gather(asked, self._monotonic() + self._timeout)
-        return build_snapshot(asked, answers, self._monotonic())
+        return self._core.known(name) or self._look_up(name)[1]
 
     def pick(self, name: str) -> Endpoint:
-        """One endpoint of the best priority, drawn by weight; raises as `lookup` does.
+        """One endpoint, drawn by weight among the healthy ones of the best priority with any.
 
-        An endpoint whose target has no address is passed over while another has one.
+        An endpoint whose target has no address is passed over while another has one. Raises
+        as `lookup` does.
         """
-        return pick(self.lookup(name).reachable, self._rng)
+        try:
+            entry = self._entries[name]
+        except KeyError:
+            return self._core.pick(*self._look_up(name))
+        if self._monotonic() >= entry.until or self._counting:
+            return self._core.pick(entry, self.lookup(name))
+        entry.used = True
+        choice = entry.choice
+        return choice.endpoints[bisect_right(choice.sums, self._rng() * choice.total)]
 
     def order(self, name: str) -> tuple[Endpoint, ...]:
         """Every endpoint in the order in which to try them; raises as `lookup` does.
 
-        Those whose target has no address come last.
+        Those that are ejected come after the healthy ones of all priorities, and those
+        whose target has no address last.
         """
-        tried = order(self.lookup(name).endpoints, self._rng)
-        return tuple(sorted(tried, key=lambda endpoint: not endpoint.addresses))
+        snapshot = self._core.known(name)
+        if snapshot is None:
+            entry, snapshot = self._look_up(name)
+        else:
+            entry = self._entries[name]
+        return self._core.choice(entry, snapshot).order(self._rng)
+
+    def report(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
+        """Tell how a call went.
+
+        Endpoints that fail several times in a row are not picked for a while, at most half
+        of those of a priority unless there is another to fall back on.
+
+        Args:
+            endpoint: What was called.
+            ok: Whether it could be reached and answered.
+            seconds: How long that took.
+        """
+        self._core.report(endpoint, ok, seconds)
+
+    def connect(self, name: str, timeout: float | None = 3.0) -> socket.socket:
+        """A TCP connection to the first endpoint that takes it (RFC 8305).
+
+        Args:
+            name: A service or an instance.
+            timeout: Seconds that connecting may take.
+
+        Raises:
+            Unavailable: None took it in time, or no name server answered.
+            NotFound, UsageError: As `lookup` does.
+        """
+        return connect(self.order(name), timeout, monotonic=self._monotonic, report=self.report)
 
     def browse(self, service: str, domain: str | None = None) -> tuple[str, ...]:
         """The instances of a service, offered or not, in the order of their names.
@@ -133,13 +190,11 @@ class Resolver:
             Unavailable: No name server has answered in time.
             UsageError: Not a service.
         """
-        asked = parse_service_name(service, None if domain is None else Name.parse(domain))
-        if asked.instance is not None:
-            raise UsageError(f"{asked.name}: an instance; browse a service, or look it up")
-        pointers = self._pointers(asked.name)
-        if pointers is None:
+        asked = parse_browsed(service, domain)
+        answer = self._pointers(asked.name)
+        if not answer.values:
             raise NotFound(f"{asked.name}: no such service; check the name and the domain")
-        return tuple(instance_text(name) for name in instance_names(asked, pointers))
+        return instances_in(asked, answer)
 
     def services(self, domain: str) -> tuple[str, ...]:
         """The service types of a domain (RFC 6763 section 9), in order.
@@ -149,94 +204,104 @@ class Resolver:
             Unavailable: No name server has answered in time.
             UsageError: Not a domain.
         """
-        where = Name.parse(domain)
-        pointers = self._pointers(Service("any").enumeration_in(where))
-        if pointers is None:
-            raise NotFound(f"{where}: it lists no services; check the domain")
-        found = (_service_type(value) for value in pointers.values)
-        return tuple(sorted({str(service) for service in found if service}))
+        answer = self._pointers(enumeration(domain))
+        if not answer.values:
+            raise NotFound(f"{domain}: it lists no services; check the domain")
+        return services_in(answer)
 
-    def _pointers(self, name: Name) -> RRset | None:
-        rrset, _ = self._servers.ask(name, "PTR", self._monotonic() + self._timeout)
-        return rrset
+    def domains(self, domain: str) -> tuple[str, ...]:
+        """The domains that a domain recommends for browsing (RFC 6763 section 11), in order.
 
-    def _gather(self, asked: ServiceName, deadline: float) -> list[RRset]:
-        """PTR, then SRV and TXT of every instance, then the addresses not yet known."""
-        browse = asked.service.in_domain(asked.domain)
-        answers: list[RRset] = []
-        if asked.instance is None:
-            answers += self._must([(asked.name, "PTR")], deadline)[0]
-        names = instance_names(asked, answers[0] if answers else None)
-        if len(names) == MAX_INSTANCES:
-            _log.warning("%s: only %d instances are looked at", asked.name, MAX_INSTANCES)
-        found, additional = self._must(
-            [(name, rdtype) for name in names for rdtype in ("SRV", "TXT")], deadline
-        )
-        if asked.instance is not None and not found:  # is it at least defined?
-            found, _ = self._must([(browse, "PTR")], deadline)
-        return answers + found + self._addresses(found, additional, deadline)
+        Raises:
+            NotFound: It recommends none.
+            Unavailable: No name server has answered in time.
+            UsageError: Not a domain.
+        """
+        found = domains_in([self._pointers(name) for name in browsing_names(domain)])
+        if not found:
+            raise NotFound(f"{domain}: it names no domains to browse; check the domain")
+        return found
 
-    def _addresses(
-        self, found: Iterable[RRset], additional: Iterable[RRset], deadline: float
-    ) -> list[RRset]:
-        """The addresses of all SRV targets; that some cannot be had is no failure."""
-        srvs = (value for rrset in found for value in rrset.values if isinstance(value, Srv))
-        targets = list({srv.target: None for srv in srvs if srv.target.labels})[:MAX_ENDPOINTS]
-        known = {(rrset.name, rrset.rdtype): rrset for rrset in additional}
-        missing = [
-            target
-            for target in targets
-            if (target, "A") not in known and (target, "AAAA") not in known
-        ]
-        replies = self._ask_all(
-            [(target, rdtype) for target in missing for rdtype in ("A", "AAAA")], deadline
-        )
-        failures = [reply for reply in replies if isinstance(reply, Unavailable)]
-        asked = [reply[0] for reply in replies if not isinstance(reply, Unavailable) and reply[0]]
-        came = [rrset for rrset in known.values() if rrset.name in set(targets)]
-        if failures and not asked and not came:
-            raise failures[0]
-        for failure in failures:
-            _log.warning("%s", failure)
-        return came + asked
+    def watch(self, name: str) -> Iterator[Event]:
+        """What happens to a service: first an `added` for each endpoint, then each change.
 
-    def _must(
-        self, questions: Sequence[_Question], deadline: float
-    ) -> tuple[list[RRset], list[RRset]]:
-        """The RRsets there are, and the additional ones; every question must be answered."""
-        found: list[RRset] = []
-        additional: list[RRset] = []
-        for reply in self._ask_all(questions, deadline):
-            if isinstance(reply, Unavailable):
-                raise reply
-            rrset, more = reply
-            found += [rrset] if rrset else []
-            additional += more
-        return found, additional
+        Waits for the next event, and ends when the resolver is closed. That a look-up fails
+        changes nothing: the service is `stale` then, once, until it has `recovered`.
 
-    def _ask_all(
-        self, questions: Sequence[_Question], deadline: float
-    ) -> list[_Reply | Unavailable]:
-        """Ask questions side by side; the replies, or why there are none, in their order."""
+        Raises:
+            UsageError: Not the name of a service or an instance.
+        """
+        return self._events(parse_service_name(name))
 
-        def ask(question: _Question) -> _Reply | Unavailable:
-            try:
-                rrset, answer = self._servers.ask(*question, deadline)
-            except Unavailable as error:
-                return error
-            return rrset, answer.additional
+    def clear(self) -> None:
+        """Empty the cache; what is watched stays watched."""
+        worker = self._running()
 
-        if len(questions) < 2:
-            return [ask(question) for question in questions]
-        with ThreadPoolExecutor(min(AT_ONCE, len(questions)), "dnssd-lookup") as pool:
-            return list(pool.map(ask, questions))
+        def clear(done: Callable[[None], object]) -> None:
+            worker.engine.clear()
+            done(None)
+
+        worker.wait(clear)
+
+    def _events(self, asked: ServiceName) -> Iterator[Event]:
+        queue: SimpleQueue[Event | None] = SimpleQueue()
+        worker = self._running()
+        worker.post(lambda: worker.engine.listen(asked, queue.put))
+        try:
+            while (event := queue.get()) is not None:
+                yield event
+        finally:
+            worker.post(lambda: worker.engine.unlisten(asked, queue.put))
+
+    def _look_up(self, name: str) -> tuple[Entry, Snapshot]:
+        """Have the worker find out about a name."""
+        asked = parse_service_name(name)
+        worker = self._running()
+
+        def want(done: Callable[[Entry], object]) -> None:
+            worker.engine.want(name, asked, done)
+
+        entry = worker.wait(want)
+        return entry, entry.latest()
+
+    def _pointers(self, name: Name) -> Answer:
+        worker = self._running()
+
+        def ask(done: Callable[[Answer | Unavailable], object]) -> None:
+            worker.engine.pointers(name, done)
+
+        answer = worker.wait(ask)
+        if isinstance(answer, Unavailable):
+            raise answer
+        return answer
+
+    def _running(self) -> Worker:
+        """The worker, started if it is not running."""
+        with self._lock:
+            if self._worker is None:
+                self._worker = Worker(self._core.engine, self._monotonic)
+                self._stop = weakref.finalize(self, self._worker.stop)
+            return self._worker
+
+    def _forked(self) -> None:
+        """Go on without the thread, which stayed with the parent."""
+        self._lock = threading.Lock()
+        worker, self._worker = self._worker, None
+        if isinstance(self._stop, weakref.finalize):
+            self._stop.detach()
+        self._stop = _nothing
+        self._core.forked()
+        if worker is not None:
+            worker.abandon()
 
 
-def _service_type(value: object) -> Service | None:
-    """The service type that an enumeration points to; None if it is no such thing."""
-    if not isinstance(value, Ptr) or len(value.target.labels) < 2:
-        return None
-    try:
-        return Service.parse(".".join(map(display, value.target.labels[:2])))
-    except MalformedName:
-        return None
+def _nothing() -> None:
+    """Nothing is to be stopped."""
+
+
+def _forked() -> None:
+    for resolver in _all:
+        resolver._forked()
+
+
+os.register_at_fork(after_in_child=_forked)

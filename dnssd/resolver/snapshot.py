@@ -7,15 +7,31 @@ from urllib.parse import quote
 
 from dnssd.errors import NotFound
 from dnssd.names import Name, display
-from dnssd.records import Address, Ptr, RRset, Srv, Txt
+from dnssd.records import Address, Ptr, Rdata, Srv, Txt
 from dnssd.services import ServiceName
 
 MAX_INSTANCES = 1000  # of one service; more are left out
 MAX_ENDPOINTS = 4000  # of one snapshot; more are left out
 
 Status = Literal["fresh", "stale"]
-_Index = Mapping[tuple[Name, str], RRset]
+Question = tuple[Name, str]  # a name and a type
 _Rdata = TypeVar("_Rdata", Address, Ptr, Srv, Txt)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What DNS says about one name and type.
+
+    Attributes:
+        values: Its rdata; none if it is known to have none.
+        expires_at: Until when that holds, on the monotonic clock, in seconds.
+    """
+
+    values: tuple[Rdata, ...]
+    expires_at: float
+
+
+Findings = Mapping[Question, Found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,47 +155,44 @@ class Snapshot:
         return max(0.0, self.expires_at - now)
 
 
-def build_snapshot(asked: ServiceName, answers: Iterable[RRset], now: float) -> Snapshot:
-    """Join the answers about one service or instance into an immutable view of it.
+def build_snapshot(asked: ServiceName, found: Findings) -> Snapshot:
+    """Join what was found about one service or instance into an immutable view of it.
 
     Args:
         asked: What was looked up.
-        answers: RRsets in any order, at most one for each (name, type), each under the
-            name that was asked for: its TTL is the smallest of the aliases passed.
-        now: Monotonic clock reading, in seconds.
+        found: Each under the name that was asked for, whatever its alias.
 
     Raises:
         NotFound: No endpoint: it does not exist, or nobody offers it.
 
     Source: RFC 6763 sections 4.1, 5 and 6; RFC 2782; one TTL for an RRset, RFC 2181.
     """
-    known = {(answer.name, answer.rdtype): answer for answer in answers}
-    names = instance_names(asked, known.get((asked.name, "PTR")))
-    instances = tuple(_instances(asked, names, known))
+    names = instance_names(asked, found.get((asked.name, "PTR")))
+    instances = tuple(_instances(asked, names, found))
     endpoints = sorted(
         (endpoint for instance in instances for endpoint in instance.endpoints), key=_by_priority
     )
     if not endpoints:
-        raise _not_found(asked, known)
-    ttl = min(answer.ttl for answer in known.values())
-    return Snapshot(str(asked.name), instances, tuple(endpoints), now + ttl)
+        raise _not_found(asked, found)
+    expires_at = min(one.expires_at for one in found.values() if one.values)
+    return Snapshot(str(asked.name), instances, tuple(endpoints), expires_at)
 
 
-def instance_names(asked: ServiceName, pointers: RRset | None) -> tuple[Name, ...]:
+def instance_names(asked: ServiceName, pointers: Found | None) -> tuple[Name, ...]:
     """The names whose SRV and TXT records make up what was asked for.
 
     Args:
         asked: A service, a subtype or an instance.
-        pointers: The PTR RRset of a service or subtype, if it has one.
+        pointers: The PTR records of a service or subtype, if they were asked for.
 
     Returns:
         The instance alone; or those that the service points to, at most 1000; or the
         service itself if it points to none: plain SRV records (RFC 2782).
     """
-    if asked.instance is not None or pointers is None:
+    if asked.instance is not None or pointers is None or not pointers.values:
         return (asked.name,)
     service = tuple(label.lower() for label in asked.service.labels)
-    targets = (value.target for value in pointers.values if isinstance(value, Ptr))
+    targets = sorted({value.target for value in pointers.values if isinstance(value, Ptr)})
     return tuple(name for name in targets if name.key[1:3] == service)[:MAX_INSTANCES]
 
 
@@ -191,7 +204,7 @@ def instance_text(name: Name) -> str:
         return display(name.labels[0])
 
 
-def _instances(asked: ServiceName, names: Iterable[Name], known: _Index) -> Iterator[Instance]:
+def _instances(asked: ServiceName, names: Iterable[Name], known: Findings) -> Iterator[Instance]:
     room = MAX_ENDPOINTS
     for name in names:
         srvs = _values(known, name, "SRV", Srv)[:room]
@@ -208,39 +221,41 @@ def _instances(asked: ServiceName, names: Iterable[Name], known: _Index) -> Iter
         yield Instance(str(name), instance, data, tuple(sorted(endpoints, key=_by_priority)))
 
 
-def _endpoint(srv: Srv, instance: str | None, asked: ServiceName, known: _Index) -> Endpoint:
+def _endpoint(srv: Srv, instance: str | None, asked: ServiceName, known: Findings) -> Endpoint:
     found = [
-        *_values(known, srv.target, "A", Address),
-        *_values(known, srv.target, "AAAA", Address),
+        str(address.ip)
+        for rdtype in ("A", "AAAA")
+        for address in sorted(_values(known, srv.target, rdtype, Address))
     ]
     return Endpoint(
         target=str(srv.target),
         port=srv.port,
         priority=srv.priority,
         weight=srv.weight,
-        addresses=tuple(str(address.ip) for address in found),
+        addresses=tuple(found),
         instance=instance,
         service=str(asked.service),
     )
 
 
-def _values(known: _Index, name: Name, rdtype: str, kind: type[_Rdata]) -> list[_Rdata]:
-    rrset = known.get((name, rdtype))
-    return [value for value in rrset.values if isinstance(value, kind)] if rrset else []
+def _values(known: Findings, name: Name, rdtype: str, kind: type[_Rdata]) -> list[_Rdata]:
+    found = known.get((name, rdtype))
+    return [value for value in found.values if isinstance(value, kind)] if found else []
 
 
 def _by_priority(endpoint: Endpoint) -> tuple[int, str, str, int]:
     return endpoint.priority, endpoint.instance or "", endpoint.target, endpoint.port
 
 
-def _not_found(asked: ServiceName, known: _Index) -> NotFound:
+def _not_found(asked: ServiceName, known: Findings) -> NotFound:
     browse = asked.service.in_domain(asked.domain)
     pointed = {pointer.target for pointer in _values(known, browse, "PTR", Ptr)}
-    if known and (asked.instance is None or asked.name in pointed or _is_there(asked.name, known)):
+    is_there = any(found.values for found in known.values())
+    if is_there and (asked.instance is None or asked.name in pointed or _is(asked.name, known)):
         return NotFound(f"{asked.name}: it is defined, but nobody offers it; join a host to it")
     what = "service" if asked.instance is None else "instance"
     return NotFound(f"{asked.name}: no such {what}; check the name and the domain")
 
 
-def _is_there(name: Name, known: _Index) -> bool:
-    return any((name, rdtype) in known for rdtype in ("SRV", "TXT"))
+def _is(name: Name, known: Findings) -> bool:
+    return any((name, rdtype) in known and known[name, rdtype].values for rdtype in ("SRV", "TXT"))

@@ -1,0 +1,135 @@
+"""`dnssd user-data`: what makes a host join at every start and leave at every stop."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import click
+
+from dnssd.cli.join import command as join_command
+from dnssd.cli.leave import command as leave_command
+from dnssd.cli.options import Command, Option, option
+
+EPILOG = """\b
+Examples:
+  dnssd user-data http --zone example.com,id=Z0123456789ABC --port 8080 > join.sh
+  dnssd user-data http --zone example.com --port 8080 --format cloud-config
+  dnssd user-data http --zone example.com --port 8080 --install git+https://example.com/dnssd
+"""
+LEAVE_DEADLINE = "10"  # seconds: a host that shuts down has few
+SPLAY = 3.0  # seconds: hosts that boot by themselves boot together
+_AT_ONCE = {"dry_run", "as_json"}  # of join: for people
+_INTERACTIVE = {"deadline", "wait", "nameservers"}  # of leave: there is no time for them
+
+
+def _options(command: click.Command, leave_out: Iterable[str] = ()) -> list[Option]:
+    return [
+        param
+        for param in command.params
+        if isinstance(param, Option) and param.expose_value and param.name not in leave_out
+    ]
+
+
+JOIN_OPTIONS = _options(join_command, _AT_ONCE)
+LEAVE_OPTIONS = _options(leave_command, {*_AT_ONCE, *_INTERACTIVE})
+
+
+class _UserData(Command):
+    """Has join's options, too; they come first."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        (service, *own) = self.params
+        self.params = [service, *map(_unattended, JOIN_OPTIONS), *own]
+
+
+def _unattended(param: Option) -> Option:
+    """An option of join, with the default that suits a host on its own."""
+    if param.name == "splay":
+        param = copy.copy(param)
+        param.default = SPLAY
+    return param
+
+
+@click.command("user-data", cls=_UserData, epilog=EPILOG)
+@click.argument("service")
+@option(
+    "--format",
+    "form",
+    type=click.Choice(["shell", "cloud-config", "systemd"]),
+    default="shell",
+    show_default=True,
+    help="What to print; systemd is the unit alone, for a host that has dnssd.",
+)
+@option(
+    "--install",
+    metavar="SPEC",
+    help="What pip installs: NAME==VERSION, a wheel's path or address, git+https://...  "
+    "[default: dnssd in this version]",
+)
+@option("--uninstall", is_flag=True, help="Print what leaves and removes all of it.")
+def command(service: str, form: str, install: str | None, uninstall: bool, **options: Any) -> None:
+    """Print user-data with which a host joins at every start and leaves at every stop.
+
+    It installs dnssd into /opt/dnssd, and a systemd unit that takes join's options.
+    """
+    from dnssd import __version__
+    from dnssd.provisioning.userdata import Format, Life, joining, uninstalling
+
+    _check(service, options)
+    if uninstall:
+        click.echo(uninstalling(Format(form)), nl=False)
+        return
+    if form == Format.SYSTEMD and install:
+        raise click.UsageError("--install: the unit alone installs nothing; leave it out")
+    life = Life(
+        join=("join", "-v", service, *_words(JOIN_OPTIONS, options)),
+        leave=(
+            *("leave", "-v", service, *_words(LEAVE_OPTIONS, options)),
+            f"--deadline={LEAVE_DEADLINE}",
+        ),
+        deadline=options["deadline"],
+        install=None if form == Format.SYSTEMD else install or f"dnssd=={__version__}",
+    )
+    click.echo(joining(Format(form), life), nl=False)
+
+
+def _words(known: Iterable[Option], values: Mapping[str, Any]) -> list[str]:
+    """Command-line words for the values that are not the defaults of their options."""
+    words = []
+    for param in known:
+        value = values[str(param.name)]
+        if value is None or value is False or value == param.default:
+            continue
+        name = next(name for name in param.opts if name.startswith("--"))
+        if value is True:
+            words.append(name)
+        else:
+            words += [f"{name}={item}" for item in (value if param.multiple else (value,))]
+    return words
+
+
+def _check(service: str, options: Mapping[str, Any]) -> None:
+    """Find now what join would find wrong at every start."""
+    from dnssd.registration.request import Registration
+    from dnssd.zones.factory import ZoneAddress
+
+    host, target, txt = (options[name] for name in ("host", "target", "txt"))
+    if host and target:
+        raise click.UsageError("--host and --target exclude each other")
+    pairs = dict(text.partition("=")[::2] for text in txt)
+    if len(pairs) < len(txt):
+        raise click.UsageError("--txt: a key is given twice")
+    ZoneAddress.parse(options["zone_address"])
+    asked = [text for text in options["addresses"] if text not in ("private", "public")]
+    Registration(
+        service=service,
+        instance=options["instance"],
+        port=options["port"],
+        host=host or "i-0",  # it will be known where the host is
+        target=target,
+        addresses=asked if target or asked else ("192.0.2.1",),  # likewise (RFC 5737)
+        txt=pairs or None,
+    )

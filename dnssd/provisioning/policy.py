@@ -1,0 +1,120 @@
+r"""The least-privilege IAM policy of the hosts of one service in one Route 53 zone.
+
+IAM compares names as Route 53 normalises them: in lower case, without the last dot, each
+byte but `a-z 0-9 - _` as `\` and three octal digits. So no byte of a name can be IAM's `*`,
+`?` or `$`: those in a policy are its author's.
+
+Sources: the condition keys of Route 53 in its Developer Guide, IAM's quotas.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dnssd.errors import UsageError
+from dnssd.names import Name, shown
+from dnssd.services import Service, instance_label
+
+MAX_POLICY = 10_240  # characters without white space: a role's inline policies together
+
+_KEY = "route53:ChangeResourceRecordSets"  # the action, and how its condition keys begin
+_NAMES, _TYPES, _ACTIONS = (
+    _KEY + what for what in ("NormalizedRecordNames", "RecordTypes", "Actions")
+)
+_HOSTS = re.compile(r"[a-z0-9_*?-]{1,63}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What hosts may write.
+
+    Attributes:
+        service: The one service that they offer.
+        zone_id: The hosted zone's ID.
+        domain: The zone's apex.
+        instances: The service instances that they may join; none for all of the service.
+        hosts: Patterns for the labels of their names, with IAM's `*` and `?`.
+        wait: Whether they may also ask if a change is being served.
+
+    Raises:
+        UsageError: A pattern is none.
+        MalformedName: A name is too long, or an instance is none.
+    """
+
+    service: Service
+    zone_id: str
+    domain: Name
+    instances: Sequence[str] = ()
+    hosts: Sequence[str] = ("i-*",)
+    wait: bool = False
+
+    def policy(self) -> dict[str, Any]:
+        """The IAM policy document.
+
+        Raises:
+            UsageError: IAM takes no document of that size.
+        """
+        zone = f"arn:aws:route53:::hostedzone/{self.zone_id}"
+        waiting = [_allow("route53:GetChange", "arn:aws:route53:::change/*")]
+        document = {
+            "Version": "2012-10-17",
+            "Statement": [
+                _allow("route53:ListResourceRecordSets", zone),
+                *(waiting if self.wait else ()),
+                _allow(_KEY, zone) | {"Condition": self._condition()},
+            ],
+        }
+        size = len("".join(json.dumps(document).split()))
+        if size > MAX_POLICY:
+            raise UsageError(
+                f"policy: {size} characters, and IAM takes {MAX_POLICY}; name fewer instances "
+                "and hosts, or none for all of the service"
+            )
+        return document
+
+    @property
+    def is_unbounded(self) -> bool:
+        """Whether some pattern for hosts is about every name in the zone."""
+        return any(not pattern.strip("*?") for pattern in self.hosts)
+
+    def _condition(self) -> dict[str, Any]:
+        return {
+            "ForAllValues:StringLike": {_NAMES: self._names()},
+            "ForAllValues:StringEquals": {
+                _TYPES: ["PTR", "SRV", "TXT", "A", "AAAA"],
+                _ACTIONS: ["CREATE", "DELETE"],  # no UPSERT: nothing is overwritten blindly
+            },
+            # ForAllValues holds where a key is absent: ask for its presence
+            "Null": dict.fromkeys((_NAMES, _TYPES, _ACTIONS), "false"),
+        }
+
+    def _names(self) -> list[str]:
+        browse = self.service.in_domain(self.domain)
+        names = [normalized(self.service.enumeration_in(self.domain)), normalized(browse)]
+        for instance in self.instances:
+            name = normalized(browse.child(instance_label(instance)))
+            names += [name, f"*.{name}"]  # itself, and its member records
+        if not self.instances:
+            names.append(f"*.{normalized(browse)}")
+        names += [f"{_pattern(hosts)}.{normalized(self.domain)}" for hosts in self.hosts]
+        return list(dict.fromkeys(names))
+
+
+def normalized(name: Name) -> str:
+    r"""A name as IAM's condition keys have it: `my\040web._http._tcp.example.com`."""
+    return Name(name.key).octal().removesuffix(".")
+
+
+def _allow(action: str, resource: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource}
+
+
+def _pattern(hosts: str) -> str:
+    if not _HOSTS.fullmatch(hosts.lower()):
+        raise UsageError(
+            f"host pattern {shown(hosts)}: one label is needed, of letters, digits, hyphens, "
+            "and * and ? for any others"
+        )
+    return hosts.lower()

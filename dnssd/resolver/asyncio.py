@@ -1,0 +1,207 @@
+"""The resolver for asyncio: the same core, in the caller's event loop."""
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from dnssd.errors import NotFound, Unavailable
+from dnssd.names import Name
+from dnssd.resolver.cache import Entry
+from dnssd.resolver.connecting import open_connection
+from dnssd.resolver.core import (
+    Core,
+    Policy,
+    browsing_names,
+    domains_in,
+    enumeration,
+    instances_in,
+    parse_browsed,
+    services_in,
+)
+from dnssd.resolver.engine import Engine
+from dnssd.resolver.events import Event
+from dnssd.resolver.snapshot import Endpoint, Snapshot
+from dnssd.services import ServiceName, parse_service_name
+from dnssd.wire.answers import Answer
+
+_Result = TypeVar("_Result")
+
+
+class AsyncResolver:
+    """`Resolver` for asyncio: the same names, to be awaited.
+
+    Belongs to the event loop that uses it; under another one, as in a second `asyncio.run`,
+    it goes on with what it knows. Close it before its loop ends.
+
+    The arguments are those of `Resolver`, and so is what it raises.
+    """
+
+    def __init__(
+        self,
+        nameservers: Sequence[str] | None = None,
+        *,
+        timeout: float = 2.0,
+        policy: Policy = "weighted",
+        max_stale: float = 86_400.0,
+        max_names: int = 10_000,
+        cache_dir: str | Path | None = None,
+        rng: Callable[[], float] = random.random,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._core = Core(
+            nameservers,
+            timeout=timeout,
+            policy=policy,
+            max_stale=max_stale,
+            max_names=max_names,
+            cache_dir=cache_dir,
+            rng=rng,
+            monotonic=monotonic,
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = os.getpid()
+        self._engine: Engine | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Free its sockets and timers; watches end. It may be used again."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+
+    async def lookup(self, name: str) -> Snapshot:
+        """Everything there is to know about a service or an instance now."""
+        return self._core.known(name) or (await self._look_up(name))[1]
+
+    async def pick(self, name: str) -> Endpoint:
+        """One endpoint, drawn by weight among the healthy ones of the best priority with any."""
+        snapshot = self._core.known(name)
+        if snapshot is None:
+            return self._core.pick(*await self._look_up(name))
+        return self._core.pick(self._core.cache.by_text[name], snapshot)
+
+    async def order(self, name: str) -> tuple[Endpoint, ...]:
+        """Every endpoint in the order in which to try them."""
+        snapshot = self._core.known(name)
+        if snapshot is None:
+            entry, snapshot = await self._look_up(name)
+        else:
+            entry = self._core.cache.by_text[name]
+        return self._core.choice(entry, snapshot).order(self._core.rng)
+
+    def report(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
+        """Tell how a call went; needs no await."""
+        self._core.report(endpoint, ok, seconds)
+
+    async def open_connection(
+        self, name: str, timeout: float | None = 3.0, **options: Any
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Streams to the first endpoint that takes a TCP connection (RFC 8305).
+
+        Args:
+            name: A service or an instance.
+            timeout: Seconds that connecting may take.
+            options: Those of `asyncio.open_connection`, such as `ssl`; the certificate is
+                checked against the endpoint's target unless `server_hostname` is given.
+
+        Raises:
+            Unavailable: None took it in time, or no name server answered.
+            NotFound, UsageError: As `lookup` does.
+        """
+        endpoints = await self.order(name)
+        return await open_connection(endpoints, timeout, report=self.report, **options)
+
+    async def browse(self, service: str, domain: str | None = None) -> tuple[str, ...]:
+        """The instances of a service, offered or not, in the order of their names."""
+        asked = parse_browsed(service, domain)
+        answer = await self._pointers(asked.name)
+        if not answer.values:
+            raise NotFound(f"{asked.name}: no such service; check the name and the domain")
+        return instances_in(asked, answer)
+
+    async def services(self, domain: str) -> tuple[str, ...]:
+        """The service types of a domain (RFC 6763 section 9), in order."""
+        answer = await self._pointers(enumeration(domain))
+        if not answer.values:
+            raise NotFound(f"{domain}: it lists no services; check the domain")
+        return services_in(answer)
+
+    async def domains(self, domain: str) -> tuple[str, ...]:
+        """The domains that a domain recommends for browsing (RFC 6763 section 11), in order."""
+        names = browsing_names(domain)
+        found = domains_in(await asyncio.gather(*map(self._pointers, names)))
+        if not found:
+            raise NotFound(f"{domain}: it names no domains to browse; check the domain")
+        return found
+
+    def watch(self, name: str) -> AsyncIterator[Event]:
+        """What happens to a service: first an `added` for each endpoint, then each change."""
+        return self._events(parse_service_name(name))
+
+    async def clear(self) -> None:
+        """Empty the cache; what is watched stays watched."""
+        self._running().clear()
+
+    async def _events(self, asked: ServiceName) -> AsyncIterator[Event]:
+        queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        engine = self._running()
+        engine.listen(asked, queue.put_nowait)
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+        finally:
+            engine.unlisten(asked, queue.put_nowait)
+
+    async def _look_up(self, name: str) -> tuple[Entry, Snapshot]:
+        asked = parse_service_name(name)
+        engine = self._running()
+        entry: Entry = await _called_back(lambda done: engine.want(name, asked, done))
+        return entry, entry.latest()
+
+    async def _pointers(self, name: Name) -> Answer:
+        engine = self._running()
+        answer: Answer | Unavailable = await _called_back(lambda done: engine.pointers(name, done))
+        if isinstance(answer, Unavailable):
+            raise answer
+        return answer
+
+    def _running(self) -> Engine:
+        """The engine in the loop that runs now; what belonged to another is freed."""
+        loop = asyncio.get_running_loop()
+        if self._process != os.getpid():
+            # A fork: the former loop's selector is the parent's too. Closing nothing leaves it be.
+            self._engine, self._process = None, os.getpid()
+            self._core.forked()
+        if self._engine is None or self._loop is not loop:
+            former, self._loop = self._engine, loop
+            if former is not None:
+                former.close()
+            self._engine = self._core.engine(loop)
+        return self._engine
+
+
+async def _called_back(start: Callable[[Callable[[_Result], object]], object]) -> _Result:
+    """What a function calls back with."""
+    future: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
+
+    def done(result: _Result) -> None:
+        if not future.done():  # cancelled: the look-up goes on, for the cache
+            future.set_result(result)
+
+    start(done)
+    return await future

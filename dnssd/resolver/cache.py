@@ -1,0 +1,245 @@
+"""What a resolver knows, and for how long it counts; clock readings are passed in."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from dnssd.errors import NotFound, Unavailable
+from dnssd.names import Name
+from dnssd.resolver.balance import Choice
+from dnssd.resolver.gather import NOTHING
+from dnssd.resolver.snapshot import Findings, Snapshot
+from dnssd.services import ServiceName
+
+MIN_TTL, MAX_TTL = 1.0, 86_400.0  # seconds; what DNS says is held within
+MAX_NEGATIVE = 60.0  # seconds that an absence is remembered at most
+FAILED = 1.0  # seconds that a failure is remembered (RFC 9520)
+AHEAD = 0.75  # of the TTL, after which an answer is refreshed, give or take
+JITTER = 0.1  # of that
+FIRST_RETRY, LAST_RETRY = 1.0, 30.0  # seconds until a failed refresh is tried again (RFC 8767)
+IDLE = 600.0  # seconds, or three TTLs, after which a name that nobody uses is left alone
+_NEVER = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a resolver waits and remembers.
+
+    Attributes:
+        timeout: Seconds that a look-up may take in which nothing is known yet.
+        max_stale: Seconds that an answer may be used after it has expired, if no name
+            server gives another.
+        max_names: How many names are remembered.
+    """
+
+    timeout: float = 2.0
+    max_stale: float = 86_400.0
+    max_names: int = 10_000
+
+
+class Entry:
+    """What is known of one service or instance.
+
+    Written by one thread, but for `used`, `choice` and `until`; read by any.
+
+    Attributes:
+        snapshot: The last good answer.
+        missing: That it does not exist, or nobody offers it.
+        unavailable: Why the last look-up failed.
+        holds_until: When `missing` or `unavailable` is to be asked about again.
+        found: What the snapshot was made of.
+        warm: Whether it is refreshed before it expires.
+        used: Whether somebody has asked since it was last refreshed.
+        choice: How to pick, until `until`.
+    """
+
+    __slots__ = (
+        "asked",
+        "choice",
+        "failures",
+        "found",
+        "holds_until",
+        "missing",
+        "snapshot",
+        "texts",
+        "ttl",
+        "unavailable",
+        "until",
+        "used",
+        "used_at",
+        "warm",
+    )
+
+    def __init__(self, asked: ServiceName, now: float) -> None:
+        self.asked = asked
+        self.texts: list[str] = []
+        self.snapshot: Snapshot | None = None
+        self.missing: NotFound | None = None
+        self.unavailable: Unavailable | None = None
+        self.holds_until = _NEVER
+        self.found: Findings = NOTHING
+        self.ttl = 0.0
+        self.failures = 0
+        self.warm = False
+        self.used = True
+        self.used_at = now
+        self.choice: Choice  # there is one while `until` is to come
+        self.until = _NEVER
+
+    def current(self, now: float, limits: Limits) -> Snapshot | None:
+        """What is to be said now without asking anybody; None if somebody must be asked.
+
+        Raises:
+            NotFound, Unavailable: That was the answer, and still counts.
+        """
+        snapshot = self.snapshot
+        if snapshot is not None:
+            if now < snapshot.expires_at or snapshot.status == "stale":
+                return snapshot if self.warm or now < snapshot.expires_at else None
+            return as_stale(snapshot) if self.warm else None
+        if now < self.holds_until:
+            self.fail()
+        return None
+
+    def latest(self) -> Snapshot:
+        """What is known after somebody has been asked, however short it holds.
+
+        Raises:
+            NotFound, Unavailable: That is what came of it.
+        """
+        snapshot = self.snapshot
+        if snapshot is None:
+            self.fail()
+            raise Unavailable(f"{self.asked.name}: forgotten just now; look it up again")
+        return snapshot
+
+    def fail(self) -> None:
+        """Say again what the last look-up failed with.
+
+        Raises:
+            NotFound, Unavailable: That; a new one, since callers add their tracebacks.
+        """
+        if error := self.missing or self.unavailable:
+            raise type(error)(*error.args)
+
+    def learn(self, snapshot: Snapshot, found: Findings, now: float) -> None:
+        """A look-up has succeeded."""
+        ttl = min(MAX_TTL, max(MIN_TTL, snapshot.expires_at - now))
+        if snapshot.expires_at != now + ttl:
+            snapshot = replace(snapshot, expires_at=now + ttl)
+        self.found, self.ttl = found, ttl
+        self.missing = self.unavailable = None
+        self.failures = 0
+        self._put(snapshot)
+
+    def learn_missing(self, error: NotFound, found: Findings, now: float) -> None:
+        """Name servers say that it does not exist, or that nobody offers it."""
+        ttl = min((one.expires_at - now for one in found.values()), default=0.0)
+        self.holds_until = now + min(MAX_NEGATIVE, max(FAILED, ttl))
+        self.found = NOTHING
+        self.missing, self.unavailable = error, None
+        self.failures = 0
+        self._put(None)
+
+    def learn_failure(self, error: Unavailable, now: float, limits: Limits) -> None:
+        """A look-up has failed: the last good answer counts on, for a while."""
+        self.unavailable = error
+        self.failures += 1
+        self.holds_until = now + FAILED
+        self.expire(now)
+        if self.snapshot is not None and now >= self.snapshot.expires_at + limits.max_stale:
+            self.found = NOTHING
+            self._put(None)
+
+    def expire(self, now: float) -> None:
+        """Mark the answer as old if it is, and could not be had anew."""
+        if self.snapshot is not None and self.failures and now >= self.snapshot.expires_at:
+            self._put(as_stale(self.snapshot))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """An answer from an earlier run, to be used while name servers give none."""
+        self._put(as_stale(snapshot))
+
+    def next_look(self, now: float, rng: Callable[[], float]) -> float:
+        """When to look again, on the monotonic clock; not before somebody asks if it is inf."""
+        spread = 1 - JITTER + 2 * JITTER * rng()
+        if self.snapshot is None:
+            return self.holds_until
+        if self.failures:
+            wait = spread * min(LAST_RETRY, FIRST_RETRY * 2.0 ** min(16, self.failures - 1))
+            expires_at = self.snapshot.expires_at
+            return min(now + wait, expires_at) if now < expires_at else now + wait
+        return now + (self.snapshot.expires_at - now) * AHEAD * spread
+
+    def is_idle(self, now: float) -> bool:
+        """Whether nobody has asked for long; notes at the same time whether somebody has."""
+        if self.used:
+            self.used, self.used_at = False, now
+        return now - self.used_at > max(IDLE, 3 * self.ttl)
+
+    def _put(self, snapshot: Snapshot | None) -> None:
+        """Whoever picks must look at the new snapshot: it is there before `until` says so."""
+        self.snapshot = snapshot
+        self.until = _NEVER
+
+
+class Cache:
+    """Entries by name, and by each text that stands for one; the least used go first.
+
+    Args:
+        limits: Of these, how many.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.by_text: dict[str, Entry] = {}
+        self._by_name: dict[tuple[Name, bool], Entry] = {}
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(tuple(self._by_name.values()))
+
+    def entry(self, text: str, asked: ServiceName, now: float) -> Entry:
+        """The entry of a name, made if there is none."""
+        entry = self.by_text.get(text)
+        if entry is None:
+            key = _key(asked)
+            entry = self._by_name.get(key)
+            if entry is None:
+                entry = self._by_name[key] = Entry(asked, now)
+            if len(entry.texts) >= MAX_SPELLINGS:
+                self.by_text.pop(entry.texts.pop(0), None)
+            entry.texts.append(text)
+            self.by_text[text] = entry
+        return entry
+
+    def surplus(self, spare: Callable[[Entry], bool]) -> Iterator[Entry]:
+        """Take out entries until there are no more than allowed, the longest unused first.
+
+        Args:
+            spare: Whether an entry must stay.
+        """
+        over = len(self._by_name) - self.limits.max_names
+        if over > 0:
+            by_age = sorted(self._by_name.values(), key=lambda entry: (entry.used, entry.used_at))
+            some = max(over, self.limits.max_names // 16)  # not one by one: sorting takes time
+            for entry in [entry for entry in by_age if not spare(entry)][:some]:
+                self.remove(entry)
+                yield entry
+
+    def remove(self, entry: Entry) -> None:
+        """Forget one."""
+        self._by_name.pop(_key(entry.asked), None)
+        for text in entry.texts:
+            self.by_text.pop(text, None)
+        entry.texts.clear()
+
+
+MAX_SPELLINGS = 8  # texts of one name that are told apart
+
+
+def as_stale(snapshot: Snapshot) -> Snapshot:
+    """The same, marked as old."""
+    return snapshot if snapshot.status == "stale" else replace(snapshot, status="stale")
+
+
+def _key(asked: ServiceName) -> tuple[Name, bool]:
+    return asked.name, asked.instance is None

@@ -1,0 +1,181 @@
+"""From endpoints to a connection: the two loops that carry out what `Pacing` decides."""
+
+import asyncio
+import os
+import selectors
+import socket
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from errno import EINPROGRESS
+from ssl import SSLContext
+from typing import Any
+from urllib.parse import quote
+
+from dnssd.resolver.pacing import DELAY, Attempt, Pacing, Report, attempts
+from dnssd.resolver.snapshot import Endpoint
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+def connect(
+    endpoints: Iterable[Endpoint],
+    timeout: float | None,
+    *,
+    report: Report,
+    monotonic: Callable[[], float] = time.monotonic,
+    delay: float = DELAY,
+) -> socket.socket:
+    """Connect to the first endpoint that answers, in the order given.
+
+    Args:
+        endpoints: Whom to try.
+        timeout: Seconds for all attempts together; None for no limit. As with
+            `socket.create_connection` the socket keeps it for what it does later.
+        report: As for `Pacing`.
+        monotonic: The clock, in seconds.
+        delay: Seconds from one attempt to the next.
+
+    Raises:
+        Unavailable: Nobody has answered (`DeadlineExceeded`: in time).
+    """
+    pacing = Pacing(attempts(endpoints), monotonic(), timeout, report, delay)
+    with selectors.DefaultSelector() as selector:
+        try:
+            sock = _race(pacing, selector, monotonic)
+        finally:
+            for key in selector.get_map().values():
+                _socket_of(key).close()
+    sock.settimeout(timeout)
+    return sock
+
+
+async def open_connection(
+    endpoints: Iterable[Endpoint],
+    timeout: float | None,
+    *,
+    report: Report,
+    delay: float = DELAY,
+    ssl: SSLContext | bool | None = None,
+    server_hostname: str | None = None,
+    **options: Any,
+) -> Streams:
+    """Open streams to the first endpoint that answers, in the order given.
+
+    With TLS an endpoint has answered when the handshake is done.
+
+    Args:
+        endpoints: Whom to try.
+        timeout: Seconds for all attempts together; None for no limit.
+        report: As for `Pacing`.
+        delay: Seconds from one attempt to the next.
+        ssl: As for `asyncio.open_connection`.
+        server_hostname: The name that the certificate must be for; by default the
+            endpoint's target without its last dot.
+        options: Others of `asyncio.open_connection`.
+
+    Raises:
+        Unavailable: Nobody has answered (`DeadlineExceeded`: in time).
+    """
+
+    async def opened(attempt: Attempt) -> Streams:
+        name = None
+        if ssl:
+            name = server_hostname or host_name(attempt.endpoint.target)
+            name.encode("idna")  # later on its UnicodeError would end in the loop's log
+        return await asyncio.open_connection(
+            attempt.address, attempt.port, ssl=ssl, server_hostname=name, **options
+        )
+
+    now = asyncio.get_running_loop().time()
+    pacing = Pacing(attempts(endpoints), now, timeout, report, delay)
+    tasks: dict[asyncio.Task[Streams], Attempt] = {}
+    try:
+        return await _race_tasks(pacing, tasks, opened)
+    finally:
+        await _abandon(tasks)
+
+
+def host_name(target: str) -> str:
+    """The host name of a target in URLs, in the Host header and in certificates.
+
+    That is the target without its last dot. It may hold any byte, and none may end a host
+    name or a header: what belongs into neither is percent-encoded.
+    """
+    return quote(target.removesuffix("."), safe="")
+
+
+def _race(
+    pacing: Pacing, selector: selectors.BaseSelector, monotonic: Callable[[], float]
+) -> socket.socket:
+    """The first socket that connects; those still under way stay in `selector`."""
+    while not pacing.is_over(now := monotonic()):
+        if attempt := pacing.start(now):
+            try:
+                selector.register(_begun(attempt), selectors.EVENT_WRITE, attempt)
+            except OSError as error:
+                pacing.fail(attempt, error, now)
+            continue
+        for key, _ in selector.select(pacing.wait(now)):
+            sock = _socket_of(key)
+            selector.unregister(sock)
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if not code:
+                pacing.succeed(key.data, monotonic())
+                return sock
+            sock.close()
+            pacing.fail(key.data, OSError(code, os.strerror(code)), monotonic())
+    raise pacing.expire(monotonic())
+
+
+def _begun(attempt: Attempt) -> socket.socket:
+    """A socket that is connecting."""
+    family = socket.AF_INET6 if ":" in attempt.address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        code = sock.connect_ex((attempt.address, attempt.port))
+        if code not in (0, EINPROGRESS):
+            raise OSError(code, os.strerror(code))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _socket_of(key: selectors.SelectorKey) -> socket.socket:
+    assert isinstance(key.fileobj, socket.socket)  # noqa: S101 (nothing else is registered)
+    return key.fileobj
+
+
+async def _race_tasks(
+    pacing: Pacing,
+    tasks: dict[asyncio.Task[Streams], Attempt],
+    opened: Callable[[Attempt], Coroutine[Any, Any, Streams]],
+) -> Streams:
+    """The first streams that open; those still under way stay in `tasks`."""
+    clock = asyncio.get_running_loop().time
+    while not pacing.is_over(now := clock()):
+        if attempt := pacing.start(now):
+            tasks[asyncio.create_task(opened(attempt))] = attempt
+            continue
+        done, _ = await asyncio.wait(
+            tasks, timeout=pacing.wait(now), return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in [task for task in tasks if task in done]:
+            attempt = tasks.pop(task)
+            try:
+                streams = task.result()
+            except (OSError, UnicodeError) as error:
+                pacing.fail(attempt, error, clock())
+            else:
+                pacing.succeed(attempt, clock())
+                return streams
+    raise pacing.expire(clock())
+
+
+async def _abandon(tasks: Iterable[asyncio.Task[Streams]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if not isinstance(outcome, BaseException):  # it won a little too late
+            outcome[1].transport.abort()

@@ -1,0 +1,348 @@
+"""Looks names up and keeps them fresh; runs in one event loop's thread and never blocks."""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from typing import Protocol
+
+from dnssd.errors import NotFound, Unavailable
+from dnssd.names import Name
+from dnssd.records import Address, Rdata
+from dnssd.resolver.cache import Cache, Entry
+from dnssd.resolver.events import Event, events
+from dnssd.resolver.gather import FAMILIES, NOTHING, Gathered, Replies, Reply, Steps, gather
+from dnssd.resolver.snapshot import (
+    MAX_INSTANCES,
+    Findings,
+    Found,
+    Question,
+    Snapshot,
+    build_snapshot,
+)
+from dnssd.services import ServiceName
+from dnssd.wire.answers import Answer
+from dnssd.wire.inquiry import TRUSTING, Doubt
+from dnssd.wire.loop import Loop, Timer
+
+FOLLOW_UP = 0.2  # seconds after a first look-up in trouble, or without one address family
+NEWS = Doubt(negatives=3)  # of a service not known before: absence after trouble is doubted
+
+_log = logging.getLogger(__name__)
+Listener = Callable[[Event | None], object]
+
+
+class Questioner(Protocol):
+    """Asks name servers (see `wire.asker.Asker`)."""
+
+    pressed: int  # questions so far that one attempt did not settle
+
+    def ask(
+        self,
+        name: Name,
+        rdtype: str,
+        deadline: float,
+        done: Callable[[Answer | Unavailable], object],
+        doubt: Doubt = ...,
+    ) -> None:
+        """Ask for one RRset."""
+
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+class Saved(Protocol):
+    """Keeps snapshots over restarts (see `resolver.store.Store`)."""
+
+    def load(self, asked: ServiceName, now: float) -> Snapshot | None:
+        """What was saved, if it is not too old."""
+
+    def save(self, asked: ServiceName, snapshot: Snapshot | None, now: float) -> None:
+        """Keep a snapshot; None to forget the one that is kept."""
+
+
+class Engine:
+    """Fills a cache, and keeps in it what is used.
+
+    Args:
+        loop: Calls it back; everything here belongs to its thread.
+        questioner: Gives the questioner to use now; name servers may change.
+        cache: What is known already.
+        rng: Gives a random number in [0, 1).
+        wall: The time of day, in UTC.
+        saved: Keeps snapshots over restarts.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        questioner: Callable[[], Questioner],
+        cache: Cache,
+        *,
+        rng: Callable[[], float],
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        saved: Saved | None = None,
+    ) -> None:
+        self._loop = loop
+        self._questioner = questioner
+        self._cache = cache
+        self._limits = cache.limits
+        self._rng = rng
+        self._wall = wall
+        self._saved = saved
+        self._flights: dict[Entry, _Flight] = {}
+        self._timers: dict[Entry, Timer] = {}
+        self._listeners: dict[Entry, list[Listener]] = {}
+        self._closed = False
+        for entry in cache:
+            if entry.warm:
+                self._wind(entry, loop.time())
+
+    def want(self, text: str, asked: ServiceName, done: Callable[[Entry], object]) -> None:
+        """Call back once there is something to be said about a name, good or bad."""
+        now = self._loop.time()
+        entry = self._cache.entry(text, asked, now)
+        entry.used = True
+        if entry in self._flights or not self._is_known(entry, now):
+            self._flight(entry, now).done.append(done)
+        else:
+            done(entry)
+
+    def pointers(self, name: Name, done: Callable[[Answer | Unavailable], object]) -> None:
+        """Ask for the PTR records of a name."""
+        deadline = self._loop.time() + self._limits.timeout
+        self._questioner().ask(name, "PTR", deadline, done, NEWS)
+
+    def listen(self, asked: ServiceName, listener: Listener) -> None:
+        """Tell a listener of what is known now and of all that happens; None is the end."""
+        now = self._loop.time()
+        entry = self._cache.entry(str(asked.name), asked, now)
+        self._listeners.setdefault(entry, []).append(listener)
+        for event in events(None, entry.snapshot, str(asked.name), self._wall()):
+            listener(event)
+        if not self._is_known(entry, now):
+            self._flight(entry, now)
+        elif entry not in self._timers:
+            self._wind(entry, now)
+
+    def unlisten(self, asked: ServiceName, listener: Listener) -> None:
+        """Tell it nothing more."""
+        entry = self._cache.entry(str(asked.name), asked, self._loop.time())
+        listeners = self._listeners.get(entry, [])
+        if listener in listeners:
+            listeners.remove(listener)
+        if not listeners:
+            self._listeners.pop(entry, None)
+
+    def clear(self) -> None:
+        """Forget all; what is watched is looked up anew."""
+        watched = {entry.asked: listeners for entry, listeners in self._listeners.items()}
+        known = {entry.asked: entry.snapshot for entry in self._listeners}
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self._listeners.clear()
+        for entry in self._cache:
+            self._cache.remove(entry)
+        for asked, listeners in watched.items():
+            entry = self._cache.entry(str(asked.name), asked, self._loop.time())
+            entry.snapshot = known[asked]  # what listeners have been told
+            self._listeners[entry] = listeners
+            self._flight(entry, self._loop.time())
+
+    def close(self) -> None:
+        """Free what it holds; whoever waits is told, and listeners that it is the end."""
+        self._closed = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self._questioner().close()
+        for entry, flight in tuple(self._flights.items()):
+            entry.unavailable = Unavailable(f"{entry.asked.name}: the resolver was closed")
+            flight.finish(entry)
+        self._flights.clear()
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                listener(None)
+        self._listeners.clear()
+
+    def _is_known(self, entry: Entry, now: float) -> bool:
+        try:
+            return entry.current(now, self._limits) is not None
+        except (NotFound, Unavailable):
+            return True
+
+    def _flight(self, entry: Entry, now: float) -> "_Flight":
+        """The look-up under way; one is begun if there is none."""
+        flight = self._flights.get(entry)
+        if flight is None:
+            if timer := self._timers.pop(entry, None):
+                timer.cancel()
+            questioner = self._questioner()
+            steps = gather(entry.asked, entry.found, now)
+            deadline = now + self._limits.timeout
+            flight = _Flight(steps, entry.found, deadline, questioner)
+            self._flights[entry] = flight
+            self._advance(entry, flight, None)
+        return flight
+
+    def _advance(self, entry: Entry, flight: "_Flight", replies: Replies | None) -> None:
+        """Give the answers of one batch of questions, and ask the next."""
+        try:
+            questions: Sequence[Question] = flight.send(replies)
+            while not questions:
+                questions = flight.send(())
+        except StopIteration as stop:
+            self._landed(entry, flight, stop.value)
+            return
+        except Unavailable as error:
+            self._failed(entry, flight, error)
+            return
+        batch: list[Reply | Unavailable | None] = [None] * len(questions)
+        left = count(len(questions) - 1, -1)
+
+        def answered(at: int, answer: Answer | Unavailable) -> None:
+            batch[at] = self._reply(answer)
+            if next(left) == 0 and not self._closed:
+                self._advance(entry, flight, [reply for reply in batch if reply is not None])
+
+        for at, question in enumerate(questions):
+            flight.ask(question, partial(answered, at))
+
+    def _reply(self, answer: Answer | Unavailable) -> Reply | Unavailable:
+        if isinstance(answer, Unavailable):
+            return answer
+        now = self._loop.time()
+        additional: dict[Question, list[Rdata]] = {}
+        ttls: dict[Question, int] = {}
+        for record in answer.additional:
+            if not isinstance(record.data, Address):
+                continue
+            key = (record.name, record.rdtype)
+            additional.setdefault(key, []).append(record.data)
+            ttls[key] = min(record.ttl, ttls.get(key, record.ttl))
+        return Reply(
+            Found(answer.values, now + (answer.ttl if answer.signed else 0)),
+            {key: Found(tuple(values), now + ttls[key]) for key, values in additional.items()},
+        )
+
+    def _landed(self, entry: Entry, flight: "_Flight", gathered: Gathered) -> None:
+        now = self._loop.time()
+        for failure in gathered.failures:
+            _log.warning("%s", failure)
+        if gathered.cut:
+            _log.warning("%s: only %d instances are looked at", entry.asked.name, MAX_INSTANCES)
+        before = entry.snapshot
+        try:
+            entry.learn(build_snapshot(entry.asked, gathered.found), gathered.found, now)
+        except NotFound as error:
+            entry.learn_missing(error, gathered.found, now)
+        soon = flight.is_first and (gathered.incomplete or flight.in_trouble)
+        self._tell(entry, before)
+        self._end(entry, flight, FOLLOW_UP if soon and entry.snapshot else None)
+
+    def _failed(self, entry: Entry, flight: "_Flight", error: Unavailable) -> None:
+        now = self._loop.time()
+        before = entry.snapshot
+        entry.learn_failure(error, now, self._limits)
+        if entry.snapshot is None and self._saved:
+            saved = self._saved.load(entry.asked, now)
+            if saved is not None:
+                entry.restore(saved)
+        if entry.snapshot is not None:
+            _log.warning("%s; going on with what is known", error)
+        self._tell(entry, before)
+        self._end(entry, flight, None)
+
+    def _end(self, entry: Entry, flight: "_Flight", soon: float | None) -> None:
+        del self._flights[entry]
+        entry.warm = entry.snapshot is not None
+        now = self._loop.time()
+        if entry.texts:  # else it was forgotten meanwhile
+            self._wind(entry, now, None if soon is None else now + soon)
+        for other in self._cache.surplus(self._is_busy):
+            if timer := self._timers.pop(other, None):
+                timer.cancel()
+        flight.finish(entry)
+
+    def _wind(self, entry: Entry, now: float, when: float | None = None) -> None:
+        """Have the loop call when it is time to look again, if anybody may want it."""
+        if entry.snapshot is None and entry not in self._listeners:
+            return
+        at = entry.next_look(now, self._rng) if when is None else when
+        self._timers[entry] = self._loop.call_at(at, self._look_again, entry)
+
+    def _look_again(self, entry: Entry) -> None:
+        del self._timers[entry]
+        now = self._loop.time()
+        snapshot = entry.snapshot
+        if entry in self._listeners:
+            entry.used = True
+        if entry.is_idle(now):
+            entry.warm = False
+            return
+        entry.expire(now)
+        self._tell(entry, snapshot)
+        self._flight(entry, now)
+
+    def _is_busy(self, entry: Entry) -> bool:
+        return entry in self._flights or entry in self._listeners
+
+    def _tell(self, entry: Entry, before: Snapshot | None) -> None:
+        """Tell listeners and the store what has changed."""
+        after = entry.snapshot
+        if after is before:
+            return
+        if listeners := self._listeners.get(entry):
+            for event in events(before, after, str(entry.asked.name), self._wall()):
+                for listener in tuple(listeners):
+                    listener(event)
+        if self._saved and (after is None or after.status == "fresh"):
+            self._saved.save(entry.asked, after, self._loop.time())
+
+
+class _Flight:
+    """One look-up under way, and who waits for it."""
+
+    __slots__ = ("_deadline", "_known", "_pressed", "_questioner", "_steps", "done")
+
+    def __init__(
+        self, steps: Steps, known: Findings, deadline: float, questioner: Questioner
+    ) -> None:
+        self._steps = steps
+        self._known = known
+        self._deadline = deadline
+        self._questioner = questioner
+        self._pressed = questioner.pressed
+        self.done: list[Callable[[Entry], object]] = []
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nothing was known before."""
+        return self._known is NOTHING
+
+    @property
+    def in_trouble(self) -> bool:
+        """Whether questions had to be repeated meanwhile, of this look-up or another."""
+        return self._questioner.pressed != self._pressed
+
+    def send(self, replies: Replies | None) -> Sequence[Question]:
+        """The next questions."""
+        return next(self._steps) if replies is None else self._steps.send(replies)
+
+    def ask(self, question: Question, done: Callable[[Answer | Unavailable], object]) -> None:
+        """Ask one of them."""
+        self._questioner.ask(*question, self._deadline, done, self._doubt(question))
+
+    def finish(self, entry: Entry) -> None:
+        """Tell who waits."""
+        done, self.done = self.done, []
+        for one in done:
+            one(entry)
+
+    def _doubt(self, question: Question) -> Doubt:
+        known = self._known.get(question)
+        if known is not None and known.values:
+            return Doubt(frozenset(known.values))
+        return TRUSTING if question[1] in FAMILIES else NEWS

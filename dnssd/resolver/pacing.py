@@ -1,0 +1,156 @@
+"""When to try which address of which endpoint: decided here, carried out in `connecting`.
+
+Every endpoint is tried at each of its addresses. The next attempt starts 250 ms after the last
+one, or at once when one fails; the first that succeeds wins, and those still under way are
+abandoned (RFC 8305, "Happy Eyeballs").
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from math import inf
+from typing import Protocol
+
+from dnssd.errors import DeadlineExceeded, Unavailable
+from dnssd.resolver.snapshot import Endpoint
+
+DELAY = 0.25  # seconds from one attempt to the next (RFC 8305 section 5)
+AT_ONCE = 32  # attempts under way at a time, each with its socket
+SHOWN = 4  # failed attempts that an error tells about
+
+
+class Report(Protocol):
+    """Hears how a call to an endpoint went (see `Resolver.report`)."""
+
+    def __call__(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
+        """Note it; `seconds` is how long the call took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One address of an endpoint, to be tried."""
+
+    endpoint: Endpoint
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{self.endpoint.target} at {address}:{self.port}"
+
+
+def attempts(endpoints: Iterable[Endpoint]) -> tuple[Attempt, ...]:
+    """What to try, in order: the endpoints as given, the addresses of each by family in turn.
+
+    Of an endpoint with both families IPv6 comes first (RFC 8305 section 4). Endpoints
+    without an address yield none.
+    """
+    tried = (
+        Attempt(endpoint, address, endpoint.port)
+        for endpoint in endpoints
+        for address in _interleaved(endpoint.addresses)
+    )
+    return tuple(dict.fromkeys(tried))
+
+
+class Pacing:
+    """When to start which attempt, and what came of them.
+
+    Args:
+        attempts: What to try, in order.
+        now: Clock reading, in seconds; every `now` below is one of the same clock.
+        timeout: Seconds for all attempts together; None for no limit.
+        report: Hears of each endpoint that failed at all of its addresses, and of the one
+            that was connected to; not of those that were abandoned.
+        delay: Seconds from one attempt to the next.
+    """
+
+    def __init__(
+        self,
+        attempts: Iterable[Attempt],
+        now: float,
+        timeout: float | None,
+        report: Report,
+        delay: float = DELAY,
+    ) -> None:
+        self._waiting = deque(attempts)
+        self._under_way: dict[Attempt, float] = {}  # when each was started
+        self._failed: list[str] = []
+        self._last: Exception | None = None
+        self._left = Counter(attempt.endpoint for attempt in self._waiting)
+        self._report = report
+        self._delay = delay
+        self._due = now  # when the next one is to start
+        self._timeout = timeout
+        self._deadline = inf if timeout is None else now + timeout
+
+    def is_over(self, now: float) -> bool:
+        """Whether nothing can succeed any more."""
+        return now >= self._deadline or not (self._waiting or self._under_way)
+
+    def start(self, now: float) -> Attempt | None:
+        """The attempt to start now, counted as started; None if none is due."""
+        if not self._can_start() or now < self._due or now >= self._deadline:
+            return None
+        attempt = self._waiting.popleft()
+        self._under_way[attempt] = now
+        self._due = now + self._delay
+        return attempt
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until something is to be done, unless an attempt ends; None for ever."""
+        until = min(self._due if self._can_start() else inf, self._deadline)
+        return None if until == inf else max(0.0, until - now)
+
+    def succeed(self, attempt: Attempt, now: float) -> None:
+        """Note that an attempt has succeeded."""
+        self._report(attempt.endpoint, True, now - self._under_way.pop(attempt))
+
+    def fail(self, attempt: Attempt, error: Exception, now: float) -> None:
+        """Note that an attempt has failed; the next is due at once."""
+        seconds = now - self._under_way.pop(attempt)
+        self._failed.append(f"{attempt}: {why(error)}")
+        self._last = error
+        self._due = min(self._due, now)
+        self._left[attempt.endpoint] -= 1
+        if not self._left[attempt.endpoint]:
+            self._report(attempt.endpoint, False, seconds)
+
+    def expire(self, now: float) -> Unavailable:
+        """Fail what is still under way.
+
+        Returns:
+            Why there is no connection: what was tried, with the last failure as its cause.
+        """
+        for attempt in list(self._under_way):
+            self.fail(attempt, TimeoutError("no answer"), now)
+        told = ", ".join(self._failed[:SHOWN])
+        if len(self._failed) > SHOWN:
+            told += f" and {len(self._failed) - SHOWN} more"
+        error = Unavailable(f"no connection: {told}; check that the service runs")
+        if now >= self._deadline:
+            error = DeadlineExceeded(
+                f"no connection in {self._timeout:g} s: {told or 'nothing was tried'}; "
+                "check that the service runs, or allow more time"
+            )
+        elif not told:
+            error = Unavailable("no connection: no endpoint has an address; check its records")
+        error.__cause__ = self._last
+        return error
+
+    def _can_start(self) -> bool:
+        return bool(self._waiting) and len(self._under_way) < AT_ONCE
+
+
+def why(error: Exception) -> str:
+    """What went wrong, in a few words: no more than the system or TLS says of it."""
+    said = getattr(error, "verify_message", "") or getattr(error, "strerror", "") or str(error)
+    return said or type(error).__name__
+
+
+def _interleaved(addresses: Iterable[str]) -> Iterator[str]:
+    families: tuple[list[str], list[str]] = ([], [])
+    for address in addresses:
+        families[":" not in address].append(address)
+    return (address for address in chain(*zip_longest(*families)) if address)

@@ -1,0 +1,135 @@
+"""Snapshots on disk, so that a restart during an outage of DNS still finds its services."""
+
+import base64
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dnssd.errors import DnssdError
+from dnssd.records import Txt
+from dnssd.resolver.cache import Limits
+from dnssd.resolver.snapshot import Endpoint, Instance, Snapshot
+from dnssd.services import ServiceName
+
+VERSION = 1  # of the files; others are passed over
+AGAIN = 600.0  # seconds after which an unchanged snapshot is written again, with a new time
+LARGEST = 4 << 20  # octets of a file that is read
+
+_log = logging.getLogger(__name__)
+
+
+class Store:
+    """One file for each name, replaced as a whole.
+
+    What cannot be written is told in the log, what cannot be read counts as not there.
+
+    Args:
+        folder: Where; made if it is missing, for this user alone.
+        limits: How old a snapshot may be.
+        wall: Seconds since the epoch.
+    """
+
+    def __init__(self, folder: Path, limits: Limits, wall: Callable[[], float] = time.time) -> None:
+        self._folder = folder
+        self._limits = limits
+        self._wall = wall
+        self._written: dict[ServiceName, tuple[tuple[Instance, ...], float]] = {}
+
+    def load(self, asked: ServiceName, now: float) -> Snapshot | None:
+        """What was saved, if it is not too old.
+
+        Args:
+            asked: The service or instance.
+            now: Monotonic clock reading, in seconds.
+        """
+        try:
+            with self._path(asked).open("rb") as file:
+                content = json.loads(file.read(LARGEST))
+            if content["version"] != VERSION or content["name"] != str(asked.name):
+                return None
+            age = self._wall() - float(content["expires"])
+            instances = tuple(map(_instance, content["instances"]))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, DnssdError):
+            return None
+        endpoints = tuple(endpoint for one in instances for endpoint in one.endpoints)
+        if age > self._limits.max_stale or not endpoints:
+            return None
+        endpoints = tuple(sorted(endpoints, key=lambda e: (e.priority, e.instance or "")))
+        expires_at = now - max(0.0, age)  # a clock that was put back makes nothing fresh
+        return Snapshot(str(asked.name), instances, endpoints, expires_at, "stale")
+
+    def save(self, asked: ServiceName, snapshot: Snapshot | None, now: float) -> None:
+        """Keep a snapshot; None to forget the one that is kept.
+
+        Args:
+            asked: The service or instance.
+            snapshot: What is known of it.
+            now: Monotonic clock reading, in seconds.
+        """
+        instances = snapshot.instances if snapshot else ()
+        written, at = self._written.get(asked, (None, 0.0))
+        if written == instances and now - at < AGAIN:
+            return
+        try:
+            if snapshot is None:
+                self._path(asked).unlink(missing_ok=True)
+            else:
+                self._write(asked, snapshot, self._wall() + snapshot.ttl(now))
+        except OSError as error:
+            _log.warning("%s: %s; what is known of %s is not kept", self._folder, error, asked.name)
+        self._written[asked] = (instances, now)
+
+    def _write(self, asked: ServiceName, snapshot: Snapshot, expires: float) -> None:
+        """In full or not at all: another file first, which then takes the place."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        content = {
+            "version": VERSION,
+            "name": str(asked.name),
+            "expires": expires,
+            "instances": [_instance_json(instance) for instance in snapshot.instances],
+        }
+        descriptor, path = tempfile.mkstemp(dir=self._folder, suffix=".new")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(content, file)
+            Path(path).replace(self._path(asked))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(path).unlink()
+            raise
+
+    def _path(self, asked: ServiceName) -> Path:
+        # Names from DNS may hold any byte, "/" too: a digest of them never leads elsewhere.
+        digest = hashlib.sha256(b"\0".join(asked.name.key)).hexdigest()
+        return self._folder / f"{digest[:32]}.json"
+
+
+def _instance_json(instance: Instance) -> dict[str, Any]:
+    return {
+        "name": instance.name,
+        "instance": instance.instance,
+        "txt": [base64.b64encode(string).decode() for string in instance.data.strings],
+        "endpoints": [
+            [e.target, e.port, e.priority, e.weight, e.addresses, e.service]
+            for e in instance.endpoints
+        ],
+    }
+
+
+def _instance(value: dict[str, Any]) -> Instance:
+    name = value["instance"]
+    if not isinstance(name, str | None):
+        raise TypeError(name)
+    endpoints = tuple(
+        Endpoint(str(target), int(port), int(first), int(weight), tuple(map(str, at)), name, str(of))
+        for target, port, first, weight, at, of in value["endpoints"]
+    )
+    strings = tuple(base64.b64decode(string) for string in value["txt"])
+    return Instance(str(value["name"]), name, Txt(strings), endpoints)

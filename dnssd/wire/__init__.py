@@ -1,0 +1,1 @@
+"""DNS messages and how they travel: what turns a question into records."""

@@ -1,0 +1,191 @@
+"""An event loop small enough for a thread of its own.
+
+Transports need five methods of a loop. asyncio's loops on POSIX have them; `SelectLoop` is
+for programs that run none, and costs less for each packet.
+"""
+
+import contextlib
+import heapq
+import logging
+import selectors
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+_log = logging.getLogger(__name__)
+
+
+class Timer(Protocol):
+    """A call to come."""
+
+    def cancel(self) -> None:
+        """It shall not come."""
+
+
+class Loop(Protocol):
+    """What transports need of an event loop; all but `time` is for its own thread alone."""
+
+    def time(self) -> float:
+        """Monotonic clock reading, in seconds."""
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> Timer:
+        """Call back at that time or a little later."""
+
+    def add_reader(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
+        """Call back whenever the socket can be read."""
+
+    def remove_reader(self, fd: int) -> object:
+        """Stop that."""
+
+    def add_writer(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
+        """Call back whenever the socket can be written."""
+
+    def remove_writer(self, fd: int) -> object:
+        """Stop that."""
+
+
+class _Call:
+    """A callback with its time; a cancelled one stays in the heap until then."""
+
+    __slots__ = ("args", "callback", "when")
+
+    def __init__(self, when: float, callback: Callable[..., object], args: Any) -> None:
+        self.when = when
+        self.callback: Callable[..., object] | None = callback
+        self.args = args
+
+    def __lt__(self, other: "_Call") -> bool:
+        return self.when < other.when
+
+    def cancel(self) -> None:
+        self.callback = self.args = None
+
+
+def _call(callback: Callable[..., object], *args: Any) -> None:
+    try:
+        callback(*args)
+    except Exception:  # one that fails must not end the thread for all others (as in asyncio)
+        _log.exception("unexpected error in a callback")
+
+
+class SelectLoop:
+    """A loop over `selectors`, run by one thread; others may `post` to it.
+
+    Args:
+        monotonic: The clock, in seconds.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.time = monotonic
+        self._selector = selectors.DefaultSelector()
+        self._timers: list[_Call] = []
+        self._posted: deque[Callable[[], object]] = deque()
+        self._bell, self._rope = socket.socketpair()
+        for end in (self._bell, self._rope):
+            end.setblocking(False)
+        self._sleeping = False
+        self._stopped = False
+        self.add_reader(self._bell.fileno(), self._hear)
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> Timer:
+        """Call back at that time or a little later."""
+        call = _Call(when, callback, args)
+        heapq.heappush(self._timers, call)
+        return call
+
+    def add_reader(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
+        """Call back whenever the socket can be read."""
+        self._register(fd, selectors.EVENT_READ, callback, args)
+
+    def remove_reader(self, fd: int) -> bool:
+        """Stop that."""
+        return self._unregister(fd, selectors.EVENT_READ)
+
+    def add_writer(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
+        """Call back whenever the socket can be written."""
+        self._register(fd, selectors.EVENT_WRITE, callback, args)
+
+    def remove_writer(self, fd: int) -> bool:
+        """Stop that."""
+        return self._unregister(fd, selectors.EVENT_WRITE)
+
+    def post(self, callback: Callable[[], object]) -> None:
+        """Call back soon, in the loop's thread; from any thread."""
+        self._posted.append(callback)
+        if self._sleeping:  # if it falls asleep just now, it sees `_posted` before
+            self._wake()
+
+    def stop(self) -> None:
+        """Let `run` return; from any thread."""
+        self._stopped = True
+        self._wake()
+
+    def run(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Call back what is due until `stop` is called, or `until` holds after a round."""
+        while not (self._stopped or until()):
+            self._run_once()
+
+    def close(self) -> None:
+        """Free what it holds; nothing is called back any more."""
+        self._timers.clear()
+        self._posted.clear()
+        self._selector.close()
+        self._bell.close()
+        self._rope.close()
+
+    def _run_once(self) -> None:
+        for key, ready in self._selector.select(self._patience()):
+            self._sleeping = False
+            for mask, (callback, args) in tuple(key.data.items()):
+                if ready & mask:
+                    _call(callback, *args)
+        self._sleeping = False
+        while self._posted:
+            _call(self._posted.popleft())
+        now = self.time()
+        while self._timers and self._timers[0].when <= now:
+            call = heapq.heappop(self._timers)
+            if call.callback is not None:
+                _call(call.callback, *call.args)
+
+    def _patience(self) -> float | None:
+        """How long to sleep, in seconds; None for until something happens."""
+        while self._timers and self._timers[0].callback is None:
+            heapq.heappop(self._timers)
+        self._sleeping = True
+        if self._posted or self._stopped:
+            return 0
+        return max(0.0, self._timers[0].when - self.time()) if self._timers else None
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):  # full: it will wake; closed: it need not
+            self._rope.send(b"!")
+
+    def _hear(self) -> None:
+        with contextlib.suppress(OSError):
+            self._bell.recv(4096)
+
+    def _register(self, fd: int, mask: int, callback: Callable[..., object], args: Any) -> None:
+        wanted = (callback, args)
+        try:
+            key = self._selector.get_key(fd)
+        except KeyError:
+            self._selector.register(fd, mask, {mask: wanted})
+        else:
+            self._selector.modify(fd, key.events | mask, {**key.data, mask: wanted})
+
+    def _unregister(self, fd: int, mask: int) -> bool:
+        try:
+            key = self._selector.get_key(fd)
+        except (KeyError, ValueError, RuntimeError):  # unknown, or all is closed
+            return False
+        if not key.events & mask:
+            return False
+        rest = {other: data for other, data in key.data.items() if other != mask}
+        if rest:
+            self._selector.modify(fd, key.events & ~mask, rest)
+        else:
+            self._selector.unregister(fd)
+        return True

@@ -1,0 +1,179 @@
+"""UDP and TCP sockets to name servers, on any event loop that has the methods of `Loop`."""
+
+import contextlib
+import socket
+import struct
+from collections.abc import Callable
+
+from dnssd.wire.loop import Loop
+from dnssd.wire.nameservers import NameServer
+
+AT_A_TIME = 64  # packets read before others have their turn
+BUFFER = 1 << 20  # octets; answers to hundreds of questions may come at one moment
+CHUNK = 1 << 16
+_LENGTH = struct.Struct("!H")
+
+
+class Sockets:
+    """Opens sockets whose packets an event loop delivers."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+
+    def open(
+        self,
+        server: NameServer,
+        by_tcp: bool,
+        receive: Callable[[bytes], object],
+        lost: Callable[[str], object],
+    ) -> "Udp | Tcp":
+        """Open a channel (see `Network`).
+
+        Raises:
+            OSError: It cannot be.
+        """
+        return (Tcp if by_tcp else Udp)(self._loop, server, receive, lost)
+
+
+class Udp:
+    """A UDP socket that is connected: the kernel passes on nothing from elsewhere."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        server: NameServer,
+        receive: Callable[[bytes], object],
+        lost: Callable[[str], object],
+    ) -> None:
+        self._loop = loop
+        self._receive = receive
+        self._lost = lost
+        self._socket = _socket(server, socket.SOCK_DGRAM)
+        try:
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+            self._socket.connect((server.address, server.port))
+        except OSError:
+            self._socket.close()
+            raise
+        loop.add_reader(self._socket.fileno(), self._read)
+
+    def send(self, packet: bytes) -> None:
+        """Send a packet.
+
+        Raises:
+            OSError: It cannot be.
+        """
+        self._socket.send(packet)
+
+    def close(self) -> None:
+        """Free the socket."""
+        if self._socket.fileno() >= 0:
+            with contextlib.suppress(RuntimeError):  # the loop may be closed already
+                self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
+
+    def _read(self) -> None:
+        for _ in range(AT_A_TIME):
+            try:
+                packet = self._socket.recv(CHUNK)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:  # closed meanwhile, or what the network has told of
+                if self._socket.fileno() >= 0:
+                    self._lost(_reason(error))
+                return
+            self._receive(packet)
+
+
+class Tcp:
+    """A TCP connection: questions go out as soon as it stands, answers come in any order."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        server: NameServer,
+        receive: Callable[[bytes], object],
+        lost: Callable[[str], object],
+    ) -> None:
+        self._loop = loop
+        self._receive = receive
+        self._lost = lost
+        self._out = bytearray()
+        self._in = bytearray()
+        self._stands = False
+        self._socket = _socket(server, socket.SOCK_STREAM)
+        try:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with contextlib.suppress(BlockingIOError):
+                self._socket.connect((server.address, server.port))
+        except OSError:
+            self._socket.close()
+            raise
+        loop.add_reader(self._socket.fileno(), self._read)
+        loop.add_writer(self._socket.fileno(), self._write)
+
+    def send(self, packet: bytes) -> None:
+        """Send a packet as soon as the connection stands and takes it.
+
+        Raises:
+            OSError: It never will.
+        """
+        self._out += _LENGTH.pack(len(packet)) + packet
+        if self._stands and len(self._out) == 2 + len(packet):  # nothing is in front of it
+            with contextlib.suppress(BlockingIOError, InterruptedError):
+                del self._out[: self._socket.send(self._out)]
+            if self._out:
+                self._loop.add_writer(self._socket.fileno(), self._write)
+
+    def close(self) -> None:
+        """Free the socket."""
+        fd = self._socket.fileno()
+        if fd >= 0:
+            with contextlib.suppress(RuntimeError):  # the loop may be closed already
+                self._loop.remove_reader(fd)
+                self._loop.remove_writer(fd)
+            self._socket.close()
+
+    def _write(self) -> None:
+        try:
+            del self._out[: self._socket.send(self._out)]
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._lost(_reason(error))
+            return
+        self._stands = True
+        if not self._out:
+            self._loop.remove_writer(self._socket.fileno())
+
+    def _read(self) -> None:
+        try:
+            chunk = self._socket.recv(CHUNK)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._lost(_reason(error))
+            return
+        if not chunk:
+            self._lost("connection closed")
+            return
+        self._in += chunk
+        while len(self._in) >= 2 and self._socket.fileno() >= 0:
+            end = 2 + _LENGTH.unpack_from(self._in)[0]
+            if len(self._in) < end:
+                return
+            packet = bytes(self._in[2:end])
+            del self._in[:end]
+            self._receive(packet)
+
+
+def _socket(server: NameServer, kind: socket.SocketKind) -> socket.socket:
+    family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
+    made = socket.socket(family, kind)
+    made.setblocking(False)
+    return made
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or type(error).__name__).lower()

@@ -1,0 +1,434 @@
+"""The chaos proxy between a client and a server, by UDP and TCP."""
+
+import asyncio
+import contextlib
+import random
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.query
+import dns.rcode
+import dns.rdatatype
+import pytest
+from chaosfaults import DELAY, Fault, Plan
+from chaosproxy import ChaosProxy
+
+from dnssd import open_zone
+from dnssd.names import Name
+from dnssd.records import Address, Change, RRset, Srv
+from dnssd.sandbox.sandbox import Sandbox
+from dnssd.zones.pace import Pace
+
+ZONE = "example.test"
+ORIGIN = Name.parse(ZONE)
+NAME = "web.example.test."
+PATIENCE = 20.0  # seconds until a test gives up
+BRIEF = 0.05  # seconds in which an answer on loopback is here, or nothing comes
+HOSTS = ("a", "b", "c")
+
+
+@pytest.fixture
+def server(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> str:
+    """`127.0.0.1:PORT` of a server that holds a service of three hosts."""
+    for key, value in sandbox.environment().items():
+        monkeypatch.setenv(key, value)
+    srvs = tuple(Srv(0, 1, 80, ORIGIN.child(host.encode())) for host in HOSTS)
+    sets = [RRset(Name.parse(NAME), "SRV", 60, srvs)]
+    for number, host in enumerate(HOSTS):
+        address = (Address.parse(f"10.0.0.{number + 1}"),)
+        sets.append(RRset(ORIGIN.child(host.encode()), "A", 60, address))
+    open_zone(ZONE).commit([Change(None, rrset) for rrset in sets], Pace(PATIENCE))
+    return f"{sandbox.host}:{sandbox.dns_port}"
+
+
+@pytest.fixture
+def proxy(server: str) -> Iterator[ChaosProxy]:
+    """A proxy before it that does nothing yet."""
+    with ChaosProxy(server, Plan(share=0), zone=ZONE) as proxy:
+        yield proxy
+
+
+def always(*faults: Fault, **more: bool) -> Plan:
+    """Every answer meets one of these faults."""
+    return Plan(share=1, faults=faults, **more)
+
+
+def query(rdtype: str = "SRV", number: int = 1) -> dns.message.QueryMessage:
+    """A question about the service."""
+    return dns.message.make_query(NAME, rdtype, use_edns=0, payload=1232, id=number)
+
+
+class Client:
+    """A UDP socket connected to the proxy."""
+
+    def __init__(self, proxy: ChaosProxy) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.connect(("127.0.0.1", proxy.port))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def ask(self, message: dns.message.Message) -> None:
+        """Send a question."""
+        self._socket.send(message.to_wire())
+
+    def hear(self, timeout: float = PATIENCE) -> bytes | None:
+        """The next packet; None if none comes in time."""
+        self._socket.settimeout(timeout)
+        try:
+            return self._socket.recv(65535)
+        except TimeoutError:
+            return None
+
+
+class Stream:
+    """A TCP connection to the proxy."""
+
+    def __init__(self, proxy: ChaosProxy) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE)
+        self._file = self._socket.makefile("rb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._socket.close()
+
+    def ask(self, *messages: dns.message.Message) -> None:
+        """Send questions, one behind the other."""
+        wires = (message.to_wire() for message in messages)
+        self._socket.sendall(b"".join(struct.pack("!H", len(wire)) + wire for wire in wires))
+
+    def hear(self) -> bytes:
+        """The next message."""
+        (size,) = struct.unpack("!H", self._file.read(2))
+        return self._file.read(size)
+
+    def is_silent(self) -> bool:
+        """Whether the connection stays open and nothing comes, or only part of a message."""
+        self._socket.settimeout(BRIEF)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                if not self._socket.recv(65535):
+                    return False
+        return True
+
+
+def targets(wire: bytes | None) -> list[str]:
+    """The hosts in an answer."""
+    assert wire is not None
+    answer = dns.message.from_wire(wire).answer
+    return sorted(str(rdata.target).split(".")[0] for rrset in answer for rdata in rrset)
+
+
+def test_what_is_not_broken_goes_through_as_it_is(proxy: ChaosProxy) -> None:
+    """By UDP and TCP on one port, additional section and all; every packet is counted."""
+    with Client(proxy) as client, Stream(proxy) as stream:
+        client.ask(query(number=7))
+        stream.ask(query(number=8))
+        answers = [client.hear(), stream.hear()]
+
+    assert [targets(answer) for answer in answers] == [list(HOSTS)] * 2
+    assert [dns.message.from_wire(answer or b"").id for answer in answers] == [7, 8]
+    assert all(len(dns.message.from_wire(answer or b"").additional) == 3 for answer in answers)
+    counts = proxy.counts()
+    assert counts.udp == {"queries": 1, "answers": 1, "right": 1}
+    assert counts.tcp == {"connections": 1, "queries": 1, "answers": 1, "right": 1}
+    assert (counts.questions, counts.packets, counts.answers, counts.right) == (1, 2, 2, 2)
+
+
+@pytest.mark.parametrize("fault", [Fault.SERVFAIL, Fault.REFUSED, Fault.BARE_NXDOMAIN])
+def test_errors_come_by_both_transports(proxy: ChaosProxy, fault: Fault) -> None:
+    """With the ID and the question of the query."""
+    proxy.follow(always(fault))
+
+    with Client(proxy) as client, Stream(proxy) as stream:
+        client.ask(query(number=7))
+        stream.ask(query(number=7))
+        answers = [dns.message.from_wire(wire or b"") for wire in (client.hear(), stream.hear())]
+
+    for answer in answers:
+        assert dns.rcode.to_text(answer.rcode()) == fault.value.split()[0]
+        assert query(number=7).is_response(answer)
+        assert not answer.answer + answer.authority
+    assert proxy.counts().udp[fault] == proxy.counts().tcp[fault] == 1
+
+
+def test_lies_have_the_soa_record_of_the_zone(proxy: ChaosProxy) -> None:
+    """The one that the server itself gives to a negative answer."""
+    with Client(proxy) as client:
+        client.ask(dns.message.make_query("nothing.example.test.", "A"))
+        truth = dns.message.from_wire(client.hear() or b"")
+        proxy.follow(always(Fault.FALSE_NXDOMAIN))
+        client.ask(query())
+        lie = dns.message.from_wire(client.hear() or b"")
+
+    assert (lie.rcode(), lie.answer) == (dns.rcode.NXDOMAIN, [])
+    assert [rrset.to_rdataset() for rrset in lie.authority] == [
+        rrset.to_rdataset() for rrset in truth.authority
+    ]
+
+
+def test_partial_sets_lack_hosts(proxy: ChaosProxy) -> None:
+    """And each attempt lacks other ones."""
+    proxy.follow(always(Fault.PARTIAL))
+
+    with Client(proxy) as client:
+        answers = []
+        for _ in range(20):
+            client.ask(query())
+            answers.append(targets(client.hear()))
+
+    assert all(set(answer) < set(HOSTS) for answer in answers)
+    assert set().union(*answers) == set(HOSTS)
+
+
+def test_a_dropped_answer_never_comes(proxy: ChaosProxy) -> None:
+    """By either transport; the TCP connection lives on."""
+    proxy.follow(always(Fault.DROP))
+    with Client(proxy) as client, Stream(proxy) as stream:
+        client.ask(query(number=1))
+        stream.ask(query(number=1))
+        assert client.hear(BRIEF) is None
+        assert stream.is_silent()
+        proxy.follow(Plan(share=0))
+        client.ask(query(number=2))
+
+        assert dns.message.from_wire(client.hear() or b"").id == 2
+
+
+def test_a_delayed_answer_comes_late_and_others_overtake_it(proxy: ChaosProxy) -> None:
+    """On one connection as on one socket."""
+    proxy.follow(always(Fault.DELAY))
+    with Client(proxy) as client, Stream(proxy) as stream:
+        client.ask(query(number=1))
+        stream.ask(query(number=1))
+        await_answers(proxy, 2)
+        proxy.follow(Plan(share=0))
+        client.ask(query(number=2))
+        stream.ask(query(number=2))
+        order = [
+            [dns.message.from_wire(wire or b"").id for wire in (side.hear(), side.hear())]
+            for side in (client, stream)
+        ]
+
+    assert order == [[2, 1], [2, 1]]
+
+
+def await_answers(proxy: ChaosProxy, count: int) -> None:
+    """Return once the server has given so many answers; ask a limited number of times."""
+    for _ in range(1000):
+        if proxy.counts().answers >= count:
+            return
+    raise AssertionError("no answers")
+
+
+@pytest.mark.parametrize("fault", [Fault.WRONG_ID, Fault.WRONG_QUESTION, Fault.CUT, Fault.GARBAGE])
+def test_silent_faults_answer_nothing(proxy: ChaosProxy, fault: Fault) -> None:
+    """A client that is strict takes none of them for its answer."""
+    proxy.follow(always(fault))
+
+    with Client(proxy) as client, Stream(proxy) as stream:
+        for _ in range(10):
+            client.ask(query())
+            stream.ask(query())
+            for wire in (client.hear(), stream.hear()):
+                with contextlib.suppress(dns.exception.DNSException):
+                    assert not query().is_response(dns.message.from_wire(wire or b""))
+
+
+def test_a_false_tc_leads_to_tcp(proxy: ChaosProxy) -> None:
+    """Where it is not told."""
+    proxy.follow(always(Fault.FALSE_TC))
+
+    answer, by_tcp = dns.query.udp_with_fallback(
+        query(), "127.0.0.1", port=proxy.port, timeout=PATIENCE
+    )
+
+    assert by_tcp
+    assert targets(answer.to_wire()) == list(HOSTS)
+
+
+def test_udp_can_be_closed_to_answers(proxy: ChaosProxy) -> None:
+    """Every answer by UDP is empty with TC then, and that counts as no fault."""
+    proxy.follow(Plan(share=0, udp=False))
+
+    with Client(proxy) as client:
+        client.ask(query())
+        answer = dns.message.from_wire(client.hear() or b"")
+
+    assert answer.flags & dns.flags.TC
+    assert not answer.answer
+    assert proxy.counts().right == 1
+
+
+def test_the_additional_section_can_be_kept_back(proxy: ChaosProxy) -> None:
+    """As by a server with minimal responses; EDNS stays."""
+    proxy.follow(Plan(share=0, additional=False))
+
+    with Client(proxy) as client:
+        client.ask(query())
+        answer = dns.message.from_wire(client.hear() or b"")
+
+    assert (len(answer.answer[0]), answer.additional, answer.edns) == (3, [], 0)
+
+
+def test_a_reset_ends_the_connection_at_once(proxy: ChaosProxy) -> None:
+    """With an error, not as if the server had closed it."""
+    proxy.follow(always(Fault.RESET))
+
+    with Stream(proxy) as stream:
+        stream.ask(query())
+        with pytest.raises(ConnectionResetError):
+            stream.hear()
+
+
+def test_a_stall_keeps_everything_behind_it(proxy: ChaosProxy) -> None:
+    """The connection stays open; another one works."""
+    proxy.follow(always(Fault.STALL))
+    with Stream(proxy) as stalled:
+        stalled.ask(query())
+        await_answers(proxy, 1)
+        proxy.follow(Plan(share=0))
+        stalled.ask(query())
+        assert stalled.is_silent()
+        with Stream(proxy) as other:
+            other.ask(query())
+            assert targets(other.hear()) == list(HOSTS)
+
+    assert proxy.counts().tcp["withheld"] == 1
+
+
+def test_a_wrong_length_is_announced(proxy: ChaosProxy) -> None:
+    """Before a message that is whole."""
+    whole = dns.query.tcp(query(), "127.0.0.1", port=proxy.port, timeout=PATIENCE).to_wire()
+    proxy.follow(always(Fault.WRONG_LENGTH))
+
+    lengths = set()
+    for _ in range(10):
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE) as stream:
+            wire = query().to_wire()
+            stream.sendall(struct.pack("!H", len(wire)) + wire)
+            lengths.add(int.from_bytes(stream.recv(2, socket.MSG_WAITALL)))
+
+    assert len(whole) not in lengths
+    assert min(lengths) < len(whole) < max(lengths)
+
+
+def test_answers_of_one_connection_come_in_the_servers_order() -> None:
+    """Not in that of the questions: a server that answers backwards is passed on as it is."""
+    answers = asyncio.run(asyncio.wait_for(_ask_backwards(), PATIENCE))
+
+    assert answers == [3, 2, 1]
+
+
+async def _ask_backwards() -> list[int]:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        queries = [await _read(reader) for _ in range(3)]
+        for wire in reversed(queries):
+            answer = dns.message.make_response(dns.message.from_wire(wire)).to_wire()
+            writer.write(struct.pack("!H", len(answer)) + answer)
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as backwards:
+        port = backwards.sockets[0].getsockname()[1]
+        proxy = await asyncio.to_thread(ChaosProxy, f"127.0.0.1:{port}", Plan(share=0))
+        with proxy, Stream(proxy) as stream:
+            stream.ask(*(query(number=number) for number in (1, 2, 3)))
+            heard = [await asyncio.to_thread(stream.hear) for _ in range(3)]
+    return [int.from_bytes(wire[:2]) for wire in heard]
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    return await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
+
+
+def test_many_clients_with_the_same_ids_get_their_own_answers(proxy: ChaosProxy) -> None:
+    """IDs are the clients' own affair."""
+    clients = [Client(proxy) for _ in range(20)]
+    with contextlib.ExitStack() as stack:
+        for number, client in enumerate(clients):
+            stack.enter_context(client)
+            client.ask(dns.message.make_query(f"n{number}.example.test.", "A", id=9))
+        answers = [dns.message.from_wire(client.hear() or b"") for client in clients]
+
+    assert [str(answer.question[0].name) for answer in answers] == [
+        f"n{number}.example.test." for number in range(20)
+    ]
+    assert {answer.id for answer in answers} == {9}
+    assert proxy.counts().questions == 20
+
+
+def test_two_proxies_of_one_seed_do_the_same(server: str) -> None:
+    """Another seed does something else."""
+    runs = []
+    for seed in (1, 1, 2):
+        plan = Plan(share=0.5, faults=(Fault.SERVFAIL, Fault.REFUSED), seed=seed)
+        with ChaosProxy(server, plan) as proxy, Client(proxy) as client:
+            codes = []
+            for _ in range(30):
+                client.ask(query())
+                codes.append(dns.message.from_wire(client.hear() or b"").rcode())
+        runs.append(codes)
+
+    assert runs[0] == runs[1] != runs[2]
+    assert len(set(runs[0])) == 3
+
+
+def test_lies_need_a_zone(server: str) -> None:
+    """Without one there is no SOA record for them to carry."""
+    with pytest.raises(ValueError, match="needs the zone"):
+        ChaosProxy(server, always(Fault.PARTIAL))
+    with ChaosProxy(server) as proxy, pytest.raises(ValueError, match="needs the zone"):
+        proxy.follow(always(Fault.FALSE_NXDOMAIN))
+
+
+def test_a_server_that_is_not_there_is_no_end(proxy: ChaosProxy, sandbox: Sandbox) -> None:
+    """UDP is silent and TCP closes, as before a host whose server is down."""
+    sandbox.close()
+
+    with Client(proxy) as client, Stream(proxy) as stream:
+        client.ask(query())
+        assert client.hear(BRIEF) is None
+        assert not stream.is_silent()
+    assert proxy.counts().udp == {"queries": 1}
+
+
+def test_the_process_ends_with_the_one_that_started_it(server: str, tmp_path: Path) -> None:
+    """Even if that is killed: nothing stays behind."""
+    script = (
+        "import os, sys; from chaosproxy import ChaosProxy;"
+        f"proxy = ChaosProxy({server!r}); print(proxy.port, flush=True); os.kill(os.getpid(), 9)"
+    )
+    folder = str(Path(__file__).parents[1])
+    completed = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"PYTHONPATH": folder},
+        capture_output=True,  # returns once every process that holds the pipe has ended
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(completed.stdout)), timeout=PATIENCE)
+
+
+def test_delays_are_long() -> None:
+    """Longer than a client that hedges waits."""
+    assert DELAY[0] >= 0.1
+    assert DELAY[1] <= 1.0
+    assert random.Random(0).uniform(*DELAY) < DELAY[1]

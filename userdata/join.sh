@@ -1,0 +1,31 @@
+#!/bin/sh
+# User-data: this host joins a DNS-SD service at every start, and leaves it at every stop.
+# Run again, it changes nothing; with other options it leaves by the old ones first.
+set -eu
+
+put() {
+    content=$(cat)
+    [ "$content" != "$(cat "$1" 2>/dev/null)" ] || return 0
+    [ ! -e "$1" ] || systemctl stop dnssd-join.service
+    mkdir -p "${1%/*}"
+    printf '%s\n' "$content" >"$1.new"
+    chmod "$2" "$1.new"
+    mv "$1.new" "$1"
+}
+
+put /opt/dnssd/install.sh 755 <<'END_OF_FILE'
+@install.sh@
+END_OF_FILE
+put /etc/systemd/system/dnssd-join.service 644 <<'END_OF_FILE'
+@systemd/dnssd-join.service@
+END_OF_FILE
+put /etc/systemd/system/dnssd-sleep.service 644 <<'END_OF_FILE'
+@systemd/dnssd-sleep.service@
+END_OF_FILE
+put /etc/logrotate.d/dnssd 644 <<'END_OF_FILE'
+@logrotate@
+END_OF_FILE
+systemctl daemon-reload
+systemctl enable dnssd-join.service dnssd-sleep.service
+# Without waiting: this may be part of a boot that the unit itself waits for.
+systemctl start --no-block dnssd-join.service
