@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dnssd.cli.domain import domain_option, zone_domain
-from dnssd.cli.options import Command, json_option, nameserver_option, option, start_logging
+from dnssd.cli.options import Command, json_option, nameserver_option, option, start_logging, warn
 
 if TYPE_CHECKING:  # importing the resolver takes longer than printing --help
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from dnssd.names import Name
+    from dnssd.resolver.core import Policy
     from dnssd.resolver.snapshot import Endpoint, Instance, Snapshot
 
 EPILOG = """\b
@@ -35,6 +36,13 @@ HEADINGS = ("INSTANCE", "PRIORITY", "WEIGHT", "TARGET", "ADDRESSES", "TXT")
 @nameserver_option
 @option("--pick", "pick_one", is_flag=True, help="Choose one by priority and weight.")
 @option("--all", "all_lines", is_flag=True, help="Print ADDRESS:PORT lines in failover order.")
+@option(
+    "--policy",
+    type=click.Choice(["weighted", "least_pending"]),
+    default="weighted",
+    show_default=True,
+    help="How --pick chooses within a priority.",
+)
 @json_option
 def command(
     name: str,
@@ -42,6 +50,7 @@ def command(
     nameservers: tuple[str, ...],
     pick_one: bool,
     all_lines: bool,
+    policy: Policy,
     as_json: bool,
 ) -> None:
     """Find the endpoints of a service or of one instance.
@@ -57,14 +66,16 @@ def command(
 
     start_logging()
     asked = parse_service_name(name, domain or zone_domain()).name
-    with Resolver(nameservers) as resolver:
+    with Resolver(nameservers, policy=policy) as resolver:
         snapshot = resolver.lookup(str(asked))
-    if pick_one:
-        _print_one(snapshot, as_json)
-    elif all_lines:
-        _print_all(snapshot)
-    else:
-        _print_snapshot(snapshot, as_json)
+        if pick_one:
+            _print_one(resolver.pick(str(asked)), snapshot.status, as_json)
+        elif all_lines:
+            _print_all(resolver.order(str(asked)))
+        else:
+            _print_snapshot(snapshot, as_json)
+    if snapshot.status == "stale":
+        warn(f"{snapshot.name}: stale: no name server answers; this is what was known before")
 
 
 def endpoint_json(endpoint: Endpoint) -> dict[str, Any]:
@@ -101,26 +112,20 @@ def _instance_json(instance: Instance) -> dict[str, Any]:
     }
 
 
-def _print_one(snapshot: Snapshot, as_json: bool) -> None:
-    from random import random
-
+def _print_one(endpoint: Endpoint, status: str, as_json: bool) -> None:
     from dnssd.cli.output import print_json
-    from dnssd.resolver.balance import pick
 
-    endpoint = pick(snapshot.reachable, random)
     if as_json:
         instance = {"instance": endpoint.instance}
-        print_json(instance | endpoint_json(endpoint) | {"status": snapshot.status})
+        print_json(instance | endpoint_json(endpoint) | {"status": status})
     else:
         print(_authorities(endpoint)[0])
 
 
-def _print_all(snapshot: Snapshot) -> None:
-    from random import random
-
-    from dnssd.resolver.balance import order
-
-    for endpoint in order(snapshot.reachable, random):
+def _print_all(endpoints: Iterable[Endpoint]) -> None:
+    """Those with addresses; if none has one, that is the error."""
+    endpoints = tuple(endpoints)
+    for endpoint in tuple(e for e in endpoints if e.addresses) or endpoints:
         print("\n".join(_authorities(endpoint)))
 
 

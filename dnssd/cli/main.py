@@ -18,6 +18,7 @@ COMMANDS = {
     "uninstall-records": "Remove everything this tool wrote for a service.",
     "lookup": "Find a service's endpoints, or pick one.",
     "browse": "List service types, or the instances of one.",
+    "watch": "Tell what happens to a service, as it happens.",
     "sandbox": "Run Route 53, DNS and instance metadata locally.",
 }
 

@@ -10,9 +10,14 @@ from dnssd.records import Txt
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON object on one line; what is not printable is escaped in it."""
+    """Print one JSON object on one line."""
+    print(json_line(value))
+
+
+def json_line(value: Any) -> str:
+    """One JSON object as a line; what is not printable is escaped in it."""
     text = json.dumps(value, ensure_ascii=False)
-    print("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text))
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

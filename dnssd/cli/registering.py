@@ -14,17 +14,21 @@ from dnssd.zones.pace import Pace
 
 METADATA_AT_JOIN = 120.0  # seconds: a booting host's metadata may be late
 METADATA_AT_LEAVE = 5.0  # seconds: a host that shuts down has few
+METADATA_AT_WHOAMI = 5.0  # seconds: somebody is waiting
 
 
-def this_host(pace: Pace, label: str | None, *, budget: float) -> HostFacts:
+def this_host(
+    pace: Pace, label: str | None, *, budget: float, cloud: str | None = None
+) -> HostFacts:
     """Who this host is.
 
     Args:
         pace: The deadline of the whole command.
         label: The caller's own host label, if it gave one.
         budget: Seconds that instance metadata may take.
+        cloud: The cloud to ask; None to find out.
     """
-    return detect(os.environ, Pace(min(budget, pace.remaining)), label=label)
+    return detect(os.environ, Pace(min(budget, pace.remaining)), label=label, cloud=cloud)
 
 
 def chosen_addresses(facts: HostFacts, choices: Sequence[str]) -> list[str]:

@@ -108,7 +108,7 @@ class Choice:
         start = sums[first - 1] if first else 0.0
         share = sums[first] - start
         point = random() * (self.total - share)
-        # The bounds given to the bisection keep rounding from leading back to the first.
+        # Rounding may lead back to the first, or past the last: the bounds do not let it.
         if first == last or point < start:
             return bisect_right(sums, point, 0, first - 1)
         return bisect_right(sums, point + share, first + 1, last)
@@ -193,16 +193,15 @@ def _hold_back(groups: _Groups, ejected: Mapping[Key, float], now: float) -> tup
     ends = [_ends(group, ejected, now) for group in groups]
     until = min((some[0][0] for some in ends if some), default=inf)
     used = next((at for at, some in enumerate(ends) if len(some) < len(groups[at])), None)
-    if used is None:
-        ends[0] = []
-    else:
+    if used is not None:
         surplus = len(ends[used]) - len(groups[used]) // 2
         ends[used] = ends[used][max(0, surplus) :]
     drawn, held = [], []
     for group, some in zip(groups, ends, strict=True):
         out = {at for _, at in some}
         drawn.append([endpoint for at, endpoint in enumerate(group) if at not in out])
-        held.append([group[at] for at in sorted(out)])
+        held.append([endpoint for at, endpoint in enumerate(group) if at in out])
+    # If everybody is held back, the best group of them is the first: it is used whole.
     return [group for group in drawn + held if group], until
 
 

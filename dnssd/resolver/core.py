@@ -101,10 +101,10 @@ class Core:
     def report(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
         """Take note of how a call went."""
         key = (endpoint.target, endpoint.port)
-        if ok and not self.counting and not self._health.knows(key):
+        if ok and not self._health.knows(key):
             return  # the usual case, at the cost of one look
         with self._lock:
-            if self._health.report(key, ok, self.monotonic()):
+            if self._health.report(key, ok, self.monotonic(), max(0.0, seconds or 0.0)):
                 for entry in self.cache:
                     entry.until = float("-inf")
 

@@ -161,7 +161,7 @@ def test_of_two_draws_the_one_with_fewer_calls_is_taken(
     assert chi_square(seen, expected) < CRITICAL[len(expected) - 1]
 
 
-EDGES = [(5,), (0,), (1, 1, 1), (0, 65535), (65535, 0), (0, 0), (0, 0, 3), (3, 0, 0)]
+EDGES = [(5,), (0,), (1, 1, 1), (0, 1), (0, 65535), (65535, 0), (0, 0), (0, 0, 3), (3, 0, 0)]
 
 
 @pytest.mark.parametrize("number", [0.0, 0.5, LAST])

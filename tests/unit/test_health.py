@@ -97,6 +97,17 @@ def test_growth_begins_anew_after_long_in_service(well: bool) -> None:
     assert health.ejected(305.0) == {A: 310.0}
 
 
+def test_growth_begins_anew_in_the_midst_of_failures() -> None:
+    """It counts when the endpoint is ejected, not when its failures began."""
+    health = ejected_once()
+    health.report(A, True, 6.0)
+
+    fail(health, A, 304.0, times=2)
+    assert health.report(A, False, 305.0)
+
+    assert health.ejected(305.0) == {A: 310.0}
+
+
 def test_failures_far_apart_are_no_run() -> None:
     """One failure every five minutes and no other call is no reason to eject."""
     health = Health()

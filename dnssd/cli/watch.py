@@ -1,0 +1,132 @@
+"""`dnssd watch`: what happens to a service, line by line, or as a command's input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dnssd.cli.domain import domain_option, zone_domain
+from dnssd.cli.options import Command, json_option, nameserver_option, option, start_logging, warn
+
+if TYPE_CHECKING:  # importing the resolver takes longer than printing --help
+    from collections.abc import Sequence
+
+    from dnssd.names import Name
+    from dnssd.resolver.events import Event
+
+EPILOG = """\b
+Begins with an `added` line for each endpoint; ends with Ctrl-C.
+
+\b
+Examples:
+  dnssd watch web._http._tcp.example.com
+  dnssd watch http --domain example.com --json
+  dnssd watch http --domain example.com --exec 'systemctl reload haproxy'
+"""
+
+
+def _split(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str]:
+    import shlex
+
+    try:
+        words = shlex.split(value or "")
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r}: {error}") from error
+    if value is not None and not words:
+        raise click.BadParameter("no command in it")
+    return words
+
+
+@click.command("watch", cls=Command, epilog=EPILOG)
+@click.argument("name")
+@domain_option
+@nameserver_option
+@option(
+    "--exec",
+    "words",
+    metavar="COMMAND",
+    callback=_split,
+    help="Run this after each burst of events, with their JSON lines on its stdin.",
+)
+@json_option
+def command(
+    name: str,
+    domain: Name | None,
+    nameservers: tuple[str, ...],
+    words: list[str],
+    as_json: bool,
+) -> None:
+    """Tell what happens to a service or to one instance, as it happens.
+
+    An endpoint is added, removed or changed; the service is stale when no name server
+    answers any more, and recovered when one does again: until then its endpoints stay.
+
+    --exec runs a command, without a shell: once for events that come together, once more
+    for those that came meanwhile, and never two at a time.
+    """
+    from dnssd.cli.bursts import bursts
+    from dnssd.resolver.client import Resolver
+    from dnssd.services import parse_service_name
+
+    start_logging()
+    asked = parse_service_name(name, domain or zone_domain()).name
+    with Resolver(nameservers) as resolver:
+        for burst in bursts(resolver.watch(str(asked)), _printer(as_json)):
+            if words:
+                _run(words, burst)
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """An event's JSON."""
+    from dnssd.cli.lookup import endpoint_json
+
+    endpoint = event.endpoint
+    return {
+        "event": event.kind,
+        "time": event.time.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "name": event.name,
+        "endpoint": {"instance": endpoint.instance} | endpoint_json(endpoint) if endpoint else None,
+    }
+
+
+def _printer(as_json: bool) -> Any:
+    """Prints an event at once, for whoever reads along."""
+    from dnssd.cli.output import json_line, safe
+
+    def show(event: Event) -> None:
+        line = json_line(event_json(event)) if as_json else safe(_line(event))
+        print(line, flush=True)
+
+    return show
+
+
+def _line(event: Event) -> str:
+    time = event.time.isoformat(timespec="seconds").replace("+00:00", "Z")
+    endpoint = event.endpoint
+    if endpoint is None:
+        told = {
+            "stale": "no name server answers; its endpoints stay as they were",
+            "recovered": "a name server answers again",
+        }
+        return f"{time}  {event.kind:<9}  {told[event.kind]}"
+    target = f"{endpoint.target.removesuffix('.')}:{endpoint.port}"
+    addresses = " ".join(endpoint.addresses) or "no address"
+    weights = f"priority {endpoint.priority}  weight {endpoint.weight}"
+    return f"{time}  {event.kind:<9}  {endpoint.instance or '-'}  {target}  {addresses}  {weights}"
+
+
+def _run(words: Sequence[str], burst: Sequence[Event]) -> None:
+    """Run the command; that it fails is told, and ends nothing."""
+    import subprocess
+
+    from dnssd.cli.output import json_line
+
+    lines = "".join(json_line(event_json(event)) + "\n" for event in burst)
+    try:
+        done = subprocess.run(words, input=lines, text=True, check=False)
+    except OSError as error:
+        warn(f"--exec {words[0]}: {error.strerror}; it is tried again at the next event")
+        return
+    if done.returncode:
+        warn(f"--exec {words[0]}: it ended with exit code {done.returncode}")
