@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dnssd.registration.registrar import Outcome, join, joined, leave
     from dnssd.registration.request import Registration
+    from dnssd.resolver.asyncio import AsyncResolver
     from dnssd.resolver.client import Resolver
+    from dnssd.resolver.events import Event
     from dnssd.resolver.snapshot import Endpoint, Instance, Snapshot
     from dnssd.zones.factory import open_zone
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncResolver",
     "Endpoint",
+    "Event",
     "Instance",
     "Outcome",
     "Registration",
@@ -29,7 +33,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AsyncResolver": "dnssd.resolver.asyncio",
     "Endpoint": "dnssd.resolver.snapshot",
+    "Event": "dnssd.resolver.events",
     "Instance": "dnssd.resolver.snapshot",
     "Outcome": "dnssd.registration.registrar",
     "Registration": "dnssd.registration.request",

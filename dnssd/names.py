@@ -13,6 +13,7 @@ text comes in three forms, which differ in how a byte is escaped:
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Self
 
 from dnssd.errors import MalformedName
@@ -77,7 +78,7 @@ class Name:
         """
         name = _new(cls)
         _set_labels(name, labels)
-        _set_key(name, key)
+        _set_key(name, labels if key == labels else key)  # one copy is enough
         return name
 
     def __eq__(self, other: object) -> bool:
@@ -91,7 +92,7 @@ class Name:
         return self.key[::-1] < other.key[::-1]
 
     def __str__(self) -> str:
-        return "".join(display(label) + "." for label in self.labels) or "."
+        return ".".join([*map(display, self.labels), ""]) or "."
 
     def master(self) -> str:
         """This name in ASCII, as in a master file."""
@@ -153,6 +154,7 @@ def unescape(text: str, *, radix: int = 10) -> bytes:
     return b"".join(piece for piece, _ in _pieces(text, radix))
 
 
+@lru_cache(4096)
 def display(label: bytes) -> str:
     r"""A label for people and terminals: nothing in it can move a cursor.
 

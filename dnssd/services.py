@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from dnssd.errors import MalformedName
@@ -81,22 +81,25 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class ServiceName:
-    """A service, one of its subtypes or one of its instances, in a domain."""
+    """A service, one of its subtypes or one of its instances, in a domain.
+
+    Attributes:
+        name: The domain name to ask for.
+    """
 
     service: Service
     domain: Name
     instance: str | None = None
     subtype: str | None = None
+    name: Name = field(init=False, repr=False, compare=False)
 
-    @property
-    def name(self) -> Name:
-        """The domain name to ask for."""
-        browse = self.service.in_domain(self.domain)
+    def __post_init__(self) -> None:
+        name = self.service.in_domain(self.domain)
         if self.instance is not None:
-            return browse.child(instance_label(self.instance))
-        if self.subtype is not None:
-            return browse.child(self.subtype.encode(), b"_sub")
-        return browse
+            name = name.child(instance_label(self.instance))
+        elif self.subtype is not None:
+            name = name.child(self.subtype.encode(), b"_sub")
+        object.__setattr__(self, "name", name)
 
 
 def parse_service_name(text: str, domain: Name | None = None) -> ServiceName:

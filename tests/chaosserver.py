@@ -104,8 +104,10 @@ class TcpSide:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             back, there = await asyncio.open_connection(*self._server)
             queries = asyncio.create_task(self._queries(reader, there))
-            await self._answers(back, writer)
-            queries.cancel()
+            try:
+                await self._answers(back, writer)
+            finally:
+                queries.cancel()
         for side in (there, writer):
             if side:
                 side.close()
@@ -115,7 +117,7 @@ class TcpSide:
             while True:
                 query = await _read(client)
                 self._judge.ask("tcp", query)
-                _write(there, query)
+                _write(there, _framed(query))
         with contextlib.suppress(OSError):  # what is on its way still comes
             there.write_eof()
 
@@ -140,18 +142,18 @@ class TcpSide:
                         return
                     case Fault.STALL:
                         stalled = True
-                        writer.write(_framed(answer)[: verdict.dice.randint(0, len(answer) + 1)])
+                        _write(writer, _framed(answer)[: verdict.dice.randint(0, len(answer) + 1)])
                     case Fault.WRONG_LENGTH:
                         length = wrong_length(len(answer), verdict.dice)
-                        writer.write(length.to_bytes(2) + verdict.answer)
+                        _write(writer, length.to_bytes(2) + verdict.answer)
                     case _:
-                        _write(writer, verdict.answer)
+                        _write(writer, _framed(verdict.answer))
         await asyncio.gather(*late)
 
 
 async def _write_late(writer: asyncio.StreamWriter, verdict: Verdict) -> None:
     await asyncio.sleep(verdict.delay)
-    _write(writer, verdict.answer)
+    _write(writer, _framed(verdict.answer))
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:
@@ -159,9 +161,9 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
     return await reader.readexactly(size)
 
 
-def _write(writer: asyncio.StreamWriter, message: bytes) -> None:
+def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
     if not writer.is_closing():
-        writer.write(_framed(message))
+        writer.write(data)
 
 
 def _framed(message: bytes) -> bytes:

@@ -4,9 +4,11 @@ import heapq
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
+import dns.exception
 import dns.flags
 import dns.message
 import dns.rcode
@@ -16,6 +18,7 @@ import dns.rrset
 from dnssd.wire.loop import Timer
 from dnssd.wire.nameservers import NameServer
 
+Records = dict[tuple[str, str], list[str]]  # values by (name, type)
 SOA = "ns.example.com. host.example.com. 1 2 3 4 5"
 SERVICE = "_http._tcp.example.com."
 WEB = f"web.{SERVICE}"
@@ -55,7 +58,10 @@ class SimLoop:
         """There is nothing to read from."""
         raise AssertionError("no sockets here")
 
-    remove_reader = add_writer = remove_writer = add_reader
+    def remove_reader(self, fd: int) -> None:
+        """Nothing can be read."""
+
+    add_writer, remove_writer = add_reader, remove_reader
 
     def run(self, until: Callable[[], bool] | float, limit: float = 10_000.0) -> None:
         """Let time pass until something holds, or for so many seconds."""
@@ -79,26 +85,42 @@ class SimLoop:
                 call.callback(*call.args)
 
 
-Fault = Callable[["Query"], Iterable[tuple[float, bytes | str]]]
+Delivery = tuple[float, bytes | str]  # after so many seconds a packet, or why none will come
+Fault = Callable[["Query"], Iterable[Delivery]]
+
+
+@lru_cache(maxsize=10_000)
+def _parsed(body: bytes) -> dns.message.Message:
+    """A packet less its ID; not to be changed."""
+    return dns.message.from_wire(b"\0\0" + body)
 
 
 class Query:
     """A packet on its way to a server.
 
     Attributes:
-        message: What it asks.
-        server: Whom.
+        data: The packet.
+        server: Whom it is for.
         by_tcp: Whether by TCP.
         answer: What an honest server would say, as bytes.
         number: How many packets came before it.
+        at: When it was sent.
     """
 
-    def __init__(self, data: bytes, server: NameServer, by_tcp: bool, number: int) -> None:
-        self.message = dns.message.from_wire(data)
+    def __init__(
+        self, data: bytes, server: NameServer, by_tcp: bool, number: int, at: float
+    ) -> None:
+        self.data = data
         self.server = server
         self.by_tcp = by_tcp
         self.number = number
+        self.at = at
         self.answer = b""
+
+    @property
+    def message(self) -> dns.message.Message:
+        """What it asks; its ID is 0, and it is not to be changed."""
+        return _parsed(self.data[2:])
 
     @property
     def key(self) -> tuple[str, str]:
@@ -106,8 +128,12 @@ class Query:
         question = self.message.question[0]
         return question.name.to_text(), dns.rdatatype.to_text(question.rdtype)
 
+    def reply(self, response: bytes) -> bytes:
+        """A response with this query's ID."""
+        return self.data[:2] + response[2:]
 
-def honest(query: Query) -> Iterable[tuple[float, bytes | str]]:
+
+def honest(query: Query) -> Iterable[Delivery]:
     """The right answer after a millisecond."""
     return [(0.001, query.answer)]
 
@@ -120,16 +146,18 @@ class SimNetwork:
         records: Values by (name, type).
         additional: Whether SRV answers carry the addresses of their targets.
         fault: What comes of a query: packets after so many seconds, or why it was lost.
+        ttl: Of all records, in seconds.
 
     Attributes:
         asked: How often each (name, type) was asked.
-        open: How many channels are open.
+        queries: What was asked, in order.
+        open_channels: How many channels are open.
     """
 
     def __init__(
         self,
         loop: SimLoop,
-        records: dict[tuple[str, str], list[str]],
+        records: Records,
         *,
         additional: bool = False,
         fault: Fault = honest,
@@ -137,6 +165,7 @@ class SimNetwork:
     ) -> None:
         self.loop = loop
         self.records = records
+        self._responses: dict[tuple[bytes, bool], bytes] = {}
         self.additional = additional
         self.fault = fault
         self.ttl = ttl
@@ -155,8 +184,19 @@ class SimNetwork:
         self.open_channels += 1
         return SimChannel(self, server, by_tcp, receive, lost)
 
+    def change(self, records: Records) -> None:
+        """From now on the data are others."""
+        self.records = records
+        self._responses.clear()
+
     def respond(self, query: Query) -> bytes:
         """What an honest server says."""
+        key = query.data[2:], query.by_tcp
+        if key not in self._responses:
+            self._responses[key] = self._respond(query)
+        return query.reply(self._responses[key])
+
+    def _respond(self, query: Query) -> bytes:
         name, rdtype = query.key
         response = dns.message.make_response(query.message)
         values = self.records.get((name, rdtype))
@@ -164,24 +204,26 @@ class SimNetwork:
         if values:
             response.answer.append(dns.rrset.from_text(name, self.ttl, "IN", rdtype, *values))
             if self.additional and rdtype == "SRV":
-                for target in (value.split()[3] for value in values):
-                    for family in ("A", "AAAA"):
-                        if addresses := self.records.get((target, family)):
-                            response.additional.append(
-                                dns.rrset.from_text(target, self.ttl, "IN", family, *addresses)
-                            )
+                self._add_addresses(response, values)
         elif alias:
             response.answer.append(dns.rrset.from_text(name, self.ttl, "IN", "CNAME", *alias))
         else:
             if not any(owner == name for owner, _ in self.records):
                 response.set_rcode(dns.rcode.NXDOMAIN)
-            response.authority.append(dns.rrset.from_text("example.com.", 60, "IN", "SOA", SOA))
+            response.authority.append(_soa())
         try:
             return response.to_wire(max_size=65535 if query.by_tcp else 1232)
         except dns.exception.TooBig:
-            cut = dns.message.make_response(query.message)
-            cut.flags |= dns.flags.TC
-            return cut.to_wire()
+            return _header(query, "NOERROR", dns.flags.TC)
+
+    def _add_addresses(self, response: dns.message.Message, srvs: list[str]) -> None:
+        """What most servers do for SRV questions."""
+        for target in (srv.split()[3] for srv in srvs):
+            for family in ("A", "AAAA"):
+                if addresses := self.records.get((target, family)):
+                    response.additional.append(
+                        dns.rrset.from_text(target, self.ttl, "IN", family, *addresses)
+                    )
 
 
 class SimChannel:
@@ -205,7 +247,7 @@ class SimChannel:
     def send(self, packet: bytes) -> None:
         """Have the network make something of it."""
         network = self._network
-        query = Query(packet, self._server, self._by_tcp, len(network.queries))
+        query = Query(packet, self._server, self._by_tcp, len(network.queries), network.loop.now)
         query.answer = network.respond(query)
         network.asked[query.key] += 1
         network.queries.append(query)
@@ -219,8 +261,12 @@ class SimChannel:
             self._network.open_channels -= 1
 
     def _deliver(self, what: bytes | str) -> None:
-        if not self._closed:
-            (self._receive if isinstance(what, bytes) else self._lost)(what)  # type: ignore[operator]
+        if self._closed:
+            return
+        if isinstance(what, bytes):
+            self._receive(what)
+        else:
+            self._lost(what)
 
 
 def breaking(share: float, seed: int, kinds: str = "drop servfail nosoa garbage tc") -> Fault:
@@ -228,59 +274,105 @@ def breaking(share: float, seed: int, kinds: str = "drop servfail nosoa garbage 
     rng = random.Random(seed)
     names = kinds.split()
 
-    def fault(query: Query) -> Iterable[tuple[float, bytes | str]]:
+    def fault(query: Query) -> Iterable[Delivery]:
         if rng.random() >= share:
             return honest(query)
-        return _BROKEN[rng.choice(names)](query)
+        return BROKEN[rng.choice(names)](query)
 
     return fault
 
 
-def _servfail(query: Query) -> bytes:
-    response = dns.message.make_response(query.message)
-    response.set_rcode(dns.rcode.SERVFAIL)
-    return response.to_wire()
+def where(condition: Callable[[Query], bool], fault: Fault) -> Fault:
+    """A fault that only some queries meet."""
+    return lambda query: fault(query) if condition(query) else honest(query)
 
 
-def _nosoa(query: Query) -> bytes:
-    response = dns.message.make_response(query.message)
-    response.set_rcode(dns.rcode.NXDOMAIN)
-    return response.to_wire()
-
-
-def _tc(query: Query) -> bytes:
-    response = dns.message.make_response(query.message)
-    response.flags |= dns.flags.TC
-    return response.to_wire()
-
-
-def _lie(query: Query) -> bytes:
-    response = dns.message.make_response(query.message)
-    response.set_rcode(dns.rcode.NXDOMAIN)
-    response.authority.append(dns.rrset.from_text("example.com.", 60, "IN", "SOA", SOA))
-    return response.to_wire()
-
-
-def _partial(query: Query) -> bytes:
-    response = dns.message.from_wire(query.answer)
-    for rrset in response.answer:
-        for rdata in list(rrset)[1:]:
-            rrset.remove(rdata)
-    return response.to_wire()
-
-
-def silent(query: Query) -> Iterable[tuple[float, bytes | str]]:
+def silent(query: Query) -> Iterable[Delivery]:
     """Nothing comes back."""
     return []
 
 
-_BROKEN: dict[str, Fault] = {
+def servfail(query: Query) -> Iterable[Delivery]:
+    """The server says that it has failed."""
+    return [(0.001, _header(query, "SERVFAIL"))]
+
+
+def lie(query: Query) -> Iterable[Delivery]:
+    """A denial that nothing tells from a true one."""
+    return [(0.001, _edited(query, _denied))]
+
+
+def partial(query: Query) -> Iterable[Delivery]:
+    """The answer with one value of each set only."""
+    return [(0.001, _edited(query, _first_values))]
+
+
+def _nosoa(query: Query) -> Iterable[Delivery]:
+    return [(0.001, _header(query, "NXDOMAIN"))]
+
+
+def _garbage(query: Query) -> Iterable[Delivery]:
+    return [(0.001, query.answer[:12] + b"\xff" * 9)]
+
+
+def _wrong_id(query: Query) -> Iterable[Delivery]:
+    return [(0.001, bytes([query.answer[0] ^ 1]) + query.answer[1:])]
+
+
+def _truncated(query: Query) -> Iterable[Delivery]:
+    if query.by_tcp:
+        return servfail(query)
+    return [(0.001, _header(query, "NOERROR", dns.flags.TC))]
+
+
+BROKEN: dict[str, Fault] = {
     "drop": silent,
-    "servfail": lambda query: [(0.001, _servfail(query))],
-    "nosoa": lambda query: [(0.001, _nosoa(query))],
-    "garbage": lambda query: [(0.001, query.answer[:12] + b"\xff" * 9)],
-    "wrong-id": lambda query: [(0.001, bytes([query.answer[0] ^ 1]) + query.answer[1:])],
-    "tc": lambda query: [(0.001, _servfail(query) if query.by_tcp else _tc(query))],
-    "lie": lambda query: [(0.001, _lie(query))],
-    "partial": lambda query: [(0.001, _partial(query))],
+    "servfail": servfail,
+    "nosoa": _nosoa,
+    "garbage": _garbage,
+    "wrong-id": _wrong_id,
+    "tc": _truncated,
+    "lie": lie,
+    "partial": partial,
 }
+
+
+def _soa() -> dns.rrset.RRset:
+    return dns.rrset.from_text("example.com.", 60, "IN", "SOA", SOA)
+
+
+def _header(query: Query, rcode: str, flags: int = 0) -> bytes:
+    """A response without records."""
+    return query.reply(_empty(query.data[2:], rcode, flags))
+
+
+@lru_cache(maxsize=10_000)
+def _empty(body: bytes, rcode: str, flags: int) -> bytes:
+    response = dns.message.make_response(_parsed(body))
+    response.set_rcode(dns.rcode.from_text(rcode))
+    response.flags |= flags
+    return response.to_wire()
+
+
+def _edited(query: Query, edit: Callable[[bytes], bytes]) -> bytes:
+    """The right answer, with something done to it."""
+    return query.reply(edit(b"\0\0" + query.answer[2:]))
+
+
+@lru_cache(maxsize=10_000)
+def _denied(answer: bytes) -> bytes:
+    response = dns.message.from_wire(answer)
+    response.set_rcode(dns.rcode.NXDOMAIN)
+    response.answer.clear()
+    response.additional.clear()
+    response.authority[:] = [_soa()]
+    return response.to_wire()
+
+
+@lru_cache(maxsize=10_000)
+def _first_values(answer: bytes) -> bytes:
+    response = dns.message.from_wire(answer)
+    response.answer[:] = [
+        dns.rrset.from_rdata(rrset.name, rrset.ttl, rrset[0]) for rrset in response.answer
+    ]
+    return response.to_wire()

@@ -6,7 +6,7 @@ set -eu
 put() {
     content=$(cat)
     [ "$content" != "$(cat "$1" 2>/dev/null)" ] || return 0
-    [ ! -e "$1" ] || systemctl stop dnssd-join.service
+    [ ! -e "$1" ] || systemctl stop dnssd-join.service || true
     mkdir -p "${1%/*}"
     printf '%s\n' "$content" >"$1.new"
     chmod "$2" "$1.new"
@@ -25,7 +25,8 @@ END_OF_FILE
 put /etc/logrotate.d/dnssd 644 <<'END_OF_FILE'
 @logrotate@
 END_OF_FILE
-systemctl daemon-reload
 systemctl enable dnssd-join.service dnssd-sleep.service
+[ -d /run/systemd/system ] || exit 0 # an image is being built, nothing runs
+systemctl daemon-reload
 # Without waiting: this may be part of a boot that the unit itself waits for.
 systemctl start --no-block dnssd-join.service

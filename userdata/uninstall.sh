@@ -17,7 +17,7 @@ leave() {
 }
 
 [ -e /etc/systemd/system/$unit ] || exit 0
-systemctl stop $unit
+systemctl stop $unit || true
 if [ -e /opt/dnssd/venv/bin/dnssd ] && ! leave; then
     echo "dnssd: uninstall: leaving failed, nothing is removed; see journalctl -u $unit, then run this again" >&2
     exit 1

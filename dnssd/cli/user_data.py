@@ -123,13 +123,13 @@ def _check(service: str, options: Mapping[str, Any]) -> None:
     if len(pairs) < len(txt):
         raise click.UsageError("--txt: a key is given twice")
     ZoneAddress.parse(options["zone_address"])
-    asked = [text for text in options["addresses"] if text not in ("private", "public")]
+    addresses = options["addresses"] or (() if target else ("private",))
     Registration(
         service=service,
         instance=options["instance"],
         port=options["port"],
-        host=host or "i-0",  # it will be known where the host is
+        host=host or "i-0",  # the host will know, as it will its addresses (RFC 5737)
         target=target,
-        addresses=asked if target or asked else ("192.0.2.1",),  # likewise (RFC 5737)
+        addresses=["192.0.2.1" if a in ("private", "public") else a for a in addresses],
         txt=pairs or None,
     )

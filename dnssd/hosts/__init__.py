@@ -1,9 +1,12 @@
 """Who am I: the name, addresses and owner that a host registers under."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dnssd.errors import MalformedName, UsageError
+from dnssd.hosts.clouds import CLOUDS, Firmware, cloud_of
+from dnssd.names import shown
 from dnssd.services import parse_host_label
 from dnssd.zones.pace import Pace
 
@@ -17,8 +20,11 @@ class HostFacts:
         private: The private IPv4 address and the interface's IPv6 address, those there are.
         public: The addresses that the Internet reaches it at, those there are.
         owner: Who may change its records, the same after a reboot: `ec2/ACCOUNT/REGION/ID`
-            or `host/MACHINE-ID/HOSTNAME`, in lower case.
+            or `host/MACHINE-ID/HOSTNAME` and the like, in lower case.
         source: Where all this comes from, for people.
+        cloud: One of `clouds.CLOUDS`.
+        region: The cloud's region or data centre, as the cloud writes it.
+        zone: The availability zone, likewise.
     """
 
     label: str
@@ -26,25 +32,64 @@ class HostFacts:
     public: tuple[str, ...]
     owner: str
     source: str
+    cloud: str = "plain"
+    region: str | None = None
+    zone: str | None = None
+
+
+Ask = Callable[[Mapping[str, str], Pace, Path], HostFacts]
 
 
 def detect(
-    environ: Mapping[str, str], pace: Pace, *, label: str | None = None, root: Path = Path("/")
+    environ: Mapping[str, str],
+    pace: Pace,
+    *,
+    label: str | None = None,
+    cloud: str | None = None,
+    root: Path = Path("/"),
 ) -> HostFacts:
-    """Ask the instance metadata on EC2, and the machine itself elsewhere.
+    """Find the cloud that this host is in, and ask it; elsewhere ask the machine itself.
 
     Args:
-        environ: The process's environment; AWS_EC2_METADATA_* are honoured.
+        environ: The process's environment; the clouds' own variables are honoured.
         pace: How long the metadata may take.
         label: The caller's own host label, if it has one.
+        cloud: One of `clouds.CLOUDS` to ask whatever the signs; None to look for signs.
         root: Where /etc and /sys are.
 
     Raises:
         Unavailable: The metadata did not answer, or not all that is needed.
         MalformedName: The host's label is none.
-        UsageError: An AWS_EC2_METADATA_* variable is malformed.
+        UsageError: No such cloud, or a variable is malformed; the message names it.
     """
-    from dnssd.hosts import ec2, plain
+    if label is not None:
+        parse_host_label(label)
+    found = _asker(cloud or _find_cloud(environ, pace, root))(environ, pace, root)
+    return replace(found, label=label or _checked_label(found))
 
-    found = ec2.facts(environ, pace) if ec2.is_here(environ, root) else plain.facts(root)
-    return replace(found, label=parse_host_label(label or found.label))
+
+def _find_cloud(environ: Mapping[str, str], pace: Pace, root: Path) -> str:
+    cloud = cloud_of(environ, Firmware.read(root))
+    if cloud is None:
+        from dnssd.hosts.probe import probe
+
+        cloud = probe(pace) or "plain"
+    return cloud
+
+
+def _asker(cloud: str) -> Ask:
+    from dnssd.hosts import azure, ec2, ecs, gce, kubernetes, openstack, plain, triton
+
+    modules = (ec2, gce, azure, triton, openstack, ecs, kubernetes, plain)
+    askers: dict[str, Ask] = {name: m.facts for name, m in zip(CLOUDS, modules, strict=True)}
+    if cloud not in askers:
+        raise UsageError(f"cloud {shown(cloud)}: not known; use one of {', '.join(CLOUDS)}")
+    return askers[cloud]
+
+
+def _checked_label(found: HostFacts) -> str:
+    try:
+        return parse_host_label(found.label)
+    except MalformedName as error:
+        why = str(error).removesuffix("; give --host")
+        raise MalformedName(f"{why}; it is from the {found.source}: give --host LABEL") from error

@@ -1,158 +1,213 @@
-"""The instance metadata service of EC2, version 2: a token first, then items."""
+"""Asking a metadata service over HTTP: what the clouds have in common.
+
+Requests go straight to the service: past any proxy, which would answer for itself, and along
+no redirection, which would carry a token elsewhere.
+"""
 
 import http.client
+import io
 import ipaddress
-import itertools
+import socket
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Any, cast
 
 from dnssd.errors import DeadlineExceeded, Unavailable, UsageError
 from dnssd.names import shown
 from dnssd.zones.pace import Pace
 
-IPV4 = "http://169.254.169.254"
-IPV6 = "http://[fd00:ec2::254]"
-MAX_BODY = 65536  # octets of an item; an identity document has about 500
-TOKEN_TTL = 300  # seconds
-TRY = 2.0  # seconds that one request may take, unless the environment says otherwise
-
-_Number = TypeVar("_Number", int, float)
-
-_OWN_NAME = "or set AWS_EC2_METADATA_DISABLED=true to use the host's own name and address"
-_ADVICE = f"enable it for this instance, {_OWN_NAME}"
-_HOP_LIMIT = "check the hop limit if this is a container (it needs 2)"
+MAX_BODY = 2**20  # octets of an answer; a virtual machine's user data may be among them
+TRY = 2.0  # seconds that one request may take
+ADDRESS = "http://169.254.169.254"  # where most clouds' service is
+PLAIN = "or use --cloud plain for the host's own name and address"
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """How to reach the service.
+class Answer:
+    """An HTTP answer.
 
     Attributes:
-        endpoint: Its URL, without a slash at the end.
-        timeout: Seconds that one try may take.
-        attempts: How many tries a request has; None for as many as fit the time.
+        status: Its status.
+        headers: By name in lower case.
+        body: Its content.
     """
 
-    endpoint: str = IPV4
-    timeout: float = TRY
-    attempts: int | None = None
-
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Read the variables that the AWS SDKs read.
-
-        Raises:
-            UsageError: One of them is malformed; the message names it.
-        """
-        return cls(
-            endpoint=_endpoint(environ),
-            timeout=_number(environ, "AWS_METADATA_SERVICE_TIMEOUT", float) or TRY,
-            attempts=_number(environ, "AWS_METADATA_SERVICE_NUM_ATTEMPTS", int),
-        )
+    status: int
+    headers: Mapping[str, str]
+    body: str
 
 
 class Metadata:
-    """One conversation with the service.
+    """One conversation with a metadata service, tried again until `pace` ends.
 
-    Every request goes straight there, past any proxy, and is tried again until `pace` ends.
+    Args:
+        endpoints: URLs of n >= 1 addresses of the service, without a slash at the end; the
+            first that answers is kept.
+        pace: How long the whole conversation may take.
+        timeout: Seconds that one try may take.
+        attempts: How many tries a request has; None for as many as fit the time.
+        silence: What to check where nobody answers.
+        way_out: What else people may do.
     """
 
-    def __init__(self, settings: Settings, pace: Pace) -> None:
-        self.endpoint = settings.endpoint
-        self._settings = settings
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        pace: Pace,
+        *,
+        timeout: float = TRY,
+        attempts: int | None = None,
+        silence: str = "check the network",
+        way_out: str = PLAIN,
+    ) -> None:
+        self._endpoints = tuple(endpoints)
         self._pace = pace
-        self._token: str | None = None
+        self._timeout = timeout
+        self._attempts = attempts
+        self._silence = silence
+        self._way_out = way_out
 
-    def get(self, path: str) -> str | None:
+    @property
+    def endpoint(self) -> str:
+        """Where the service answers, or is expected to."""
+        return self._endpoints[0]
+
+    def read(
+        self, path: str, headers: Mapping[str, str], *, again: Collection[int] = ()
+    ) -> str | None:
         """One item; None if the instance has no such item.
 
         Raises:
             Unavailable: The service does not answer, or refuses.
         """
-        for fresh in (False, True):
-            if fresh or self._token is None:
-                self._token = self._new_token()
-            status, body = self._request("GET", path, {"X-aws-ec2-metadata-token": self._token})
-            if status != 401:
-                break
-        if status == 404:
+        return self.content(self.request("GET", path, headers, again=again))
+
+    def content(self, answer: Answer) -> str | None:
+        """The body of an answer, None of a 404.
+
+        Raises:
+            Unavailable: It is a refusal.
+        """
+        if answer.status == 404:
             return None
-        if status != 200:
-            raise self._refused(status)
-        return body
+        if answer.status != 200:
+            off = ", access is switched off" if answer.status == 403 else ""
+            raise self.failure(f"HTTP {answer.status}{off}", "enable it for this instance")
+        return answer.body
 
-    def _new_token(self) -> str:
-        headers = {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_TTL)}
-        status, body = self._request("PUT", "/latest/api/token", headers)
-        if status != 200:
-            raise self._refused(status)
-        if not (body and body.isascii() and body.isprintable()):
-            raise Unavailable(f"instance metadata at {self.endpoint}: malformed token; {_ADVICE}")
-        return body
+    def request(
+        self, method: str, path: str, headers: Mapping[str, str], *, again: Collection[int] = ()
+    ) -> Answer:
+        """An answer that is neither a failure nor a plea to come again.
 
-    def _request(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[int, str]:
-        """Status and body of an answer that is neither a failure nor a plea to come again."""
-        failure = f"instance metadata at {self.endpoint}: no time left; allow more, {_OWN_NAME}"
-        for attempt in itertools.count():
+        Args:
+            method: The HTTP method.
+            path: The path, behind that of the endpoint.
+            headers: What the service wants to see.
+            again: Statuses that may pass, beside 429 and those from 500.
+
+        Raises:
+            Unavailable: There is none.
+        """
+        failure = str(self.failure("no time left", "allow more"))
+        attempt = 0
+        while True:
             # A try without time could only hide why the earlier ones failed.
-            if not (seconds := min(self._settings.timeout, self._pace.remaining)):
+            if not self._pace.remaining:
                 raise DeadlineExceeded(failure)
-            try:
-                status, body = self._try(method, path, headers, seconds)
-                if status != 429 and status < 500:
-                    break
-                why, advice = f"HTTP {status}", "try again"
-            except TimeoutError:
-                why, advice = f"no answer within {seconds:.2g} s", _HOP_LIMIT
-            except OSError as error:
-                why, advice = error.strerror or type(error).__name__, "check the network"
-            except http.client.HTTPException as error:
-                why, advice = f"a malformed answer ({type(error).__name__})", "try again"
-            failure = f"instance metadata at {self.endpoint}: {why}; {advice}, {_OWN_NAME}"
-            if self._settings.attempts and attempt + 1 >= self._settings.attempts:
+            outcome = self._round(method, path, headers, again)
+            if isinstance(outcome, Answer):
+                return outcome
+            failure = outcome
+            if self._attempts and attempt + 1 >= self._attempts:
                 raise Unavailable(failure)
             self._pace.back_off(attempt, failure)
-        return status, body
+            attempt += 1
 
-    def _try(
-        self, method: str, path: str, headers: Mapping[str, str], seconds: float
-    ) -> tuple[int, str]:
-        url = urllib.parse.urlsplit(self.endpoint)
-        kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-        connection = kind(url.hostname or "", url.port, timeout=seconds)
-        try:
-            connection.request(method, url.path + path, headers=dict(headers))
-            response = connection.getresponse()
-            body = response.read(MAX_BODY)
-            if response.length:  # cut short, or endless
-                raise http.client.IncompleteRead(b"")
-            return response.status, body.decode("utf-8", "replace")
-        finally:
-            connection.close()
-
-    def _refused(self, status: int) -> Unavailable:
-        why = "HTTP 403, access is switched off" if status == 403 else f"HTTP {status}"
-        return Unavailable(f"instance metadata at {self.endpoint}: {why}; {_ADVICE}")
-
-
-def _endpoint(environ: Mapping[str, str]) -> str:
-    given = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT")
-    if given:
-        return _checked_url(given)
-    mode = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "").lower()
-    if mode not in ("", "ipv4", "ipv6"):
-        raise UsageError(
-            f"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE: {shown(mode)} is neither ipv4 nor ipv6"
+    def failure(self, why: str, advice: str) -> Unavailable:
+        """An error about this service, for people."""
+        return Unavailable(
+            f"instance metadata at {self.endpoint}: {why}; {advice}, {self._way_out}"
         )
-    return IPV6 if mode == "ipv6" else IPV4
+
+    def _round(
+        self, method: str, path: str, headers: Mapping[str, str], again: Collection[int]
+    ) -> Answer | str:
+        """An answer from the first endpoint that gives one, else why the first gave none."""
+        complaint = ""
+        for endpoint in self._endpoints:
+            seconds = min(self._timeout, self._pace.remaining)
+            if complaint and not seconds:
+                break
+            try:
+                answer = exchange(endpoint, method, path, headers, countdown(self._pace, seconds))
+            except (OSError, http.client.HTTPException) as error:
+                complaint = complaint or self._complaint(error, seconds)
+                continue
+            self._endpoints = (endpoint,)
+            if answer.status not in again and answer.status != 429 and answer.status < 500:
+                return answer
+            return str(self.failure(f"HTTP {answer.status}", "try again"))
+        return complaint
+
+    def _complaint(self, error: Exception, seconds: float) -> str:
+        if isinstance(error, TimeoutError):
+            return str(self.failure(f"no answer within {seconds:.2g} s", self._silence))
+        if isinstance(error, OSError):
+            why = error.strerror or type(error).__name__
+            return str(self.failure(why, "check the network"))
+        return str(self.failure(f"a malformed answer ({type(error).__name__})", "try again"))
 
 
-def _checked_url(text: str) -> str:
+def exchange(
+    endpoint: str,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    left: Callable[[], float],
+) -> Answer:
+    """Ask once.
+
+    Args:
+        endpoint: The service's URL.
+        method: The HTTP method.
+        path: The path, behind that of the endpoint.
+        headers: What else to send.
+        left: How many seconds are left; 0 or less if none.
+
+    Raises:
+        OSError: There is no way there, or (TimeoutError) no answer in time.
+        http.client.HTTPException: The answer is malformed, cut short or too long.
+    """
+    url = urllib.parse.urlsplit(endpoint)
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    connection = kind(url.hostname or "", url.port, timeout=max(left(), 0.001))
+    try:
+        connection.request(method, url.path + path, headers={**headers, "Connection": "close"})
+        timed = _Timed(connection.sock, left)
+        response = http.client.HTTPResponse(cast(socket.socket, timed), method=method)
+        response.begin()
+        body = response.read(MAX_BODY + 1)
+        if response.length or len(body) > MAX_BODY:  # cut short, or endless
+            raise http.client.IncompleteRead(b"")
+        names = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, names, body.decode("utf-8", "replace"))
+    finally:
+        connection.close()
+
+
+def checked_url(variable: str, text: str) -> str:
+    """A service's URL from the environment, without a slash at the end.
+
+    Raises:
+        UsageError: Not such a URL; the message names the variable.
+    """
     try:
         url = urllib.parse.urlsplit(text)
         if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
+            raise ValueError(text)
+        if not (text.isascii() and text.isprintable() and " " not in text):
             raise ValueError(text)
         if ":" in url.hostname:
             ipaddress.IPv6Address(url.hostname)
@@ -161,23 +216,33 @@ def _checked_url(text: str) -> str:
             raise ValueError(text)
     except ValueError as error:
         raise UsageError(
-            f"AWS_EC2_METADATA_SERVICE_ENDPOINT: {shown(text)} is not http://HOST[:PORT]"
+            f"{variable}: {shown(text)} does not lead to http://HOST[:PORT]"
         ) from error
     return text.rstrip("/")
 
 
-def _number(
-    environ: Mapping[str, str], variable: str, kind: Callable[[str], _Number]
-) -> _Number | None:
-    text = environ.get(variable)
-    if not text:
-        return None
-    try:
-        number = kind(text)
-        if not 0 < number < 3600:
-            raise ValueError(text)
-    except ValueError as error:
-        raise UsageError(
-            f"{variable}: {shown(text)} is out of range or no number; remove it or correct it"
-        ) from error
-    return number
+class _Timed(io.RawIOBase):
+    """What a socket receives, until one moment: a trickle does not begin the time anew."""
+
+    def __init__(self, sock: socket.socket, left: Callable[[], float]) -> None:
+        self._sock = sock
+        self._left = left
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """What an HTTPResponse reads from."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if (seconds := self._left()) <= 0:
+            raise TimeoutError
+        self._sock.settimeout(seconds)
+        return self._sock.recv_into(buffer)
+
+
+def countdown(pace: Pace, seconds: float) -> Callable[[], float]:
+    """What is left of `seconds` from now on."""
+    start = pace.remaining
+    return lambda: seconds - (start - pace.remaining)

@@ -1,45 +1,22 @@
 """A machine that no cloud speaks for: its host name, default route and machine ID."""
 
 import contextlib
-import ipaddress
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dnssd.hosts import HostFacts
+from dnssd.hosts.addresses import is_public, usable
+from dnssd.zones.pace import Pace
 
 # Documentation addresses (RFC 5737, RFC 3849): whatever the routes, they take the default one.
 _FAR_AWAY = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 _IPV6_ADDR_PREFERENCES, _PREFER_PUBLIC = 72, 2  # Linux (RFC 5014); not in Python's socket
 
+FAMILIES = tuple(_FAR_AWAY)  # of addresses, the first preferred
+
 RouteAddress = Callable[[socket.AddressFamily], str | None]
-
-
-def facts(
-    root: Path = Path("/"),
-    *,
-    hostname: Callable[[], str] = socket.gethostname,
-    route_address: RouteAddress | None = None,
-) -> HostFacts:
-    """What the machine knows about itself; without a default route it has no address.
-
-    Args:
-        root: Where /etc is.
-        hostname: Gives the host's name.
-        route_address: Gives the address of the default route; see `address_of_route`.
-    """
-    name = hostname().rstrip(".")
-    route_address = route_address or address_of_route
-    found = (route_address(family) for family in _FAR_AWAY)
-    addresses = tuple(address for address in found if address and _is_usable(address))
-    return HostFacts(
-        label=name.partition(".")[0],
-        private=addresses,
-        public=tuple(a for a in addresses if ipaddress.ip_address(a).is_global),
-        owner=f"host/{_machine_id(root)}/{name}".lower(),
-        source="host name, default route and machine ID",
-    )
 
 
 def address_of_route(family: socket.AddressFamily) -> str | None:
@@ -58,9 +35,39 @@ def address_of_route(family: socket.AddressFamily) -> str | None:
         return None
 
 
-def _is_usable(address: str) -> bool:
-    ip = ipaddress.ip_address(address)
-    return not (ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast)
+def usable_route(route_address: RouteAddress, family: socket.AddressFamily) -> str | None:
+    """That address, if other hosts can reach it."""
+    address = route_address(family)
+    return usable(address) if address else None
+
+
+def facts(
+    environ: Mapping[str, str],
+    pace: Pace,
+    root: Path = Path("/"),
+    *,
+    hostname: Callable[[], str] = socket.gethostname,
+    route_address: RouteAddress = address_of_route,
+) -> HostFacts:
+    """What the machine knows about itself; without a default route it has no address.
+
+    Args:
+        environ: Not used here.
+        pace: Not used here: nobody is asked.
+        root: Where /etc is.
+        hostname: Gives the host's name.
+        route_address: Gives the address of the default route; see `address_of_route`.
+    """
+    name = hostname().rstrip(".")
+    found = (usable_route(route_address, family) for family in FAMILIES)
+    addresses = tuple(address for address in found if address)
+    return HostFacts(
+        label=name.partition(".")[0],
+        private=addresses,
+        public=tuple(filter(is_public, addresses)),
+        owner=f"host/{_machine_id(root)}/{name}".lower(),
+        source="host name, default route and machine ID",
+    )
 
 
 def _machine_id(root: Path) -> str:

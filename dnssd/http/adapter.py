@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from itertools import islice
 from typing import Any, Protocol
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from requests.adapters import HTTPAdapter
 from requests.exceptions import (
@@ -23,6 +22,7 @@ from urllib3.exceptions import ConnectTimeoutError, MaxRetryError
 
 from dnssd.errors import DnssdError, UsageError
 from dnssd.http.lines import Handshake, Line
+from dnssd.http.urls import add_secure_cookies, is_secure, service_name, stay_on_service
 from dnssd.names import shown
 from dnssd.resolver.connecting import host_name
 from dnssd.resolver.pacing import why
@@ -31,7 +31,6 @@ from dnssd.resolver.snapshot import Endpoint
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})  # RFC 9110 9.2.2
 
 _FAILURES = (ConnectionError, Timeout, ChunkedEncodingError)  # the endpoint's doing
-_PORTS = {"http": 80, "https": 443}
 _Patience = float | tuple[float, float] | tuple[float, None] | None
 _Cert = bytes | str | tuple[bytes | str, bytes | str] | None
 
@@ -58,9 +57,8 @@ class Adapter(HTTPAdapter):
     too. An endpoint keeps its connections until its addresses change.
 
     A redirect that is relative, or that names the answering server itself, stays on the
-    service: its Location then reads `http+dnssd://…`. Cookies belong to the service's name;
-    to have `Secure` ones sent, allow the scheme:
-    `session.cookies.set_policy(DefaultCookiePolicy(secure_protocols=["https+dnssd"]))`.
+    service: its Location then reads `http+dnssd://…`. Cookies are the service's: any
+    endpoint of it gets them.
 
     Args:
         resolver: Picks endpoints and hears how calls went.
@@ -131,12 +129,14 @@ class Adapter(HTTPAdapter):
             ConnectionError: There is no such service, or no endpoint has answered (`Timeout`:
                 in time). What the resolver said is its cause, or what the last try met.
         """
-        name = _service_name(request)
+        name = service_name(request)
         candidates = islice(self._candidates(name), self._attempts)
         send = partial(
             self._try, request, stream, timeout=self._patience(timeout), verify=verify, cert=cert
         )
         request.headers.pop("Proxy-Authorization", None)  # requests adds it on redirects
+        if is_secure(request):
+            add_secure_cookies(request)
         try:
             endpoint = next(candidates)
         except UsageError as error:
@@ -177,12 +177,12 @@ class Adapter(HTTPAdapter):
         What is not streamed is read here, so that an answer that breaks off can be had from
         another endpoint.
         """
-        line = self._lines(endpoint.target, endpoint.port, endpoint.addresses)
         ok, started = True, self._monotonic()
         try:
+            line = self._lines(endpoint.target, endpoint.port, endpoint.addresses)
             response = line.send(request, stream, **options)
             if response.is_redirect:
-                _stay_on_service(response, request, endpoint)
+                stay_on_service(response, request, endpoint)
             elif not stream:
                 response.content  # noqa: B018 (reads it)
             return response
@@ -199,20 +199,6 @@ class Adapter(HTTPAdapter):
         return timeout
 
 
-def _service_name(request: PreparedRequest) -> str:
-    """The name that stands as host in a URL."""
-    try:
-        host = urlsplit(request.url or "").netloc.rpartition("@")[2]
-        name = unquote(host, errors="strict")
-    except ValueError as error:
-        raise InvalidURL("URL: its host is not UTF-8, percent-encoded", request=request) from error
-    if ":" in host:
-        raise InvalidURL(
-            f"{shown(name)}: DNS gives the port; leave it out of the URL", request=request
-        )
-    return name
-
-
 def _may_repeat(request: PreparedRequest, error: RequestException) -> bool:
     """Whether a request that has failed may be sent to another endpoint."""
     if _never_sent(error):
@@ -221,8 +207,7 @@ def _may_repeat(request: PreparedRequest, error: RequestException) -> bool:
 
 
 def _never_sent(error: RequestException) -> bool:
-    never = (ConnectTimeoutError, Handshake)
-    return isinstance(_reason(error), never)
+    return isinstance(_reason(error), ConnectTimeoutError | Handshake)
 
 
 def _reason(error: RequestException) -> object:
@@ -253,28 +238,6 @@ def _why(error: RequestException) -> str:
     if not _never_sent(error):
         return "broke off"
     root = _reason(error)
-    while isinstance(root, Exception) and isinstance(root.__cause__, Exception):
-        root = root.__cause__
+    while cause := getattr(root, "__cause__", None):
+        root = cause
     return f"did not connect ({why(root)})"
-
-
-def _stay_on_service(response: Response, request: PreparedRequest, endpoint: Endpoint) -> None:
-    """Make a Location that means the answering server mean the service.
-
-    It is relative to the URL as the server knows it (RFC 9110 section 10.2.2).
-    """
-    asked = urlsplit(request.url or "")
-    host = request.headers.get("Host") or f"{host_name(endpoint.target)}:{endpoint.port}"
-    here = asked._replace(scheme=asked.scheme.removesuffix("+dnssd"), netloc=host)
-    try:
-        there = urlsplit(urljoin(here.geturl(), response.headers["location"]))
-        if _origin(there) != _origin(here):
-            return
-    except ValueError:
-        return  # no URL: requests says so where it is followed
-    there = there._replace(scheme=asked.scheme, netloc=asked.netloc)
-    response.headers["location"] = there.geturl()
-
-
-def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
-    return url.scheme, url.hostname, url.port or _PORTS.get(url.scheme)

@@ -13,6 +13,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, SSLError
 
 from dnssd.errors import DeadlineExceeded, Unavailable
+from dnssd.http.urls import is_secure
 from dnssd.resolver.connecting import connect, host_name
 from dnssd.resolver.snapshot import Endpoint
 
@@ -44,7 +45,7 @@ class Line(HTTPAdapter):
         cert: tuple[str, str] | str | None = None,
     ) -> HTTPConnectionPool:
         """The connections to use for a request."""
-        if (request.url or "")[:5].lower() == "https":
+        if is_secure(request):
             return self._pool_of(True, verify, cert)
         return self._pool_of(False, None, None)
 

@@ -3,11 +3,13 @@
 systemd splits a line into words itself, and then expands `%` and `$`; no shell is involved.
 """
 
+import re
 from collections.abc import Iterable
 
 from dnssd.errors import UsageError
 from dnssd.names import shown
 
+_PLAIN = re.compile(r"[A-Za-z0-9=:,./_+-]+", re.ASCII)
 _SPECIAL = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "%": "%%", "$": "$$"}
 
 
@@ -19,16 +21,19 @@ def command_line(words: Iterable[str]) -> str:
     Raises:
         UsageError: No program can be given a word like that.
     """
-    return " ".join(f'"{_quoted(word)}"' for word in words)
+    return " ".join(map(_quoted, words))
 
 
 def _quoted(word: str) -> str:
+    if _PLAIN.fullmatch(word):
+        return word
     if "\0" in word:
         raise UsageError(f"{shown(word)}: no option can hold a NUL; leave it out")
     try:
-        return "".join(_SPECIAL.get(char) or _escaped(char) for char in word)
+        inner = "".join(_SPECIAL.get(char) or _escaped(char) for char in word)
     except UnicodeEncodeError as error:  # bytes of a command line that were no UTF-8
         raise UsageError(f"{shown(word)}: not UTF-8; write it in UTF-8") from error
+    return f'"{inner}"'
 
 
 def _escaped(char: str) -> str:

@@ -22,7 +22,7 @@ MAX_DEADLINE = 86_400.0  # seconds
 LEAST_START = 600  # seconds: installing packages takes minutes on a small machine
 
 _HERE = Path(__file__).parent
-_FOLDERS = (_HERE / "userdata", _HERE.parents[1] / "userdata")  # in a wheel, in a checkout
+_FOLDERS = (_HERE / "templates", _HERE.parents[1] / "userdata")  # in a wheel, in a checkout
 _SLOT = re.compile(r"^( *)@([a-z./-]+)@\n|^(.*)@([A-Z]+)@(.*\n)", re.MULTILINE)
 
 

@@ -86,23 +86,15 @@ class AsyncResolver:
 
     async def lookup(self, name: str) -> Snapshot:
         """Everything there is to know about a service or an instance now."""
-        return self._core.known(name) or (await self._look_up(name))[1]
+        return (await self._find(name))[1]
 
     async def pick(self, name: str) -> Endpoint:
         """One endpoint, drawn by weight among the healthy ones of the best priority with any."""
-        snapshot = self._core.known(name)
-        if snapshot is None:
-            return self._core.pick(*await self._look_up(name))
-        return self._core.pick(self._core.cache.by_text[name], snapshot)
+        return self._core.pick(*await self._find(name))
 
     async def order(self, name: str) -> tuple[Endpoint, ...]:
         """Every endpoint in the order in which to try them."""
-        snapshot = self._core.known(name)
-        if snapshot is None:
-            entry, snapshot = await self._look_up(name)
-        else:
-            entry = self._core.cache.by_text[name]
-        return self._core.choice(entry, snapshot).order(self._core.rng)
+        return self._core.choice(*await self._find(name)).order(self._core.rng)
 
     def report(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
         """Tell how a call went; needs no await."""
@@ -167,11 +159,15 @@ class AsyncResolver:
         finally:
             engine.unlisten(asked, queue.put_nowait)
 
-    async def _look_up(self, name: str) -> tuple[Entry, Snapshot]:
-        asked = parse_service_name(name)
+    async def _find(self, name: str) -> tuple[Entry, Snapshot]:
+        """What is known of a name; if that is nothing, find out."""
         engine = self._running()
-        entry: Entry = await _called_back(lambda done: engine.want(name, asked, done))
-        return entry, entry.latest()
+        entry = self._core.cache.by_text.get(name)
+        if entry is not None and (snapshot := self._core.known(entry)):
+            return entry, snapshot
+        asked = parse_service_name(name)
+        found: Entry = await _called_back(lambda done: engine.want(name, asked, done))
+        return found, found.latest()
 
     async def _pointers(self, name: Name) -> Answer:
         engine = self._running()

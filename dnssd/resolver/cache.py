@@ -121,15 +121,20 @@ class Entry:
         if error := self.missing or self.unavailable:
             raise type(error)(*error.args)
 
-    def learn(self, snapshot: Snapshot, found: Findings, now: float) -> None:
-        """A look-up has succeeded."""
-        ttl = min(MAX_TTL, max(MIN_TTL, snapshot.expires_at - now))
+    def learn(
+        self, snapshot: Snapshot, found: Findings, now: float, *, in_part: bool = False
+    ) -> None:
+        """A look-up has succeeded; in part, if something old had to stand in for an answer."""
+        ttl = min(MAX_TTL, snapshot.expires_at - now)
+        if not in_part:
+            ttl = max(MIN_TTL, ttl)
         if snapshot.expires_at != now + ttl:
             snapshot = replace(snapshot, expires_at=now + ttl)
         self.found, self.ttl = found, ttl
         self.missing = self.unavailable = None
-        self.failures = 0
+        self.failures = self.failures + 1 if in_part else 0
         self._put(snapshot)
+        self.expire(now)
 
     def learn_missing(self, error: NotFound, found: Findings, now: float) -> None:
         """Name servers say that it does not exist, or that nobody offers it."""
@@ -142,7 +147,7 @@ class Entry:
 
     def learn_failure(self, error: Unavailable, now: float, limits: Limits) -> None:
         """A look-up has failed: the last good answer counts on, for a while."""
-        self.unavailable = error
+        self.missing, self.unavailable = None, error
         self.failures += 1
         self.holds_until = now + FAILED
         self.expire(now)
@@ -162,13 +167,13 @@ class Entry:
     def next_look(self, now: float, rng: Callable[[], float]) -> float:
         """When to look again, on the monotonic clock; not before somebody asks if it is inf."""
         spread = 1 - JITTER + 2 * JITTER * rng()
+        wait = spread * min(LAST_RETRY, FIRST_RETRY * 2.0 ** min(16, self.failures - 1))
         if self.snapshot is None:
-            return self.holds_until
+            return max(self.holds_until, now + wait) if self.failures else self.holds_until
+        expires_at = self.snapshot.expires_at
         if self.failures:
-            wait = spread * min(LAST_RETRY, FIRST_RETRY * 2.0 ** min(16, self.failures - 1))
-            expires_at = self.snapshot.expires_at
             return min(now + wait, expires_at) if now < expires_at else now + wait
-        return now + (self.snapshot.expires_at - now) * AHEAD * spread
+        return now + (expires_at - now) * AHEAD * spread
 
     def is_idle(self, now: float) -> bool:
         """Whether nobody has asked for long; notes at the same time whether somebody has."""
@@ -212,16 +217,18 @@ class Cache:
         return entry
 
     def surplus(self, spare: Callable[[Entry], bool]) -> Iterator[Entry]:
-        """Take out entries until there are no more than allowed, the longest unused first.
+        """Take out entries until there are no more than allowed.
+
+        Those go first that are not kept fresh, then those that nobody has used for long.
 
         Args:
             spare: Whether an entry must stay.
         """
         over = len(self._by_name) - self.limits.max_names
         if over > 0:
-            by_age = sorted(self._by_name.values(), key=lambda entry: (entry.used, entry.used_at))
+            by_use = sorted(self._by_name.values(), key=lambda e: (e.warm, e.used, e.used_at))
             some = max(over, self.limits.max_names // 16)  # not one by one: sorting takes time
-            for entry in [entry for entry in by_age if not spare(entry)][:some]:
+            for entry in [entry for entry in by_use if not spare(entry)][:some]:
                 self.remove(entry)
                 yield entry
 

@@ -121,7 +121,7 @@ class Resolver:
             Unavailable: No name server has answered in time.
             UsageError: Not the name of a service or an instance.
         """
-        return self._core.known(name) or self._look_up(name)[1]
+        return self._find(name)[1]
 
     def pick(self, name: str) -> Endpoint:
         """One endpoint, drawn by weight among the healthy ones of the best priority with any.
@@ -132,9 +132,9 @@ class Resolver:
         try:
             entry = self._entries[name]
         except KeyError:
-            return self._core.pick(*self._look_up(name))
+            return self._core.pick(*self._find(name))
         if self._monotonic() >= entry.until or self._counting:
-            return self._core.pick(entry, self.lookup(name))
+            return self._core.pick(*self._find(name))
         entry.used = True
         choice = entry.choice
         return choice.endpoints[bisect_right(choice.sums, self._rng() * choice.total)]
@@ -145,12 +145,7 @@ class Resolver:
         Those that are ejected come after the healthy ones of all priorities, and those
         whose target has no address last.
         """
-        snapshot = self._core.known(name)
-        if snapshot is None:
-            entry, snapshot = self._look_up(name)
-        else:
-            entry = self._entries[name]
-        return self._core.choice(entry, snapshot).order(self._rng)
+        return self._core.choice(*self._find(name)).order(self._rng)
 
     def report(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
         """Tell how a call went.
@@ -246,15 +241,28 @@ class Resolver:
     def _events(self, asked: ServiceName) -> Iterator[Event]:
         queue: SimpleQueue[Event | None] = SimpleQueue()
         worker = self._running()
-        worker.post(lambda: worker.engine.listen(asked, queue.put))
+
+        def listen(done: Callable[[None], object]) -> None:
+            worker.engine.listen(asked, queue.put)
+            done(None)
+
+        try:
+            worker.wait(listen)
+        except Unavailable:  # closed at this very moment
+            return
         try:
             while (event := queue.get()) is not None:
                 yield event
         finally:
             worker.post(lambda: worker.engine.unlisten(asked, queue.put))
 
-    def _look_up(self, name: str) -> tuple[Entry, Snapshot]:
-        """Have the worker find out about a name."""
+    def _find(self, name: str) -> tuple[Entry, Snapshot]:
+        """What is known of a name; if that is nothing, have the worker find out."""
+        entry = self._entries.get(name)
+        if entry is not None and (snapshot := self._core.known(entry)):
+            if self._worker is None:  # closed, or a copy of another process: keep it fresh again
+                self._running()
+            return entry, snapshot
         asked = parse_service_name(name)
         worker = self._running()
 

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from errno import EINPROGRESS
-from ssl import SSLContext
+from ssl import SSLContext, SSLError
 from typing import Any
 from urllib.parse import quote
 
@@ -123,7 +123,7 @@ def _race(
                 pacing.succeed(key.data, monotonic())
                 return sock
             sock.close()
-            pacing.fail(key.data, OSError(code, os.strerror(code)), monotonic())
+            pacing.fail(key.data, _system_error(code), monotonic())
     raise pacing.expire(monotonic())
 
 
@@ -135,7 +135,7 @@ def _begun(attempt: Attempt) -> socket.socket:
         sock.setblocking(False)
         code = sock.connect_ex((attempt.address, attempt.port))
         if code not in (0, EINPROGRESS):
-            raise OSError(code, os.strerror(code))
+            raise _system_error(code)
     except BaseException:
         sock.close()
         raise
@@ -166,7 +166,7 @@ async def _race_tasks(
             try:
                 streams = task.result()
             except (OSError, UnicodeError) as error:
-                pacing.fail(attempt, error, clock())
+                pacing.fail(attempt, _plain(error), clock())
             else:
                 pacing.succeed(attempt, clock())
                 return streams
@@ -179,3 +179,14 @@ async def _abandon(tasks: Iterable[asyncio.Task[Streams]]) -> None:
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
         if not isinstance(outcome, BaseException):  # it won a little too late
             outcome[1].transport.abort()
+
+
+def _plain(error: Exception) -> Exception:
+    """The system's own words for it, where asyncio puts others: those repeat the address."""
+    if isinstance(error, OSError) and not isinstance(error, SSLError) and error.errno:
+        return _system_error(error.errno)
+    return error
+
+
+def _system_error(code: int) -> OSError:
+    return OSError(code, os.strerror(code))

@@ -16,14 +16,17 @@ from dnssd.resolver.snapshot import Endpoint, Found, Snapshot, instance_names, i
 from dnssd.resolver.store import Store
 from dnssd.services import Service, ServiceName, parse_service_name
 from dnssd.wire.answers import Answer
-from dnssd.wire.asker import Asker
+from dnssd.wire.asker import Asker, Done
+from dnssd.wire.inquiry import TRUSTING, Doubt
 from dnssd.wire.loop import Loop
 from dnssd.wire.nameservers import NameServer, ResolvConf
+from dnssd.wire.ports import Network
 from dnssd.wire.sockets import Sockets
 
 Policy = Literal["weighted", "least_pending"]
 POLICIES: tuple[Policy, ...] = ("weighted", "least_pending")
 BROWSING = (b"b", b"db", b"lb")  # what points to domains worth browsing (RFC 6763 section 11)
+FAREWELL = 60.0  # seconds after which questions to former name servers are over
 CHECK = 1.0  # seconds after which a pick of an old answer looks for a newer one
 
 
@@ -62,15 +65,12 @@ class Core:
         """What looks names up, in that loop."""
         return Engine(loop, self._questioner(loop), self.cache, rng=self.rng, saved=self._saved)
 
-    def known(self, name: str) -> Snapshot | None:
-        """What the cache says about a name; None if somebody must be asked.
+    def known(self, entry: Entry) -> Snapshot | None:
+        """What an entry says now; None if somebody must be asked.
 
         Raises:
             NotFound, Unavailable: That is what it says.
         """
-        entry = self.cache.by_text.get(name)
-        if entry is None:
-            return None
         entry.used = True
         return entry.current(self.monotonic(), self.limits)
 
@@ -108,12 +108,11 @@ class Core:
                 for entry in self.cache:
                     entry.until = float("-inf")
 
-    def _questioner(self, loop: Loop) -> Callable[[], Asker]:
+    def _questioner(self, loop: Loop) -> "Asker | SystemServers":
         sockets = Sockets(loop)
         if self._resolv_conf is None:
-            asker = Asker(loop, self._servers, sockets)
-            return lambda: asker
-        return SystemServers(loop, sockets, self._resolv_conf).asker
+            return Asker(loop, self._servers, sockets)
+        return SystemServers(loop, sockets, self._resolv_conf)
 
     def forked(self) -> None:
         """This is a copy of a process whose threads are not here."""
@@ -125,20 +124,35 @@ class Core:
 class SystemServers:
     """Asks the servers that this machine's configuration names now."""
 
-    def __init__(self, loop: Loop, sockets: Sockets, resolv_conf: ResolvConf) -> None:
+    def __init__(self, loop: Loop, network: Network, resolv_conf: ResolvConf) -> None:
         self._loop = loop
-        self._sockets = sockets
+        self._network = network
         self._resolv_conf = resolv_conf
-        self._asker = Asker(loop, resolv_conf.servers(loop.time()), sockets)
+        self._askers = [Asker(loop, resolv_conf.servers(loop.time()), network)]
 
-    def asker(self) -> Asker:
-        """Who asks them; another one after the configuration has changed."""
+    @property
+    def pressed(self) -> int:
+        """Questions so far that one attempt did not settle."""
+        return sum(asker.pressed for asker in self._askers)
+
+    def ask(
+        self, name: Name, rdtype: str, deadline: float, done: Done, doubt: Doubt = TRUSTING
+    ) -> None:
+        """Ask for one RRset (see `Asker`)."""
         now = self._loop.time()
         servers = self._resolv_conf.servers(now)
-        if servers != self._asker.servers:
-            former, self._asker = self._asker, Asker(self._loop, servers, self._sockets)
-            self._loop.call_at(now + 60, former.close)  # its last questions are over by then
-        return self._asker
+        if servers != self._askers[-1].servers:
+            self._askers.append(Asker(self._loop, servers, self._network))
+            self._loop.call_at(now + FAREWELL, self._close_former)
+        self._askers[-1].ask(name, rdtype, deadline, done, doubt)
+
+    def close(self) -> None:
+        """Close all sockets."""
+        for asker in self._askers:
+            asker.close()
+
+    def _close_former(self) -> None:
+        self._askers.pop(0).close()
 
 
 def parse_browsed(service: str, domain: str | None) -> ServiceName:

@@ -2,14 +2,15 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from dnssd.errors import NotFound, Unavailable
 from dnssd.names import Name
-from dnssd.records import Address, Rdata
+from dnssd.records import Address
 from dnssd.resolver.cache import Cache, Entry
 from dnssd.resolver.events import Event, events
 from dnssd.resolver.gather import FAMILIES, NOTHING, Gathered, Replies, Reply, Steps, gather
@@ -30,13 +31,16 @@ FOLLOW_UP = 0.2  # seconds after a first look-up in trouble, or without one addr
 NEWS = Doubt(negatives=3)  # of a service not known before: absence after trouble is doubted
 
 _log = logging.getLogger(__name__)
+_Told = TypeVar("_Told")
 Listener = Callable[[Event | None], object]
 
 
 class Questioner(Protocol):
     """Asks name servers (see `wire.asker.Asker`)."""
 
-    pressed: int  # questions so far that one attempt did not settle
+    @property
+    def pressed(self) -> int:
+        """Questions so far that one attempt did not settle."""
 
     def ask(
         self,
@@ -67,7 +71,7 @@ class Engine:
 
     Args:
         loop: Calls it back; everything here belongs to its thread.
-        questioner: Gives the questioner to use now; name servers may change.
+        questioner: Asks name servers; is closed with this.
         cache: What is known already.
         rng: Gives a random number in [0, 1).
         wall: The time of day, in UTC.
@@ -77,7 +81,7 @@ class Engine:
     def __init__(
         self,
         loop: Loop,
-        questioner: Callable[[], Questioner],
+        questioner: Questioner,
         cache: Cache,
         *,
         rng: Callable[[], float],
@@ -94,6 +98,8 @@ class Engine:
         self._flights: dict[Entry, _Flight] = {}
         self._timers: dict[Entry, Timer] = {}
         self._listeners: dict[Entry, list[Listener]] = {}
+        self._asking: dict[int, tuple[Name, Callable[[Unavailable], object]]] = {}
+        self._numbers = count()
         self._closed = False
         for entry in cache:
             if entry.warm:
@@ -104,15 +110,22 @@ class Engine:
         now = self._loop.time()
         entry = self._cache.entry(text, asked, now)
         entry.used = True
-        if entry in self._flights or not self._is_known(entry, now):
-            self._flight(entry, now).done.append(done)
-        else:
+        if self._is_known(entry, now):
             done(entry)
+        else:
+            self._flight(entry, now).done.append(done)
 
     def pointers(self, name: Name, done: Callable[[Answer | Unavailable], object]) -> None:
         """Ask for the PTR records of a name."""
         deadline = self._loop.time() + self._limits.timeout
-        self._questioner().ask(name, "PTR", deadline, done, NEWS)
+        number = next(self._numbers)
+        self._asking[number] = name, done
+
+        def answered(answer: Answer | Unavailable) -> None:
+            if self._asking.pop(number, None):  # else the end has been told
+                done(answer)
+
+        self._questioner.ask(name, "PTR", deadline, answered, NEWS)
 
     def listen(self, asked: ServiceName, listener: Listener) -> None:
         """Tell a listener of what is known now and of all that happens; None is the end."""
@@ -123,33 +136,33 @@ class Engine:
             listener(event)
         if not self._is_known(entry, now):
             self._flight(entry, now)
-        elif entry not in self._timers:
+        elif entry not in self._timers and entry not in self._flights:
             self._wind(entry, now)
 
     def unlisten(self, asked: ServiceName, listener: Listener) -> None:
         """Tell it nothing more."""
-        entry = self._cache.entry(str(asked.name), asked, self._loop.time())
-        listeners = self._listeners.get(entry, [])
-        if listener in listeners:
-            listeners.remove(listener)
-        if not listeners:
-            self._listeners.pop(entry, None)
+        for entry, listeners in tuple(self._listeners.items()):
+            if entry.asked == asked and listener in listeners:
+                listeners.remove(listener)
+                if not listeners:
+                    del self._listeners[entry]
 
     def clear(self) -> None:
         """Forget all; what is watched is looked up anew."""
-        watched = {entry.asked: listeners for entry, listeners in self._listeners.items()}
-        known = {entry.asked: entry.snapshot for entry in self._listeners}
+        now = self._loop.time()
+        watched = tuple(self._listeners.items())
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
         self._listeners.clear()
         for entry in self._cache:
             self._cache.remove(entry)
-        for asked, listeners in watched.items():
-            entry = self._cache.entry(str(asked.name), asked, self._loop.time())
-            entry.snapshot = known[asked]  # what listeners have been told
+        for former, listeners in watched:
+            entry = self._cache.entry(str(former.asked.name), former.asked, now)
+            if told := former.snapshot:  # to listeners; nobody else is to be told it again
+                entry.snapshot = replace(told, expires_at=now)
             self._listeners[entry] = listeners
-            self._flight(entry, self._loop.time())
+            self._flight(entry, now)
 
     def close(self) -> None:
         """Free what it holds; whoever waits is told, and listeners that it is the end."""
@@ -157,14 +170,17 @@ class Engine:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        self._questioner().close()
+        self._questioner.close()
         for entry, flight in tuple(self._flights.items()):
-            entry.unavailable = Unavailable(f"{entry.asked.name}: the resolver was closed")
+            entry.unavailable = _closed(entry.asked.name)
             flight.finish(entry)
         self._flights.clear()
+        for name, done in self._asking.values():
+            _call(done, _closed(name))
+        self._asking.clear()
         for listeners in self._listeners.values():
             for listener in listeners:
-                listener(None)
+                _call(listener, None)
         self._listeners.clear()
 
     def _is_known(self, entry: Entry, now: float) -> bool:
@@ -179,10 +195,9 @@ class Engine:
         if flight is None:
             if timer := self._timers.pop(entry, None):
                 timer.cancel()
-            questioner = self._questioner()
             steps = gather(entry.asked, entry.found, now)
             deadline = now + self._limits.timeout
-            flight = _Flight(steps, entry.found, deadline, questioner)
+            flight = _Flight(steps, entry.found, deadline, self._questioner)
             self._flights[entry] = flight
             self._advance(entry, flight, None)
         return flight
@@ -214,18 +229,17 @@ class Engine:
         if isinstance(answer, Unavailable):
             return answer
         now = self._loop.time()
-        additional: dict[Question, list[Rdata]] = {}
-        ttls: dict[Question, int] = {}
-        for record in answer.additional:
-            if not isinstance(record.data, Address):
-                continue
-            key = (record.name, record.rdtype)
-            additional.setdefault(key, []).append(record.data)
-            ttls[key] = min(record.ttl, ttls.get(key, record.ttl))
-        return Reply(
-            Found(answer.values, now + (answer.ttl if answer.signed else 0)),
-            {key: Found(tuple(values), now + ttls[key]) for key, values in additional.items()},
-        )
+        additional: dict[Question, Found] = {}
+        for name, rdtype, ttl, address in answer.additional:
+            if isinstance(address, Address):
+                key = (name, rdtype)
+                found = Found((address,), now + ttl)
+                if known := additional.get(key):  # one TTL for an RRset, the smallest
+                    until = min(known.expires_at, found.expires_at)
+                    found = Found((*known.values, address), until)
+                additional[key] = found
+        expires_at = now + (answer.ttl if answer.signed else 0)
+        return Reply(Found(answer.values, expires_at), additional)
 
     def _landed(self, entry: Entry, flight: "_Flight", gathered: Gathered) -> None:
         now = self._loop.time()
@@ -235,10 +249,15 @@ class Engine:
             _log.warning("%s: only %d instances are looked at", entry.asked.name, MAX_INSTANCES)
         before = entry.snapshot
         try:
-            entry.learn(build_snapshot(entry.asked, gathered.found), gathered.found, now)
+            snapshot = build_snapshot(entry.asked, gathered.found)
         except NotFound as error:
+            if gathered.in_part:  # what was not answered may well be there
+                self._failed(entry, flight, gathered.failures[0])
+                return
             entry.learn_missing(error, gathered.found, now)
-        soon = flight.is_first and (gathered.incomplete or flight.in_trouble)
+        else:
+            entry.learn(snapshot, gathered.found, now, in_part=gathered.in_part)
+        soon = flight.is_first and flight.in_trouble
         self._tell(entry, before)
         self._end(entry, flight, FOLLOW_UP if soon and entry.snapshot else None)
 
@@ -271,6 +290,8 @@ class Engine:
         if entry.snapshot is None and entry not in self._listeners:
             return
         at = entry.next_look(now, self._rng) if when is None else when
+        if timer := self._timers.pop(entry, None):
+            timer.cancel()
         self._timers[entry] = self._loop.call_at(at, self._look_again, entry)
 
     def _look_again(self, entry: Entry) -> None:
@@ -297,7 +318,7 @@ class Engine:
         if listeners := self._listeners.get(entry):
             for event in events(before, after, str(entry.asked.name), self._wall()):
                 for listener in tuple(listeners):
-                    listener(event)
+                    _call(listener, event)
         if self._saved and (after is None or after.status == "fresh"):
             self._saved.save(entry.asked, after, self._loop.time())
 
@@ -339,10 +360,22 @@ class _Flight:
         """Tell who waits."""
         done, self.done = self.done, []
         for one in done:
-            one(entry)
+            _call(one, entry)
 
     def _doubt(self, question: Question) -> Doubt:
         known = self._known.get(question)
         if known is not None and known.values:
             return Doubt(frozenset(known.values))
         return TRUSTING if question[1] in FAMILIES else NEWS
+
+
+def _closed(name: Name) -> Unavailable:
+    return Unavailable(f"{name}: the resolver was closed while it was looked up; look it up again")
+
+
+def _call(callback: Callable[[_Told], object], told: _Told) -> None:
+    """Call back; what goes wrong there is no reason not to tell others."""
+    try:
+        callback(told)
+    except Exception:
+        _log.exception("unexpected error in a callback")

@@ -51,14 +51,14 @@ class Gathered:
     Attributes:
         found: All that is known now.
         failures: Questions that nobody answered, and that do not make all of it useless.
+        in_part: Whether something known before had to stand in for an answer.
         cut: Whether there are more instances than are looked at.
-        incomplete: Whether some target's other address family has not been asked for.
     """
 
     found: Findings
     failures: tuple[Unavailable, ...] = ()
+    in_part: bool = False
     cut: bool = False
-    incomplete: bool = False
 
 
 def gather(asked: ServiceName, known: Findings = NOTHING, now: float = 0.0) -> Steps:
@@ -71,7 +71,8 @@ def gather(asked: ServiceName, known: Findings = NOTHING, now: float = 0.0) -> S
         now: Monotonic clock reading, in seconds; addresses in `known` hold until they expire.
 
     Raises:
-        Unavailable: A question that it takes was not answered, and nothing is known.
+        Unavailable: A question that it takes was not answered, and nothing is known; or
+            nothing was answered at all.
     """
     work = _Work(known)
     names: tuple[Name, ...] = (asked.name,)
@@ -82,15 +83,9 @@ def gather(asked: ServiceName, known: Findings = NOTHING, now: float = 0.0) -> S
     if asked.instance is not None and not any(one.values for one in work.found.values()):
         yield from work.ask([(asked.service.in_domain(asked.domain), "PTR")])
     targets = _targets(work.found.values())
-    work.found.update(work.additional_for(targets))
-    if known:
-        work.found.update(_known_absent(targets, known, now) | work.found)
-    yield from work.ask_addresses(_missing(targets, work.found, at_all=not known))
+    yield from work.ask_addresses(work.missing(targets, now))
     return Gathered(
-        work.found,
-        tuple(work.failures),
-        cut=len(names) == MAX_INSTANCES,
-        incomplete=any((t, family) not in work.found for t in targets for family in FAMILIES),
+        work.found, tuple(work.failures), in_part=work.in_part, cut=len(names) == MAX_INSTANCES
     )
 
 
@@ -102,24 +97,56 @@ class _Work:
         self._additional: dict[Question, Found] = {}
         self.found: dict[Question, Found] = {}
         self.failures: list[Unavailable] = []
+        self.in_part = False
 
     def ask(self, questions: Sequence[Question]) -> Generator[Sequence[Question], Replies, None]:
         """Ask questions that need an answer, now or earlier."""
         replies = yield questions
+        failures = [reply for reply in replies if isinstance(reply, Unavailable)]
+        nothing_came = not self.found and len(failures) == len(replies)
+        if failures and (nothing_came or not self._known):
+            raise failures[0]
+        self.failures += failures
         for question, reply in zip(questions, replies, strict=True):
             if isinstance(reply, Reply):
                 self.found[question] = reply.found
                 self._additional.update(reply.additional)
-            elif not self._known:
-                raise reply
             else:
-                self.failures.append(reply)
                 self.found[question] = self._known.get(question) or Found((), 0.0)
+                self.in_part = True
 
-    def additional_for(self, targets: Iterable[Name]) -> dict[Question, Found]:
-        """The addresses of these targets that came unasked."""
-        wanted = [(target, family) for target in targets for family in FAMILIES]
-        return {key: self._additional[key] for key in wanted if key in self._additional}
+    def missing(self, targets: Iterable[Name], now: float) -> list[Question]:
+        """Take in the addresses that came unasked; those that are to be asked for.
+
+        At first a target with any address is complete; later its other family is asked for
+        too, unless it is known to have none.
+        """
+        missing: list[Question] = []
+        for target in targets:
+            unknown = []
+            for key in ((target, "A"), (target, "AAAA")):
+                if came := self._additional.get(key):
+                    self.found[key] = came
+                else:
+                    unknown.append(key)
+            if self._known:
+                missing += self._unknown(target, unknown, now)
+            elif len(unknown) == len(FAMILIES):
+                missing += unknown
+        return missing
+
+    def _unknown(self, target: Name, keys: list[Question], now: float) -> list[Question]:
+        """Without what the target is known not to have, for a while yet.
+
+        Whatever has no address at all is asked about again: a lie may have taken it.
+        """
+        held = {(target, f): one for f in FAMILIES if (one := self._known.get((target, f)))}
+        if any(one.values for one in held.values()):
+            for key in tuple(keys):
+                if key in held and not held[key].values and held[key].expires_at > now:
+                    self.found[key] = held[key]
+                    keys.remove(key)
+        return keys
 
     def ask_addresses(
         self, questions: Sequence[Question]
@@ -136,6 +163,7 @@ class _Work:
                 failures.append(reply)
                 if question in self._known:
                     self.found[question] = self._known[question]
+                    self.in_part = True
         has_address = any(f.values for (_, rdtype), f in self.found.items() if rdtype in FAMILIES)
         if failures and not has_address:
             raise failures[0]
@@ -146,21 +174,3 @@ def _targets(found: Iterable[Found]) -> list[Name]:
     """The targets of all SRV values, once each."""
     srvs = (value for one in found for value in one.values if isinstance(value, Srv))
     return list({srv.target: None for srv in srvs if srv.target.labels})[:MAX_ENDPOINTS]
-
-
-def _known_absent(targets: Iterable[Name], known: Findings, now: float) -> dict[Question, Found]:
-    """Address families that targets are known not to have, for a while yet."""
-    keys = ((target, family) for target in targets for family in FAMILIES)
-    held = ((key, known[key]) for key in keys if key in known)
-    return {key: one for key, one in held if not one.values and one.expires_at > now}
-
-
-def _missing(targets: Iterable[Name], found: Findings, *, at_all: bool) -> list[Question]:
-    """The addresses to ask for: those of targets without any, or also the other family."""
-    missing: list[Question] = []
-    for target in targets:
-        keys = [(target, family) for family in FAMILIES]
-        unknown = [key for key in keys if key not in found]
-        if not at_all or len(unknown) == len(keys):
-            missing += unknown
-    return missing

@@ -112,7 +112,7 @@ class Pacing:
         seconds = now - self._under_way.pop(attempt)
         self._failed.append(f"{attempt}: {why(error)}")
         self._last = error
-        self._due = min(self._due, now)
+        self._due = now
         self._left[attempt.endpoint] -= 1
         if not self._left[attempt.endpoint]:
             self._report(attempt.endpoint, False, seconds)
@@ -143,7 +143,7 @@ class Pacing:
         return bool(self._waiting) and len(self._under_way) < AT_ONCE
 
 
-def why(error: Exception) -> str:
+def why(error: object) -> str:
     """What went wrong, in a few words: no more than the system or TLS says of it."""
     said = getattr(error, "verify_message", "") or getattr(error, "strerror", "") or str(error)
     return said or type(error).__name__

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from ipaddress import IPv4Address, IPv6Address
+from sys import intern
+from typing import Literal, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from dnssd.errors import NotFound
@@ -18,8 +20,7 @@ Question = tuple[Name, str]  # a name and a type
 _Rdata = TypeVar("_Rdata", Address, Ptr, Srv, Txt)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What DNS says about one name and type.
 
     Attributes:
@@ -169,13 +170,14 @@ def build_snapshot(asked: ServiceName, found: Findings) -> Snapshot:
     """
     names = instance_names(asked, found.get((asked.name, "PTR")))
     instances = tuple(_instances(asked, names, found))
-    endpoints = sorted(
-        (endpoint for instance in instances for endpoint in instance.endpoints), key=_by_priority
-    )
+    endpoints = instances[0].endpoints if instances else ()
+    if len(instances) > 1:
+        every = (endpoint for instance in instances for endpoint in instance.endpoints)
+        endpoints = tuple(sorted(every, key=_by_priority))
     if not endpoints:
         raise _not_found(asked, found)
     expires_at = min(one.expires_at for one in found.values() if one.values)
-    return Snapshot(str(asked.name), instances, tuple(endpoints), expires_at)
+    return Snapshot(str(asked.name), instances, endpoints, expires_at)
 
 
 def instance_names(asked: ServiceName, pointers: Found | None) -> tuple[Name, ...]:
@@ -205,7 +207,7 @@ def instance_text(name: Name) -> str:
 
 
 def _instances(asked: ServiceName, names: Iterable[Name], known: Findings) -> Iterator[Instance]:
-    room = MAX_ENDPOINTS
+    room, service = MAX_ENDPOINTS, intern(str(asked.service))
     for name in names:
         srvs = _values(known, name, "SRV", Srv)[:room]
         txts = _values(known, name, "TXT", Txt)
@@ -215,27 +217,35 @@ def _instances(asked: ServiceName, names: Iterable[Name], known: Findings) -> It
         instance = None
         if asked.instance is not None or name != asked.name:
             instance = instance_text(name)
-        offered = (srv for srv in srvs if srv.target.labels)
-        endpoints = (_endpoint(srv, instance, asked, known) for srv in offered)
+        offered = [srv for srv in srvs if srv.target.labels]
+        endpoints = [_endpoint(srv, instance, service, known) for srv in offered]
         data = txts[0] if txts else Txt()
         yield Instance(str(name), instance, data, tuple(sorted(endpoints, key=_by_priority)))
 
 
-def _endpoint(srv: Srv, instance: str | None, asked: ServiceName, known: Findings) -> Endpoint:
-    found = [
-        str(address.ip)
-        for rdtype in ("A", "AAAA")
-        for address in sorted(_values(known, srv.target, rdtype, Address))
-    ]
-    return Endpoint(
-        target=str(srv.target),
-        port=srv.port,
-        priority=srv.priority,
-        weight=srv.weight,
-        addresses=tuple(found),
-        instance=instance,
-        service=str(asked.service),
-    )
+def _endpoint(srv: Srv, instance: str | None, service: str, known: Findings) -> Endpoint:
+    # Many services share few hosts: interned, their names and addresses are kept once.
+    target = intern(str(srv.target))
+    addresses = _addresses(srv.target, known)
+    return Endpoint(target, srv.port, srv.priority, srv.weight, addresses, instance, service)
+
+
+def _addresses(target: Name, known: Findings) -> tuple[str, ...]:
+    """The addresses of a target as text, IPv4 before IPv6."""
+    ips: list[IPv4Address | IPv6Address] = []
+    for key in ((target, "A"), (target, "AAAA")):
+        if found := known.get(key):
+            ips += [address.ip for address in found.values if isinstance(address, Address)]
+    if len(ips) > 1:
+        ips.sort(key=lambda ip: (ip.version, int(ip)))
+    return tuple([intern(_text(ip)) for ip in ips])
+
+
+def _text(ip: IPv4Address | IPv6Address) -> str:
+    if ip.version == 6:
+        return str(ip)
+    number = int(ip)  # a third of the time that str() takes, for what services have most of
+    return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
 def _values(known: Findings, name: Name, rdtype: str, kind: type[_Rdata]) -> list[_Rdata]:

@@ -13,15 +13,27 @@ from pathlib import Path
 from typing import Any
 
 from dnssd.errors import DnssdError
-from dnssd.records import Txt
+from dnssd.names import Name
+from dnssd.records import Address, Srv, Txt
 from dnssd.resolver.cache import Limits
 from dnssd.resolver.snapshot import Endpoint, Instance, Snapshot
-from dnssd.services import ServiceName
+from dnssd.services import Service, ServiceName
 
 VERSION = 1  # of the files; others are passed over
 AGAIN = 600.0  # seconds after which an unchanged snapshot is written again, with a new time
 LARGEST = 4 << 20  # octets of a file that is read
 
+# What a file that somebody has spoilt may lead to.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    DnssdError,
+)
 _log = logging.getLogger(__name__)
 
 
@@ -52,11 +64,11 @@ class Store:
         try:
             with self._path(asked).open("rb") as file:
                 content = json.loads(file.read(LARGEST))
-            if content["version"] != VERSION or content["name"] != str(asked.name):
+            if content["version"] != VERSION or Name.parse(content["name"]) != asked.name:
                 return None
             age = self._wall() - float(content["expires"])
             instances = tuple(map(_instance, content["instances"]))
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, DnssdError):
+        except _UNREADABLE:
             return None
         endpoints = tuple(endpoint for one in instances for endpoint in one.endpoints)
         if age > self._limits.max_stale or not endpoints:
@@ -127,9 +139,21 @@ def _instance(value: dict[str, Any]) -> Instance:
     name = value["instance"]
     if not isinstance(name, str | None):
         raise TypeError(name)
-    endpoints = tuple(
-        Endpoint(str(target), int(port), int(first), int(weight), tuple(map(str, at)), name, str(of))
-        for target, port, first, weight, at, of in value["endpoints"]
-    )
+    endpoints = tuple(_endpoint(name, *endpoint) for endpoint in value["endpoints"])
     strings = tuple(base64.b64decode(string) for string in value["txt"])
-    return Instance(str(value["name"]), name, Txt(strings), endpoints)
+    return Instance(str(Name.parse(value["name"])), name, Txt(strings), endpoints)
+
+
+def _endpoint(
+    instance: str | None,
+    target: str,
+    port: int,
+    priority: int,
+    weight: int,
+    addresses: list[str],
+    service: str,
+) -> Endpoint:
+    srv = Srv(int(priority), int(weight), int(port), Name.parse(target))
+    found = tuple(Address.parse(address).format() for address in addresses)
+    of = str(Service.parse(service))
+    return Endpoint(str(srv.target), srv.port, srv.priority, srv.weight, found, instance, of)

@@ -20,14 +20,14 @@ _TOKEN_HEADER = "x-aws-ec2-metadata-token"  # noqa: S105 (a header's name)
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """The instance that the metadata is about.
+    """The instance that the metadata is about; without a `private_ip` it has IPv6 alone.
 
     Raises:
         UsageError: An address that is none.
     """
 
     instance_id: str = "i-0123456789abcdef0"
-    private_ip: str = "10.0.0.5"
+    private_ip: str | None = "10.0.0.5"
     public_ip: str | None = None
     ipv6: str | None = None
     region: str = "us-east-1"
@@ -41,14 +41,16 @@ class Instance:
 
     @property
     def hostname(self) -> str:
-        """The private host name, made from the private address."""
+        """The private host name, made from the private address, or else from the ID."""
         domain = "ec2" if self.region == "us-east-1" else f"{self.region}.compute"
+        if self.private_ip is None:
+            return f"{self.instance_id}.{domain}.internal"
         return f"ip-{self.private_ip.replace('.', '-')}.{domain}.internal"
 
     @property
     def mac(self) -> str:
         """The hardware address of its only interface, made from the private address."""
-        return "02:00:" + ipaddress.IPv4Address(self.private_ip).packed.hex(":")
+        return "02:00:" + ipaddress.IPv4Address(self.private_ip or 0).packed.hex(":")
 
 
 @dataclass(frozen=True, slots=True)

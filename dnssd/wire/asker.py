@@ -4,6 +4,7 @@ import heapq
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import count
 
 from dnssd.errors import Unavailable
@@ -62,7 +63,7 @@ class Asker:
         self._timer: Timer | None = None
         self._timer_at = 0.0
         self._large: dict[tuple[Name, str], None] = {}
-        self.pressed = 0  # questions so far that one attempt did not settle
+        self.pressed = 0  # questions so far to which something else than an answer came
 
     @property
     def servers(self) -> tuple[NameServer, ...]:
@@ -167,7 +168,7 @@ class Asker:
             port.forget(ticket)
         self._active -= 1
         inquiry = asking.inquiry
-        self.pressed += inquiry.pressing
+        self.pressed += inquiry.disturbed
         if inquiry.outcome is None:
             asking.done(self._unavailable(asking))
         else:
@@ -178,7 +179,7 @@ class Asker:
     def _answered(self, asking: "_Asking", answer: Answer) -> None:
         ttl = min(answer.ttl, asking.ttl)
         if answer.alias is None:
-            asking.done(answer if ttl == answer.ttl else answer.with_ttl(ttl))
+            asking.done(answer if ttl == answer.ttl else replace(answer, ttl=ttl))
             return
         if asking.aliases == MAX_ALIASES:
             why = f"{MAX_ALIASES} aliases (CNAME) in a row, the last to {answer.alias}"

@@ -129,6 +129,11 @@ class Inquiry:
         """Whether nothing more is to be sent or heard."""
         return self.outcome is not None or self.gave_up
 
+    @property
+    def disturbed(self) -> bool:
+        """Whether something arrived that was no answer; lateness alone does not count."""
+        return self._other or self._unsigned > 0
+
     def begin(self) -> Attempt:
         """The first attempt."""
         return Attempt(self._turn, self._by_tcp)

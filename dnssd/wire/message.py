@@ -1,6 +1,5 @@
 """A DNS message as frozen values (RFC 1035 section 4)."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from dnssd.names import Name
@@ -31,8 +30,7 @@ class Record(NamedTuple):
     data: Ptr | Srv | Txt | Address | Name | int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """What a response says, less what this package has no use for.
 
     Attributes:

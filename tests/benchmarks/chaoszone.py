@@ -1,17 +1,16 @@
 """The zone of the chaos measurements: services of three hosts, and what a look-up must find."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-ZONE = "chaos.test"
+from servers import Zone
+
+Kind = Literal["dual", "ipv4", "brief"]
+
+ORIGIN = "chaos.test."
 SERVICES = 200  # of each kind
+TTLS: dict[Kind, int] = {"dual": 300, "ipv4": 300, "brief": 1}  # seconds
 HOSTS = 3
 INSTANCE = "web"
-_HEAD = """\
-$TTL 300
-@ SOA ns hostmaster 1 3600 600 86400 60
-@ NS ns
-ns A 127.0.0.1
-"""
 
 
 class Endpoint(NamedTuple):
@@ -36,16 +35,16 @@ class Service(NamedTuple):
 
     Attributes:
         number: 0 to `SERVICES` - 1; what it holds differs from that of any other.
-        dual: Whether its hosts have IPv6 addresses beside their IPv4 ones.
+        kind: The hosts of `ipv4` have no IPv6 addresses; `brief` has a short TTL.
     """
 
     number: int
-    dual: bool = True
+    kind: Kind = "dual"
 
     @property
     def domain(self) -> str:
         """Where it stands."""
-        return f"{'d' if self.dual else 'v'}{self.number}.{ZONE}."
+        return f"{self.kind}{self.number}.{ORIGIN}"
 
     @property
     def name(self) -> str:
@@ -59,23 +58,52 @@ class Service(NamedTuple):
 
     def _endpoint(self, host: int) -> Endpoint:
         addresses = {f"10.0.{self.number}.{host + 1}"}
-        if self.dual:
+        if self.kind != "ipv4":
             addresses.add(f"fd00::{self.number + 1:x}:{host + 1}")
         target = f"h{host}.{self.domain}"
         return Endpoint(target, 8000 + self.number, host // 2, 10 + host, frozenset(addresses))
 
-    def master(self) -> str:
+    @property
+    def instance(self) -> str:
+        """The service instance name that its name points to."""
+        return f"{INSTANCE}.{self.name}"
+
+    @property
+    def records(self) -> tuple[str, ...]:
         """Its records, as in a master file."""
-        instance = f"{INSTANCE}.{self.name}"
-        lines = [f"{self.name} PTR {instance}", f'{instance} TXT "{self.truth.txt.decode()}"']
-        for endpoint in self.truth.endpoints:
-            target, port, priority, weight, addresses = endpoint
-            lines.append(f"{instance} SRV {priority} {weight} {port} {target}")
-            lines += [f"{target} {'AAAA' if ':' in ip else 'A'} {ip}" for ip in addresses]
-        return "\n".join(lines) + "\n"
+        truth = self.truth
+        ttl = TTLS[self.kind]
+        lines = [f"{self.name} {ttl} PTR {self.instance}"]
+        lines.append(f'{self.instance} {ttl} TXT "{truth.txt.decode()}"')
+        for endpoint in truth.endpoints:
+            lines.append(self.srv(endpoint))
+            for address in endpoint.addresses:
+                rdtype = "AAAA" if ":" in address else "A"
+                lines.append(f"{endpoint.target} {ttl} {rdtype} {address}")
+        return tuple(lines)
+
+    def srv(self, endpoint: Endpoint) -> str:
+        """The SRV record of one of its endpoints."""
+        value = f"{endpoint.priority} {endpoint.weight} {endpoint.port} {endpoint.target}"
+        return f"{self.instance} {TTLS[self.kind]} SRV {value}"
 
 
-def master_file() -> str:
-    """The whole zone."""
-    services = (Service(number, dual) for dual in (True, False) for number in range(SERVICES))
-    return _HEAD + "".join(service.master() for service in services)
+def whole_zone() -> Zone:
+    """All services of all kinds."""
+    services = (Service(number, kind) for kind in TTLS for number in range(SERVICES))
+    records = (record for service in services for record in service.records)
+    return Zone(tuple(records), origin=ORIGIN)
+
+
+def difference(found: Found, truth: Found) -> str:
+    """What is wrong with what was found; empty if nothing is."""
+    wrong = [f"lacks {_shown(endpoint)}" for endpoint in truth.endpoints - found.endpoints]
+    wrong += [f"holds {_shown(endpoint)}" for endpoint in found.endpoints - truth.endpoints]
+    if found.txt != truth.txt:
+        wrong.append(f"TXT is {found.txt!r}, not {truth.txt!r}")
+    return "; ".join(sorted(wrong))
+
+
+def _shown(endpoint: Endpoint) -> str:
+    addresses = " ".join(sorted(endpoint.addresses))
+    return f"{endpoint.target}:{endpoint.port} ({addresses or 'no address'})"

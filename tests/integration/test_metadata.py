@@ -11,7 +11,7 @@ import pytest
 
 from dnssd.errors import DeadlineExceeded, Unavailable
 from dnssd.hosts import HostFacts, detect, ec2
-from dnssd.hosts.metadata import Metadata, Settings
+from dnssd.hosts.imds import Imds, Settings
 from dnssd.sandbox.metadata import Instance
 from dnssd.sandbox.sandbox import Sandbox
 from dnssd.zones.pace import Pace
@@ -108,6 +108,9 @@ def test_an_instance_of_the_sandbox(sandbox: Sandbox) -> None:
         public=(),
         owner="ec2/123456789012/us-east-1/i-0123456789abcdef0",
         source=f"EC2 instance metadata at {sandbox.metadata_url}",
+        cloud="ec2",
+        region="us-east-1",
+        zone="us-east-1a",
     )
 
 
@@ -258,9 +261,9 @@ def test_broken_answers_are_tried_again(junk: bytes) -> None:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        settings = Settings(f"http://127.0.0.1:{listener.getsockname()[1]}", attempts=2)
+        settings = Settings((f"http://127.0.0.1:{listener.getsockname()[1]}",), attempts=2)
         with pytest.raises(Unavailable, match=r"malformed answer|reset|RemoteDisconnected"):
-            Metadata(settings, Clock().pace()).get("/x")
+            Imds(settings, Clock().pace()).get("/x")
         thread.join()
 
 
@@ -268,10 +271,10 @@ def test_silence_hints_at_the_hop_limit() -> None:
     """From a container the answer to the token request is lost on its way."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         settings = Settings(
-            f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.01, attempts=1
+            (f"http://127.0.0.1:{listener.getsockname()[1]}",), timeout=0.01, attempts=1
         )
         with pytest.raises(Unavailable, match=r"no answer within 0\.01 s; check the hop limit"):
-            Metadata(settings, Clock().pace()).get("/x")
+            Imds(settings, Clock().pace()).get("/x")
 
 
 def test_nobody_there_says_so() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from dnssd.errors import MalformedName, UsageError
-from dnssd.hosts import HostFacts, detect, ec2, plain
-from dnssd.hosts.metadata import IPV4, IPV6, Settings
+from dnssd.hosts import HostFacts, detect, plain
+from dnssd.hosts.imds import IPV4, IPV6, Settings
 from dnssd.zones.pace import Pace
 
 DISABLED = {"AWS_EC2_METADATA_DISABLED": "true"}
@@ -30,6 +30,8 @@ def test_a_plain_machine(tmp_path: Path) -> None:
     root = machine(tmp_path, **{"etc__machine-id": "0123456789abcdef0123456789abcdef\n"})
 
     facts = plain.facts(
+        {},
+        Pace(0),
         root,
         hostname=lambda: "Web-1.Example.com",
         route_address=route("10.0.0.5", "2a00::5"),
@@ -40,6 +42,7 @@ def test_a_plain_machine(tmp_path: Path) -> None:
     assert facts.public == ("2a00::5",)
     assert facts.owner == "host/0123456789abcdef0123456789abcdef/web-1.example.com"
     assert "host name" in facts.source
+    assert (facts.cloud, facts.region, facts.zone) == ("plain", None, None)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +60,9 @@ def test_only_addresses_that_others_reach_count(
     tmp_path: Path, ipv4: str | None, ipv6: str | None, addresses: tuple[str, ...]
 ) -> None:
     """Loopback and link-local ones are none; without a default route there is none."""
-    facts = plain.facts(tmp_path, hostname=lambda: "h", route_address=route(ipv4, ipv6))
+    facts = plain.facts(
+        {}, Pace(0), tmp_path, hostname=lambda: "h", route_address=route(ipv4, ipv6)
+    )
 
     assert facts.private == addresses
 
@@ -75,9 +80,8 @@ def test_only_addresses_that_others_reach_count(
 )
 def test_a_machine_without_an_id(tmp_path: Path, files: dict[str, str], machine_id: str) -> None:
     """Its host name alone tells it then; no file's content breaks the owner's form."""
-    facts = plain.facts(
-        machine(tmp_path, **files), hostname=lambda: "h", route_address=route(None, None)
-    )
+    root = machine(tmp_path, **files)
+    facts = plain.facts({}, Pace(0), root, hostname=lambda: "h", route_address=route(None, None))
 
     assert facts.owner == f"host/{machine_id}/h"
 
@@ -89,80 +93,54 @@ def test_finding_the_route_sends_nothing_and_never_fails() -> None:
         assert address is None or (":" in address) == (family == socket.AF_INET6)
 
 
-def test_a_host_may_be_given_another_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("label", ["ü", "a.b", "", "x" * 58, "-a"])
+def test_a_host_may_be_given_another_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, label: str
+) -> None:
     """A host name that is no label is no error then."""
-    odd = HostFacts("ü", ("10.0.0.5",), (), "host/-/ü", "a test")
-    monkeypatch.setattr(plain, "facts", lambda root: odd)
+    odd = HostFacts(label, ("10.0.0.5",), (), "host/-/odd", "test of odd names")
+    monkeypatch.setattr(plain, "facts", lambda environ, pace, root: odd)
 
     assert detect(DISABLED, Pace(1), label="web", root=tmp_path).label == "web"
-    with pytest.raises(MalformedName, match="host"):
+    with pytest.raises(MalformedName, match=r"^host .*; it is from the test of odd names: give --"):
         detect(DISABLED, Pace(1), root=tmp_path)
-    with pytest.raises(MalformedName, match="give --host"):
-        detect(DISABLED, Pace(1), label="x" * 58, root=tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("environ", "files", "here"),
-    [
-        ({}, {}, False),
-        ({}, {"sys__class__dmi__id__sys_vendor": "Amazon EC2\n"}, True),
-        ({}, {"sys__class__dmi__id__board_vendor": "Amazon EC2\n"}, True),
-        ({}, {"sys__class__dmi__id__sys_vendor": "QEMU\n"}, False),
-        (
-            {},
-            {
-                "sys__class__dmi__id__sys_vendor": "Xen\n",
-                "sys__class__dmi__id__product_uuid": "EC2D0000-0000\n",
-            },
-            True,
-        ),
-        ({}, {"sys__hypervisor__uuid": "ec2d0000-0000\n"}, True),
-        (
-            {},
-            {
-                "sys__class__dmi__id__sys_vendor": "QEMU\n",
-                "sys__class__dmi__id__product_uuid": "EC2D0000-0000\n",
-            },
-            False,
-        ),
-        ({"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1"}, {}, True),
-        ({"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1"} | DISABLED, {}, False),
-        (
-            {"AWS_EC2_METADATA_DISABLED": "True"},
-            {"sys__class__dmi__id__sys_vendor": "Amazon EC2"},
-            False,
-        ),
-        (
-            {"AWS_EC2_METADATA_DISABLED": "false"},
-            {"sys__class__dmi__id__sys_vendor": "Amazon EC2"},
-            True,
-        ),
-    ],
-)
-def test_what_tells_an_ec2_instance(
-    tmp_path: Path, environ: dict[str, str], files: dict[str, str], here: bool
-) -> None:
-    """The firmware's vendor, or a configured endpoint, unless metadata is switched off."""
-    assert ec2.is_here(environ, machine(tmp_path, **files)) is here
+def test_a_given_label_is_checked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is asked for the sake of a label that cannot be used."""
+    monkeypatch.delattr(plain, "facts")
+
+    for label in ("x" * 58, "", "a.b"):
+        with pytest.raises(MalformedName, match="host"):
+            detect(DISABLED, Pace(1), label=label, root=tmp_path, cloud="ecs")
+
+
+def test_an_unknown_cloud_is_refused(tmp_path: Path) -> None:
+    """The error lists those that are known."""
+    with pytest.raises(UsageError, match=r"'aws': not known; use one of ec2, gce, .*, plain"):
+        detect(DISABLED, Pace(1), cloud="aws", root=tmp_path)
 
 
 @pytest.mark.parametrize(
     ("environ", "settings"),
     [
-        ({}, Settings(IPV4, 2.0, None)),
-        ({"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "IPv4"}, Settings(IPV4)),
-        ({"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "ipv6"}, Settings(IPV6)),
+        ({}, Settings((IPV4, IPV6), 2.0, None)),
+        ({"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "IPv4"}, Settings((IPV4,))),
+        ({"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "ipv6"}, Settings((IPV6,))),
         (
             {
                 "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "ipv6",
                 "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:80/",
             },
-            Settings("http://127.0.0.1:80"),
+            Settings(("http://127.0.0.1:80",)),
         ),
-        ({"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://[fd00::1]"}, Settings("http://[fd00::1]")),
+        (
+            {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://[fd00::1]"},
+            Settings(("http://[fd00::1]",)),
+        ),
         (
             {"AWS_METADATA_SERVICE_TIMEOUT": "0.5", "AWS_METADATA_SERVICE_NUM_ATTEMPTS": "3"},
-            Settings(IPV4, 0.5, 3),
+            Settings((IPV4, IPV6), 0.5, 3),
         ),
     ],
 )
@@ -184,6 +162,9 @@ def test_settings_come_from_the_variables_of_the_aws_sdks(
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://h:0"),
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://[::1"),
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://h/?q"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://h/a b"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://h/\u00fc"),
+        ("AWS_EC2_METADATA_DISABLED", "TRUE"),
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://{'h' * 64}"),
         ("AWS_METADATA_SERVICE_TIMEOUT", "soon"),
         ("AWS_METADATA_SERVICE_TIMEOUT", "0"),

@@ -7,12 +7,16 @@ from hypothesis import strategies as st
 
 from dnssd.errors import NotFound
 from dnssd.names import Name
-from dnssd.records import Address, Ptr, Rdata, RRset, Srv, Txt
+from dnssd.records import Address, Opaque, Ptr, Rdata, Srv, Txt
 from dnssd.resolver.snapshot import (
     MAX_ENDPOINTS,
     MAX_INSTANCES,
     Attributes,
     Endpoint,
+    Findings,
+    Found,
+    Question,
+    Snapshot,
     build_snapshot,
 )
 from dnssd.services import ServiceName, parse_service_name
@@ -21,14 +25,27 @@ SERVICE = parse_service_name("_http._tcp.example.com")
 INSTANCE = parse_service_name("v1._http._tcp.example.com")
 
 
-def rrset(name: str, ttl: int, *values: Rdata) -> RRset:
-    """An RRset of the values' type."""
-    return RRset(Name.parse(name), values[0].rdtype, ttl, values)
+Finding = tuple[Question, Found]
 
 
-def ptr(*names: str) -> RRset:
+def found(name: str, expires_at: float, *values: Rdata) -> Finding:
+    """What there is of one name, of the values' type."""
+    return (Name.parse(name), values[0].rdtype), Found(values, expires_at)
+
+
+def absent(name: str, rdtype: str, expires_at: float = 10.0) -> Finding:
+    """That there is nothing of one name and type."""
+    return (Name.parse(name), rdtype), Found((), expires_at)
+
+
+def build(asked: ServiceName, findings: Iterable[Finding]) -> Snapshot:
+    """The snapshot of some findings."""
+    return build_snapshot(asked, dict(findings))
+
+
+def ptr(*names: str) -> Finding:
     """What the service points to."""
-    return rrset("_http._tcp.example.com.", 300, *(Ptr(Name.parse(name)) for name in names))
+    return found("_http._tcp.example.com.", 300, *(Ptr(Name.parse(name)) for name in names))
 
 
 def srv(target: str, *, port: int = 80, priority: int = 0, weight: int = 0) -> Srv:
@@ -37,24 +54,28 @@ def srv(target: str, *, port: int = 80, priority: int = 0, weight: int = 0) -> S
 
 
 V1 = [
-    rrset(
+    found(
         "v1._http._tcp.example.com.", 60, srv("b.example.com.", priority=1), srv("a.example.com.")
     ),
-    rrset("v1._http._tcp.example.com.", 90, Txt.from_pairs({"version": "1"})),
-    rrset("a.example.com.", 40, Address.parse("10.0.0.7"), Address.parse("10.0.0.5")),
-    rrset("A.Example.com.", 50, Address.parse("2001:db8::1")),
+    found("v1._http._tcp.example.com.", 90, Txt.from_pairs({"version": "1"})),
+    found("a.example.com.", 40, Address.parse("10.0.0.7"), Address.parse("10.0.0.5")),
+    found("A.Example.com.", 50, Address.parse("2001:db8::1")),
+    absent("b.example.com.", "A", 30),
 ]
 
 
 def test_an_instance_is_joined_from_its_answers() -> None:
-    """SRV by priority, addresses by target whatever its case, the TTL the smallest of all."""
-    snapshot = build_snapshot(INSTANCE, V1, now=1000.0)
+    """SRV by priority, addresses by target whatever its case, the first expiry of all.
+
+    That one target has no address says nothing about how long the others' hold.
+    """
+    snapshot = build(INSTANCE, V1)
 
     first, second = snapshot.endpoints
     assert snapshot.name == "v1._http._tcp.example.com."
     assert snapshot.status == "fresh"
-    assert snapshot.expires_at == 1040.0
-    assert snapshot.ttl(1010.0) == 30.0
+    assert snapshot.expires_at == 40.0
+    assert snapshot.ttl(10.0) == 30.0
     assert snapshot.ttl(2000.0) == 0.0
     assert first == Endpoint(
         target="a.example.com.",
@@ -73,7 +94,7 @@ def test_an_instance_is_joined_from_its_answers() -> None:
 
 def test_a_snapshot_is_immutable() -> None:
     """It may be shared between threads."""
-    snapshot = build_snapshot(INSTANCE, V1, now=0.0)
+    snapshot = build(INSTANCE, V1)
 
     hash(snapshot)
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -83,14 +104,14 @@ def test_a_snapshot_is_immutable() -> None:
 
 
 @given(st.permutations(V1))
-def test_the_order_of_answers_does_not_matter(answers: list[RRset]) -> None:
+def test_the_order_of_answers_does_not_matter(answers: list[Finding]) -> None:
     """Every order of the same answers gives an equal snapshot."""
-    assert build_snapshot(INSTANCE, answers, 0.0) == build_snapshot(INSTANCE, V1, 0.0)
+    assert build(INSTANCE, answers) == build(INSTANCE, V1)
 
 
 def test_a_service_joins_all_its_instances() -> None:
     """Endpoints of all instances together, by priority; pointers to nowhere are skipped."""
-    snapshot = build_snapshot(
+    snapshot = build(
         SERVICE,
         [
             ptr(
@@ -99,9 +120,8 @@ def test_a_service_joins_all_its_instances() -> None:
                 "gone._http._tcp.example.com.",
             ),
             *V1,
-            rrset(r"Café (old)\.2._http._tcp.example.com.", 60, srv("c.example.com.", priority=0)),
+            found(r"Café (old)\.2._http._tcp.example.com.", 60, srv("c.example.com.", priority=0)),
         ],
-        now=0.0,
     )
 
     assert [i.instance for i in snapshot.instances] == ["Café (old).2", "v1"]
@@ -115,9 +135,7 @@ def test_a_service_joins_all_its_instances() -> None:
 
 def test_plain_srv_records_are_an_instance_without_a_name() -> None:
     """A service that points to no instance may have SRV records itself (RFC 2782)."""
-    snapshot = build_snapshot(
-        SERVICE, [rrset("_http._tcp.example.com.", 60, srv("a.example.com."))], now=0.0
-    )
+    snapshot = build(SERVICE, [found("_http._tcp.example.com.", 60, srv("a.example.com."))])
 
     assert [(i.name, i.instance) for i in snapshot.instances] == [("_http._tcp.example.com.", None)]
     assert snapshot.endpoints[0].instance is None
@@ -128,11 +146,11 @@ def test_pointers_win_over_plain_srv_records() -> None:
     answers = [
         ptr("v1._http._tcp.example.com."),
         *V1,
-        rrset("_http._tcp.example.com.", 60, srv("plain.example.com.")),
+        found("_http._tcp.example.com.", 60, srv("plain.example.com.")),
     ]
 
     assert "plain.example.com." not in {
-        endpoint.target for endpoint in build_snapshot(SERVICE, answers, 0.0).endpoints
+        endpoint.target for endpoint in build(SERVICE, answers).endpoints
     }
 
 
@@ -141,7 +159,7 @@ def test_a_subtype_points_to_instances_of_its_service() -> None:
     asked = parse_service_name("_printer._sub._http._tcp.example.com")
     pointer = Ptr(Name.parse("v1._http._tcp.example.com."))
 
-    snapshot = build_snapshot(asked, [RRset(asked.name, "PTR", 60, (pointer,)), *V1], 0.0)
+    snapshot = build(asked, [((asked.name, "PTR"), Found((pointer,), 60)), *V1])
 
     assert [instance.instance for instance in snapshot.instances] == ["v1"]
 
@@ -159,7 +177,7 @@ def test_a_subtype_points_to_instances_of_its_service() -> None:
 def test_pointers_to_no_instance_of_the_service_are_skipped(target: str) -> None:
     """A hostile zone cannot make a client take one service for another."""
     with pytest.raises(NotFound, match="nobody offers it"):
-        build_snapshot(SERVICE, [ptr(target), rrset(target, 60, srv("a.example.com."))], now=0.0)
+        build(SERVICE, [ptr(target), found(target, 60, srv("a.example.com."))])
 
 
 @pytest.mark.parametrize(
@@ -172,28 +190,27 @@ def test_pointers_to_no_instance_of_the_service_are_skipped(target: str) -> None
         (INSTANCE, [V1[1]], "nobody offers it"),
         (SERVICE, [ptr("v1._http._tcp.example.com.")], "nobody offers it"),
         (SERVICE, [ptr("v1._http._tcp.example.com."), V1[1]], "nobody offers it"),
-        (INSTANCE, [rrset("v1._http._tcp.example.com.", 60, srv("."))], "nobody offers it"),
-        (SERVICE, [rrset("_http._tcp.example.com.", 60, srv("."))], "nobody offers it"),
+        (INSTANCE, [found("v1._http._tcp.example.com.", 60, srv("."))], "nobody offers it"),
+        (SERVICE, [found("_http._tcp.example.com.", 60, srv("."))], "nobody offers it"),
     ],
 )
 def test_nothing_there_is_told_from_not_offered(
-    asked: ServiceName, answers: Iterable[RRset], message: str
+    asked: ServiceName, answers: list[Finding], message: str
 ) -> None:
     """What does not exist is a typing mistake; what nobody offers is an outage."""
     with pytest.raises(NotFound, match=message):
-        build_snapshot(asked, answers, now=0.0)
+        build(asked, answers)
 
 
 def test_an_instance_that_nobody_offers_is_listed_beside_one_that_is() -> None:
     """A target of "." means not offered here (RFC 2782): no endpoint of that instance."""
-    snapshot = build_snapshot(
+    snapshot = build(
         SERVICE,
         [
             ptr("v1._http._tcp.example.com.", "v2._http._tcp.example.com."),
             *V1,
-            rrset("v2._http._tcp.example.com.", 60, srv(".")),
+            found("v2._http._tcp.example.com.", 60, srv(".")),
         ],
-        now=0.0,
     )
 
     assert [(i.instance, len(i.endpoints)) for i in snapshot.instances] == [("v1", 2), ("v2", 0)]
@@ -201,13 +218,12 @@ def test_an_instance_that_nobody_offers_is_listed_beside_one_that_is() -> None:
 
 def test_an_instance_that_is_not_utf_8_is_shown_escaped() -> None:
     """Such a label is illegal, but a client should reach what it points to."""
-    snapshot = build_snapshot(
+    snapshot = build(
         SERVICE,
         [
             ptr(r"\255._http._tcp.example.com."),
-            rrset(r"\255._http._tcp.example.com.", 60, srv("a.example.com.")),
+            found(r"\255._http._tcp.example.com.", 60, srv("a.example.com.")),
         ],
-        now=0.0,
     )
 
     assert snapshot.instances[0].instance == r"\255"
@@ -218,7 +234,7 @@ def test_only_so_many_instances_and_endpoints_are_taken() -> None:
     many = [f"i{at}._http._tcp.example.com." for at in range(MAX_INSTANCES + 1)]
     five = [srv(f"h{at}.example.com.") for at in range(5)]
 
-    snapshot = build_snapshot(SERVICE, [ptr(*many), *(rrset(n, 60, *five) for n in many)], 0.0)
+    snapshot = build(SERVICE, [ptr(*many), *(found(n, 60, *five) for n in many)])
 
     assert len(snapshot.instances) <= MAX_INSTANCES
     assert len(snapshot.endpoints) == MAX_ENDPOINTS
@@ -258,3 +274,37 @@ def test_attributes_are_found_whatever_the_case_of_their_key() -> None:
     assert attributes == {"Version": b"1", "flag": None}
     assert len(attributes) == 2
     assert "Version" in repr(attributes)
+
+
+NAMES = st.sampled_from(
+    [".", "_http._tcp.example.com.", "v1._http._tcp.example.com.", "a.example.com.", "a.b.c.d."]
+).map(Name.parse)
+RDATA = st.one_of(
+    st.builds(Ptr, NAMES),
+    st.builds(Srv, st.integers(0, 3), st.integers(0, 3), st.integers(0, 3), NAMES),
+    st.builds(Txt, st.lists(st.binary(max_size=4), max_size=3).map(tuple)),
+    st.ip_addresses().map(Address),
+    st.just(Opaque("SRV", "nonsense")),
+)
+FINDINGS = st.dictionaries(
+    st.tuples(NAMES, st.sampled_from(["PTR", "SRV", "TXT", "A", "AAAA"])),
+    st.builds(Found, st.lists(RDATA, max_size=4).map(tuple), st.floats(0, 100)),
+)
+
+
+@given(st.sampled_from([SERVICE, INSTANCE]), FINDINGS)
+def test_whatever_was_found_makes_a_sound_snapshot_or_none(
+    asked: ServiceName, findings: Findings
+) -> None:
+    """No order of records, no rdata under a wrong type and no loop of names breaks it."""
+    try:
+        snapshot = build_snapshot(asked, findings)
+    except NotFound:
+        return
+
+    assert snapshot.endpoints
+    priorities = [endpoint.priority for endpoint in snapshot.endpoints]
+    assert priorities == sorted(priorities)
+    assert set(snapshot.endpoints) == {e for i in snapshot.instances for e in i.endpoints}
+    assert snapshot.expires_at in {found.expires_at for found in findings.values()}
+    assert all(endpoint.target != "." for endpoint in snapshot.endpoints)

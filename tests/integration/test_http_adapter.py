@@ -1,0 +1,987 @@
+"""The requests adapter against real HTTP servers on loopback, sound ones and others."""
+
+import http.server
+import io
+import json
+import pickle
+import socket
+import ssl
+import struct
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pytest
+import requests
+import trustme
+from requests import exceptions
+
+from dnssd.errors import DnssdError, NotFound, Unavailable, UsageError
+from dnssd.http import Adapter, Chooser
+from dnssd.names import Name
+from dnssd.resolver.client import Resolver
+from dnssd.resolver.snapshot import Endpoint
+from dnssd.sandbox.entries import Action, Edit, Entry
+from dnssd.sandbox.sandbox import Sandbox
+
+NAME = "v1._http._tcp.example.test"
+URL = f"http+dnssd://{NAME}"
+TLS_URL = f"https+dnssd://{NAME}"
+SOON = 0.3  # seconds: long enough for servers that do answer
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Echoes requests, redirects, or does what its server's `fault` says."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: "Web"
+
+    def setup(self) -> None:
+        """Remember the connection, so that the server can break it."""
+        super().setup()
+        self.server.connections.append(self.connection)
+
+    def answer(self) -> None:
+        """Answer one request, whatever its method."""
+        body = self.body()
+        self.server.seen.append((self.command, self.path, dict(self.headers), body))
+        fault = self.server.fault
+        if fault == "hang":
+            self.server.released.wait(10)
+        if fault in ("hang", "drop"):
+            self.close_connection = True
+            return
+        path, _, query = self.path.partition("?")
+        if path == "/redirect":
+            self.reply(302, b"moved", Location=unquote(query))
+        elif path == "/cookie":
+            self.reply(200, b"", **{"Set-Cookie": unquote(query)})
+        elif fault == "half":
+            self.reply(200, b"only this", **{"Content-Length": "100"})
+            self.close_connection = True
+        else:
+            status = int(path[1:]) if path[1:].isdigit() else 200
+            self.reply(status, json.dumps({"port": self.server.port, "path": self.path}).encode())
+
+    do_GET = do_HEAD = do_OPTIONS = do_TRACE = do_DELETE = answer  # noqa: N815 (http.server's names)
+    do_POST = do_PUT = do_PATCH = answer  # noqa: N815 (http.server's names)
+
+    def body(self) -> bytes:
+        """The body that came, by either framing."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = b""
+        while size := int(self.rfile.readline() or b"0", 16):
+            body += self.rfile.read(size + 2)[:-2]
+        self.rfile.readline()
+        return body
+
+    def reply(self, status: int, body: bytes, **headers: str) -> None:
+        """Send an answer."""
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(body))} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+class Web(http.server.ThreadingHTTPServer):
+    """An HTTP server on loopback; `seen` holds what was asked of it."""
+
+    daemon_threads = False  # they are waited for
+
+    def __init__(self, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
+        super().__init__((host, 0), Handler)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
+        self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.connections: list[socket.socket] = []
+        self.fault = ""
+        self.released = threading.Event()
+        self._thread = threading.Thread(target=self.serve_forever, args=[0.01])
+        self._thread.start()
+
+    @property
+    def host(self) -> str:
+        """The address on which it listens."""
+        return str(self.server_address[0])
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.server_address[1])
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is none of its business."""
+
+    def kill(self) -> None:
+        """End it as a crash would: no port, and every connection cut."""
+        self.released.set()
+        self.shutdown()
+        self._thread.join()
+        for connection in self.connections:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue  # it has ended before
+        self.server_close()
+
+
+class Stub:
+    """A resolver that gives endpoints in a fixed order, and remembers what it hears."""
+
+    def __init__(self, *endpoints: Endpoint) -> None:
+        self.endpoints = endpoints
+        self.names: list[str] = []
+        self.reports: list[tuple[str, bool]] = []
+        self.seconds: list[float] = []
+        self.in_flight: Counter[str] = Counter()
+        self.error: DnssdError | None = None
+        self._lock = threading.Lock()
+
+    def pick(self, name: str) -> Endpoint:
+        """The first endpoint; counts a call."""
+        self.names.append(name)
+        if self.error:
+            raise self.error
+        with self._lock:
+            self.in_flight[self.endpoints[0].target] += 1
+        return self.endpoints[0]
+
+    def order(self, name: str) -> tuple[Endpoint, ...]:
+        """All endpoints."""
+        if self.error:
+            raise self.error
+        return self.endpoints
+
+    def report(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
+        """Note how a call went."""
+        assert seconds is not None
+        assert seconds >= 0
+        with self._lock:
+            self.reports.append((endpoint.target, ok))
+            self.seconds.append(seconds)
+            self.in_flight[endpoint.target] -= 1
+
+
+Serve = Callable[..., Web]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts servers that end with the test."""
+    with ExitStack() as stack:
+
+        def start(*args: Any) -> Web:
+            web = Web(*args)
+            stack.callback(web.kill)
+            return web
+
+        yield start
+
+
+@contextmanager
+def session_of(stub: Chooser, **options: Any) -> Iterator[requests.Session]:
+    """A session whose services `stub` finds."""
+    with requests.Session() as session:
+        adapter = Adapter(stub, **options)
+        session.mount("http+dnssd://", adapter)
+        session.mount("https+dnssd://", adapter)
+        yield session
+
+
+def endpoint_of(web: Web, target: str, **more: Any) -> Endpoint:
+    """The endpoint at which a server can be reached."""
+    return Endpoint(target, web.port, 0, 1, (web.host,), **more)
+
+
+@pytest.fixture
+def pair(serve: Serve) -> tuple[Web, Web]:
+    """Two servers."""
+    return serve("127.0.0.1"), serve("127.0.0.2")
+
+
+@pytest.fixture
+def stub(pair: tuple[Web, Web]) -> Stub:
+    """A resolver that gives the two servers, always in the same order."""
+    return Stub(endpoint_of(pair[0], "a.example.test."), endpoint_of(pair[1], "b.example.test."))
+
+
+@pytest.fixture
+def session(stub: Stub) -> Iterator[requests.Session]:
+    """A session whose services are the two servers."""
+    with session_of(stub) as session:
+        yield session
+
+
+@pytest.fixture
+def refused() -> Iterator[Endpoint]:
+    """An endpoint where nobody listens; its port stays taken."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield Endpoint("gone.example.test.", sock.getsockname()[1], 0, 1, ("127.0.0.1",))
+
+
+def test_a_request_reaches_the_endpoint_under_its_own_name(
+    session: requests.Session, pair: tuple[Web, Web], stub: Stub
+) -> None:
+    """The server sees its host name and port, and the path with its parameters."""
+    answer = session.get(f"{URL}/path", params={"q": "a b"}, timeout=5)
+
+    assert answer.json() == {"port": pair[0].port, "path": "/path?q=a+b"}
+    assert pair[0].seen[0][2]["Host"] == f"a.example.test:{pair[0].port}"
+    assert answer.url == f"{URL}/path?q=a+b"
+    assert stub.names == [NAME]
+    assert stub.reports == [("a.example.test.", True)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "My Web._http._tcp.example.test",
+        "My.Web v1.2._http._tcp.Example.TEST.",
+        "Café ☕._http._tcp.example.test",
+        r"a\.b\\c._http._tcp.example.test",
+        "a/b:c@d?e#f%20[g]._http._tcp.example.test",
+        "_http._tcp.example.test",
+    ],
+)
+def test_a_name_arrives_as_it_was_quoted(name: str, session: requests.Session, stub: Stub) -> None:
+    """No letter is changed and nothing is taken for a part of the URL."""
+    assert session.get(f"http+dnssd://{quote(name, safe='')}/x", timeout=5).status_code == 200
+
+    assert stub.names == [name]
+
+
+def test_credentials_in_the_url_are_no_part_of_the_name(
+    session: requests.Session, pair: tuple[Web, Web], stub: Stub
+) -> None:
+    """They become an Authorization header, as requests does it."""
+    session.get(f"http+dnssd://user:secret@{NAME}/", timeout=5)
+
+    assert stub.names == [NAME]
+    assert pair[0].seen[0][2]["Authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize(
+    ("host", "words"), [(f"user:secret@{NAME}:8080", "port"), ("%FF._http._tcp.test", "UTF-8")]
+)
+def test_a_url_that_cannot_be_meant(host: str, words: str, session: requests.Session) -> None:
+    """What is wrong is said in one line, without the password."""
+    with pytest.raises(exceptions.InvalidURL, match=words) as caught:
+        session.get(f"http+dnssd://{host}/", timeout=5)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_host_header_of_the_callers_is_kept(
+    session: requests.Session, pair: tuple[Web, Web]
+) -> None:
+    """Who knows a virtual host may name it."""
+    session.get(URL, headers={"Host": "www.example.test"}, timeout=5)
+
+    assert pair[0].seen[0][2]["Host"] == "www.example.test"
+
+
+def test_a_hostile_target_cannot_write_headers(serve: Serve) -> None:
+    """Any byte may stand in a target; in a request it is percent-encoded."""
+    web = serve()
+    target = str(Name((b"a b\r\nX-Evil: 1", "ü/@".encode(), "ü".encode() * 30)))
+
+    with session_of(Stub(endpoint_of(web, target))) as session:
+        assert session.get(URL, timeout=5).status_code == 200
+        with pytest.raises(exceptions.SSLError):
+            session.get(TLS_URL, timeout=5)
+
+    assert "X-Evil" not in web.seen[0][2]
+    host = web.seen[0][2]["Host"].lower()
+    assert host.startswith("a%20b%5c013%5c010x-evil%3a%201.%c3%bc%2f%40.%c3%bc")
+
+
+def test_connections_are_kept_for_each_endpoint(
+    session: requests.Session, pair: tuple[Web, Web], stub: Stub
+) -> None:
+    """Neither turns between endpoints nor a new weight cost a new connection."""
+    one, other = stub.endpoints
+    for weight in range(3):
+        for endpoint in one, other:
+            stub.endpoints = (replace(endpoint, weight=weight),)
+            session.get(URL, timeout=5)
+
+    assert [len(web.seen) for web in pair] == [3, 3]
+    assert [len(web.connections) for web in pair] == [1, 1]
+
+
+def test_new_addresses_mean_new_connections(
+    session: requests.Session, pair: tuple[Web, Web], stub: Stub
+) -> None:
+    """A host that was replaced under its name is found, though the old one still answers."""
+    for web in pair:
+        stub.endpoints = (Endpoint("a.example.test.", web.port, 0, 1, (web.host,)),)
+        session.get(URL, timeout=5)
+
+    assert [len(web.seen) for web in pair] == [1, 1]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
+def test_a_refused_connection_is_made_elsewhere(
+    method: str, refused: Endpoint, pair: tuple[Web, Web], stub: Stub
+) -> None:
+    """Nothing was sent, so that any method may be repeated; one that fails is told apart."""
+    stub.endpoints = (refused, *stub.endpoints)
+    body = iter([b"one", b"two"]) if method != "GET" else None
+    with session_of(stub) as session:
+        assert session.request(method, URL, data=body, timeout=5).status_code == 200
+
+    assert [(seen[0], seen[3]) for seen in pair[0].seen] == [(method, b"onetwo" if body else b"")]
+    assert stub.reports == [("gone.example.test.", False), ("a.example.test.", True)]
+
+
+@pytest.mark.parametrize("fault", ["hang", "drop", "half"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS"])
+def test_an_idempotent_request_is_repeated_elsewhere(
+    fault: str, method: str, session: requests.Session, pair: tuple[Web, Web], stub: Stub
+) -> None:
+    """No answer in time, none at all or half of one: the next endpoint is asked."""
+    pair[0].fault = fault
+    body = b"data" if method == "PUT" else None
+
+    answer = session.request(method, URL, data=body, timeout=SOON if fault == "hang" else 5)
+
+    assert answer.json()["port"] == pair[1].port
+    assert [seen[3] for web in pair for seen in web.seen] == [body or b""] * 2
+    assert stub.reports == [("a.example.test.", False), ("b.example.test.", True)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("hang", exceptions.ReadTimeout),
+        ("drop", exceptions.ConnectionError),
+        ("half", exceptions.ChunkedEncodingError),
+    ],
+)
+def test_what_may_have_been_done_is_not_done_twice(
+    fault: str,
+    error: type[Exception],
+    session: requests.Session,
+    pair: tuple[Web, Web],
+    stub: Stub,
+) -> None:
+    """A POST is sent once, and the caller hears what requests would have said."""
+    pair[0].fault = fault
+
+    with pytest.raises(error, match=r"^'v1\._http\._tcp\.example\.test': a\.example\.test:\d+ "):
+        session.post(URL, data=b"pay", timeout=SOON if fault == "hang" else 5)
+
+    assert [len(web.seen) for web in pair] == [1, 0]
+    assert stub.reports == [("a.example.test.", False)]
+
+
+@pytest.mark.parametrize("method", ["HEAD", "TRACE"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_so_are_those_without_a_body(
+    method: str, stream: bool, session: requests.Session, pair: tuple[Web, Web]
+) -> None:
+    """Streamed or not: what never began is not the caller's yet."""
+    pair[0].fault = "drop"
+
+    with session.request(method, URL, stream=stream, timeout=5) as answer:
+        assert answer.status_code == 200
+    assert [len(web.seen) for web in pair] == [1, 1]
+
+
+def test_a_file_is_sent_again_from_where_it_began(
+    session: requests.Session, pair: tuple[Web, Web]
+) -> None:
+    """Not from its end, where the first try has left it, nor from its beginning."""
+    pair[0].fault = "drop"
+    file = io.BytesIO(b"skipped data")
+    file.seek(8)
+
+    session.put(URL, data=file, timeout=5)
+
+    assert [seen[3] for web in pair for seen in web.seen] == [b"data", b"data"]
+
+
+def test_a_body_that_is_used_up_is_not_sent_again(
+    session: requests.Session, pair: tuple[Web, Web], stub: Stub
+) -> None:
+    """The rest of an iterator would be another body."""
+    pair[0].fault = "drop"
+
+    with pytest.raises(exceptions.ConnectionError, match="broke off"):
+        session.put(URL, data=iter([b"data"]), timeout=5)
+    assert pair[1].seen == []
+    assert stub.reports == [("a.example.test.", False)]
+
+
+def test_a_streamed_answer_is_the_callers(
+    session: requests.Session, pair: tuple[Web, Web], stub: Stub
+) -> None:
+    """It is handed over at its headers: what breaks off later breaks off for the caller."""
+    with session.get(URL, stream=True, timeout=5) as answer:
+        assert json.loads(b"".join(answer.iter_content(4)))["path"] == "/"
+    pair[0].fault = "half"
+    with (
+        session.get(URL, stream=True, timeout=5) as answer,
+        pytest.raises(exceptions.ChunkedEncodingError),
+    ):
+        list(answer.iter_content(4))
+
+    assert stub.reports == [("a.example.test.", True)] * 2
+    assert pair[1].seen == []
+
+
+def test_no_more_than_the_attempts_are_made(pair: tuple[Web, Web], stub: Stub) -> None:
+    """A third endpoint would have answered."""
+    pair[0].fault = pair[1].fault = "drop"
+    third = replace(stub.endpoints[0], target="c.example.test.")
+    stub.endpoints = (*stub.endpoints, third)
+
+    with session_of(stub, attempts=2) as session, pytest.raises(exceptions.ConnectionError):
+        session.get(URL, timeout=5)
+
+    assert [target for target, _ in stub.reports] == ["a.example.test.", "b.example.test."]
+
+
+def test_one_attempt_at_least() -> None:
+    """None would be no adapter."""
+    with pytest.raises(UsageError, match="attempts 0"):
+        Adapter(Stub(), attempts=0)
+
+
+def test_when_nobody_answers_one_line_names_them_all(
+    refused: Endpoint, pair: tuple[Web, Web], stub: Stub
+) -> None:
+    """The error is of the type that the last try met, which is its cause."""
+    pair[0].fault, pair[1].fault = "drop", "hang"
+    stub.endpoints = (refused, *stub.endpoints)
+
+    with session_of(stub) as session, pytest.raises(exceptions.ReadTimeout) as caught:
+        session.get(f"{URL}/?token=secret", timeout=SOON)
+
+    assert str(caught.value) == (
+        f"'{NAME}': gone.example.test:{refused.port} did not connect (Connection refused), "
+        f"a.example.test:{pair[0].port} broke off, "
+        f"b.example.test:{pair[1].port} did not answer in time; check that the service runs"
+    )
+    assert isinstance(caught.value.__cause__, exceptions.ReadTimeout)
+    assert [ok for _, ok in stub.reports] == [False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (NotFound("v1: no such instance; check"), exceptions.ConnectionError),
+        (Unavailable("v1: no answer; wait"), exceptions.ConnectionError),
+        (UsageError("v1: no service type; write one"), exceptions.InvalidURL),
+    ],
+)
+def test_what_the_resolver_says_is_an_error_of_requests(
+    error: DnssdError, raised: type[Exception], session: requests.Session, stub: Stub
+) -> None:
+    """Handlers that callers have work, and the cause is there for those who ask."""
+    stub.error = error
+
+    with pytest.raises(raised, match=str(error)) as caught:
+        session.get(URL, timeout=5)
+    assert caught.value.__cause__ is error
+    assert stub.reports == []
+
+
+def test_a_service_that_is_gone_by_the_second_try(
+    pair: tuple[Web, Web], stub: Stub, session: requests.Session
+) -> None:
+    """What the first try met says more than that there is no second."""
+    pair[0].fault = "drop"
+    pick = stub.pick
+
+    def pick_once(name: str) -> Endpoint:
+        endpoint = pick(name)
+        stub.error = NotFound("gone")
+        return endpoint
+
+    stub.pick = pick_once  # type: ignore[method-assign] # this one stub only
+    with pytest.raises(exceptions.ConnectionError, match="broke off"):
+        session.get(URL, timeout=5)
+
+
+@pytest.mark.parametrize("status", [404, 500, 503])
+def test_any_status_is_an_answer(
+    status: int, session: requests.Session, pair: tuple[Web, Web], stub: Stub
+) -> None:
+    """An error of the application's is neither repeated nor held against the endpoint."""
+    assert session.get(f"{URL}/{status}", timeout=5).status_code == status
+
+    assert pair[1].seen == []
+    assert stub.reports == [("a.example.test.", True)]
+
+
+def test_a_report_tells_how_long_a_try_took(pair: tuple[Web, Web], stub: Stub) -> None:
+    """Each has its own seconds, by the clock that the adapter was given."""
+    pair[0].fault = "drop"
+    readings = iter([10.0, 11.0, 20.0, 22.0])
+
+    with session_of(stub, monotonic=lambda: next(readings)) as session:
+        session.get(URL, timeout=5)
+    assert stub.seconds == [1.0, 2.0]
+
+
+class Interrupted(BaseException):
+    """Stands for KeyboardInterrupt, which would end the test run."""
+
+
+@pytest.mark.parametrize("error", [Interrupted, RuntimeError])
+def test_every_pick_is_reported_whatever_happens(
+    error: type[BaseException], session: requests.Session, stub: Stub
+) -> None:
+    """What the caller's own code raises passes, and is not held against the endpoint."""
+
+    def body() -> Iterator[bytes]:
+        yield b"data"
+        raise error
+
+    with pytest.raises(error):
+        session.post(URL, data=body(), timeout=5)
+    with pytest.raises(exceptions.InvalidHeader):
+        session.get(URL, headers={"X-Bad": "a\nb"}, timeout=5)
+    with pytest.raises(OSError, match="TLS CA"):
+        session.get(TLS_URL, verify="/nowhere", timeout=5)
+
+    assert all(ok for _, ok in stub.reports)
+    assert not any(stub.in_flight.values())
+
+
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [
+        ("/there?x=1#part", "/there?x=1"),
+        ("there", "/there"),
+        ("./a/../there", "/there"),
+        ("http://A.example.test:{port}/there", "/there"),
+        ("//a.example.test:{port}/there", "/there"),
+        (f"{URL}/there", "/there"),
+    ],
+)
+def test_a_redirect_to_itself_stays_on_the_service(
+    location: str, path: str, session: requests.Session, pair: tuple[Web, Web], stub: Stub
+) -> None:
+    """Whichever endpoint the next request goes to, it brings the same credentials."""
+    location = location.format(port=pair[0].port)
+    pick = stub.pick
+
+    def turn(name: str) -> Endpoint:
+        endpoint = pick(name)
+        stub.endpoints = stub.endpoints[::-1]
+        return endpoint
+
+    stub.pick = turn  # type: ignore[method-assign] # this one stub only
+    answer = session.get(
+        f"{URL}/redirect?{quote(location, safe='')}", auth=("user", "secret"), timeout=5
+    )
+
+    assert answer.json() == {"port": pair[1].port, "path": path}
+    assert answer.url.startswith(URL)
+    assert "Authorization" in pair[1].seen[0][2]
+    assert not any(stub.in_flight.values())
+
+
+def test_a_redirect_to_the_callers_host_stays_too(
+    session: requests.Session, pair: tuple[Web, Web], stub: Stub
+) -> None:
+    """The server knows itself by the Host header; a default port may be told or not."""
+    location = quote("http://www.example.test:80/there", safe="")
+
+    answer = session.get(
+        f"{URL}/redirect?{location}", headers={"Host": "www.example.test"}, timeout=5
+    )
+
+    assert answer.json() == {"port": pair[0].port, "path": "/there"}
+    assert stub.names == [NAME, NAME]
+
+
+def test_a_redirect_that_leads_away_is_followed(
+    session: requests.Session, serve: Serve, pair: tuple[Web, Web], stub: Stub
+) -> None:
+    """To another host as plain HTTP, without the credentials; to another service by its name."""
+    elsewhere = serve("127.0.0.3")
+    away = quote(f"http://127.0.0.3:{elsewhere.port}/there", safe="")
+    other = quote("http+dnssd://My%20Other._http._tcp.example.test/there", safe="")
+
+    for location in away, away.replace("http%3A", ""), other:
+        answer = session.get(f"{URL}/redirect?{location}", auth=("user", "secret"), timeout=5)
+        assert answer.json()["path"] == "/there"
+
+    assert [seen[1] for seen in elsewhere.seen] == ["/there", "/there"]
+    assert not any("Authorization" in seen[2] for seen in elsewhere.seen)
+    assert "Authorization" not in pair[0].seen[-1][2]
+    assert stub.names[-1] == "My Other._http._tcp.example.test"
+
+
+@pytest.mark.parametrize("location", ["http://x:99999/", "http://x:y/"])
+def test_a_location_that_is_no_url_is_handed_on(location: str, session: requests.Session) -> None:
+    """Who follows no redirects gets the answer as it came."""
+    answer = session.get(
+        f"{URL}/redirect?{quote(location, safe='')}", allow_redirects=False, timeout=5
+    )
+
+    assert answer.headers["Location"] == location
+
+
+def test_cookies_are_the_services(
+    session: requests.Session, pair: tuple[Web, Web], stub: Stub
+) -> None:
+    """One that an endpoint has set is sent to the others, and to no other service."""
+    session.get(f"{URL}/cookie?color=blue", timeout=5)
+    stub.endpoints = stub.endpoints[::-1]
+    session.get(URL, timeout=5)
+    session.get("http+dnssd://v2._http._tcp.example.test", timeout=5)
+
+    assert [seen[2].get("Cookie") for seen in pair[1].seen] == ["color=blue", None]
+
+
+def test_secure_cookies_travel_over_tls_alone(
+    serve: Serve, authority: tuple[trustme.CA, str]
+) -> None:
+    """They are sent to a service under https+dnssd and not under http+dnssd."""
+    ca, file = authority
+    secured = serve("127.0.0.1", certified(ca, "a.example.test", []))
+    web = serve("127.0.0.2")
+    stub = Stub(endpoint_of(secured, "a.example.test."))
+    with session_of(stub) as session:
+        for cookie in "plain=1", "secure=2%3B Secure":
+            session.get(f"{TLS_URL}/cookie?{cookie}", verify=file, timeout=5)
+        session.get(TLS_URL, verify=file, timeout=5)
+        session.get(TLS_URL, verify=file, headers={"Cookie": "mine=3"}, timeout=5)
+        session.get(TLS_URL.replace("v1", "v2"), verify=file, timeout=5)
+        stub.endpoints = (endpoint_of(web, "b.example.test."),)
+        session.get(URL, timeout=5)
+
+    assert [seen[2].get("Cookie") for seen in secured.seen] == [
+        None,
+        "plain=1",
+        "plain=1; secure=2",
+        "mine=3",
+        None,
+    ]
+    assert web.seen[0][2]["Cookie"] == "plain=1"
+
+
+def test_proxies_are_not_used_and_hear_no_secret(
+    session: requests.Session, pair: tuple[Web, Web], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only who has asked DNS knows where to connect; the proxy's password stays with it."""
+    monkeypatch.setenv("ALL_PROXY", "http://user:secret@127.0.0.1:9")
+    session.proxies = {"http+dnssd": "http://user:secret@127.0.0.1:9"}
+
+    assert session.get(f"{URL}/redirect?/there", timeout=5).status_code == 200
+    assert [seen[1] for seen in pair[0].seen] == ["/redirect?/there", "/there"]
+    assert not any("Proxy-Authorization" in seen[2] for seen in pair[0].seen)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> tuple[trustme.CA, str]:
+    """Who certifies, and the file in which clients find that."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    return ca, str(tmp_path / "ca.pem")
+
+
+def certified(ca: trustme.CA, name: str, asked: list[str | None]) -> ssl.SSLContext:
+    """What a server with a certificate for `name` needs; notes the names it is asked for."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert(name).configure_cert(context)
+
+    def note(_: object, name: str | None, __: object) -> None:
+        asked.append(name)
+
+    context.sni_callback = note
+    return context
+
+
+def test_tls_is_spoken_in_the_targets_name(serve: Serve, authority: tuple[trustme.CA, str]) -> None:
+    """SNI and the certificate are about the target, whatever the service is called."""
+    ca, file = authority
+    asked: list[str | None] = []
+    web = serve("127.0.0.1", certified(ca, "a.example.test", asked))
+
+    with session_of(Stub(endpoint_of(web, "A.example.test."))) as session:
+        for _ in range(2):
+            assert session.get(f"{TLS_URL}/x", verify=file, timeout=5).json()["path"] == "/x"
+
+    assert asked == ["a.example.test"]
+    assert web.seen[0][2]["Host"] == f"a.example.test:{web.port}"
+
+
+def test_a_certificate_for_another_name_is_refused(
+    serve: Serve, authority: tuple[trustme.CA, str]
+) -> None:
+    """Nothing is sent to such a server, so that even a POST can go to the next one."""
+    ca, file = authority
+    wrong = serve("127.0.0.1", certified(ca, "b.example.test", []))
+    right = serve("127.0.0.2", certified(ca, "b.example.test", []))
+    a, b = endpoint_of(wrong, "a.example.test."), endpoint_of(right, "b.example.test.")
+
+    stub = Stub(a)
+    with (
+        session_of(stub) as session,
+        pytest.raises(exceptions.SSLError, match=r"did not connect \(.*example\.test"),
+    ):
+        session.get(TLS_URL, verify=file, timeout=5)
+    stub.endpoints = a, b
+    with session_of(stub) as session:
+        assert session.post(TLS_URL, data=b"x", verify=file, timeout=5).status_code == 200
+
+    assert wrong.seen == []
+    assert [ok for _, ok in stub.reports] == [False, False, True]
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_unverified_connections_are_not_reused_for_verified_requests(
+    serve: Serve, authority: tuple[trustme.CA, str]
+) -> None:
+    """One call with verify=False does not weaken the next."""
+    ca, file = authority
+    web = serve("127.0.0.1", certified(ca, "b.example.test", []))
+
+    with session_of(Stub(endpoint_of(web, "a.example.test."))) as session:
+        assert session.get(TLS_URL, verify=False, timeout=5).status_code == 200
+        with pytest.raises(exceptions.SSLError):
+            session.get(TLS_URL, verify=file, timeout=5)
+        assert session.get(TLS_URL, verify=False, timeout=5).status_code == 200
+    assert len(web.seen) == 2
+
+
+def test_a_handshake_that_never_ends_is_no_connection(
+    serve: Serve, authority: tuple[trustme.CA, str]
+) -> None:
+    """Nothing was sent to a server that accepts and is silent: a POST goes to the next one."""
+    ca, file = authority
+    right = serve("127.0.0.2", certified(ca, "b.example.test", []))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        a = Endpoint("a.example.test.", silent.getsockname()[1], 0, 1, ("127.0.0.1",))
+        stub = Stub(a, endpoint_of(right, "b.example.test."))
+        with session_of(stub) as session:
+            answer = session.post(TLS_URL, data=b"x", verify=file, timeout=(SOON, 5))
+            stub.endpoints = (a,)
+            with pytest.raises(exceptions.ConnectTimeout):
+                session.post(TLS_URL, data=b"x", verify=file, timeout=(SOON, 5))
+
+    assert answer.status_code == 200
+    assert [ok for _, ok in stub.reports] == [False, True, False]
+
+
+def test_a_handshake_that_is_cut_is_no_connection(
+    serve: Serve, authority: tuple[trustme.CA, str]
+) -> None:
+    """As behind a balancer without a server: a POST goes to the next endpoint."""
+    ca, file = authority
+    right = serve("127.0.0.2", certified(ca, "b.example.test", []))
+    with socket.create_server(("127.0.0.1", 0)) as cutting:
+
+        def cut() -> None:
+            accepted, _ = cutting.accept()
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            accepted.close()  # with a reset
+
+        thread = threading.Thread(target=cut)
+        thread.start()
+        a = Endpoint("a.example.test.", cutting.getsockname()[1], 0, 1, ("127.0.0.1",))
+        stub = Stub(a, endpoint_of(right, "b.example.test."))
+        with session_of(stub) as session:
+            answer = session.post(TLS_URL, data=b"x", verify=file, timeout=5)
+        thread.join()
+
+    assert answer.status_code == 200
+    assert [ok for _, ok in stub.reports] == [False, True]
+
+
+def test_a_host_that_is_gone_is_given_up_without_a_time_out(
+    pair: tuple[Web, Web], stub: Stub
+) -> None:
+    """It does not even refuse; a call without a time-out would wait for minutes."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as stack:
+        for _ in range(2):  # fill its queue: further connections are left unanswered
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(full.getsockname())
+        gone = Endpoint("gone.example.test.", full.getsockname()[1], 0, 1, ("127.0.0.1",))
+        stub.endpoints = (gone, *stub.endpoints)
+        with session_of(stub, connect_timeout=SOON) as session:
+            assert session.post(URL).status_code == 200
+
+        stub.endpoints = (gone,)
+        with (
+            session_of(stub) as session,
+            pytest.raises(exceptions.ConnectTimeout, match="did not connect in time"),
+        ):
+            session.post(URL, timeout=SOON)
+
+
+def test_an_endpoint_without_an_address_is_passed_over(
+    session: requests.Session, stub: Stub
+) -> None:
+    """Its target has no A or AAAA record yet."""
+    stub.endpoints = (replace(stub.endpoints[0], addresses=()), stub.endpoints[1])
+
+    assert session.get(URL, timeout=5).status_code == 200
+    assert [ok for _, ok in stub.reports] == [False, True]
+
+
+def test_all_addresses_of_an_endpoint_are_tried(serve: Serve, refused: Endpoint) -> None:
+    """It has failed only if none of them answers."""
+    web = serve("127.0.0.2")
+    stub = Stub(replace(endpoint_of(web, "a.example.test."), addresses=("127.0.0.1", "127.0.0.2")))
+
+    with session_of(stub) as session:
+        assert session.get(URL, timeout=5).status_code == 200
+    assert stub.reports == [("a.example.test.", True)]
+
+
+def test_a_closed_session_lets_go_and_can_be_used_again(
+    session: requests.Session, pair: tuple[Web, Web]
+) -> None:
+    """As with requests' own adapter."""
+    session.get(URL, timeout=5)
+    session.close()
+    session.get(URL, timeout=5)
+
+    assert len(pair[0].connections) == 2
+
+
+def test_small_packets_are_not_held_back(session: requests.Session) -> None:
+    """Connections have the socket options that urllib3 gives its own."""
+    with session.get(URL, stream=True, timeout=5) as answer:
+        sock = answer.raw.connection.sock
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_only_so_many_endpoints_keep_connections(pair: tuple[Web, Web], stub: Stub) -> None:
+    """Those of hosts long gone are let go."""
+    one, other = stub.endpoints
+    with session_of(stub, pool_connections=1) as session:
+        for endpoint in one, one, other, one:
+            stub.endpoints = (endpoint,)
+            session.get(URL, timeout=5)
+
+    assert [len(web.connections) for web in pair] == [2, 1]
+
+
+def test_a_session_survives_pickling() -> None:
+    """As far as its resolver does."""
+    session = requests.Session()
+    session.mount(URL, Adapter(Resolverlike(), attempts=7))
+    adapter = pickle.loads(pickle.dumps(session)).get_adapter(URL)  # noqa: S301 (just made)
+
+    with requests.Session() as session:
+        session.mount(URL, adapter)
+        with pytest.raises(exceptions.ConnectionError, match="nobody"):
+            session.get(URL, timeout=5)
+
+
+class Resolverlike:
+    """A resolver that can be pickled and finds nothing."""
+
+    def pick(self, name: str) -> Endpoint:
+        """Find nothing."""
+        raise NotFound(f"{name}: nobody; join")
+
+    order: Any = pick
+
+    def report(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
+        """Hear nothing."""
+
+
+def test_threads_share_an_adapter(session: requests.Session, stub: Stub) -> None:
+    """Each of their calls is answered and reported once."""
+
+    def call() -> None:
+        for _ in range(10):
+            assert session.get(URL, timeout=5).status_code == 200
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert stub.reports == [("a.example.test.", True)] * 40
+    assert not any(stub.in_flight.values())
+
+
+def test_every_host_is_replaced_without_a_failed_call(serve: Serve) -> None:
+    """Hosts end without notice, with connections open, and DNS tells of it a call too late."""
+    webs = [serve(f"127.0.0.{n}") for n in (1, 2, 3)]
+    stub = Stub(*(endpoint_of(web, f"{n}.example.test.") for n, web in enumerate(webs)))
+    with session_of(stub) as session:
+        for n in range(3):
+            for _ in range(2):
+                session.get(URL, timeout=5)
+            webs[n].kill()
+            new = serve(f"127.0.0.{n + 1}")
+            stub.endpoints = (stub.endpoints[-1], *stub.endpoints[:-1])
+            session.get(URL, timeout=5)
+            old = webs[n].port
+            stub.endpoints = (
+                *(e for e in stub.endpoints if e.port != old),
+                endpoint_of(new, f"{n}-new.example.test."),
+            )
+        session.get(URL, timeout=5)
+
+    assert not any(stub.in_flight.values())
+
+
+class Reporting(Resolver):
+    """A resolver that remembers what it hears."""
+
+    reports: list[tuple[str, bool]]
+
+    def report(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
+        """Note how a call went."""
+        super().report(endpoint, ok, seconds)
+        self.reports.append((endpoint.target, ok))
+
+
+def test_from_dns_to_an_answer(sandbox: Sandbox, serve: Serve, refused: Endpoint) -> None:
+    """A real resolver finds the service; its first host is down, its second one answers."""
+    web = serve("127.0.0.2")
+    service = "_http._tcp.example.test."
+    instance = "My\\040Web." + service
+    records = {
+        (service, "PTR"): [instance],
+        (instance, "SRV"): [
+            f"0 1 {refused.port} gone.example.test.",
+            f"1 1 {web.port} b.example.test.",
+        ],
+        (instance, "TXT"): ['""'],
+        ("gone.example.test.", "A"): ["127.0.0.1"],
+        ("b.example.test.", "A"): ["127.0.0.2"],
+    }
+    edits = [
+        Edit(Action.CREATE, Entry.of(Name.parse(name, radix=8), rdtype, 60, tuple(values)))
+        for (name, rdtype), values in records.items()
+    ]
+    sandbox.store.change(sandbox.zone_id, edits)
+    with Reporting([sandbox.nameserver], rng=Random(1).random) as resolver:
+        resolver.reports = []
+        with session_of(resolver) as session:
+            answer = session.get(f"http+dnssd://My%20Web.{service}/x", timeout=5)
+            with pytest.raises(exceptions.ConnectionError, match="no such"):
+                session.get("http+dnssd://_none._tcp.example.test/", timeout=5)
+            with pytest.raises(exceptions.InvalidURL, match="no service type"):
+                session.get("http+dnssd://www.example.test/", timeout=5)
+
+    assert answer.json() == {"port": web.port, "path": "/x"}
+    assert resolver.reports == [("gone.example.test.", False), ("b.example.test.", True)]

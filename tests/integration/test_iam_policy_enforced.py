@@ -1,0 +1,101 @@
+"""What `dnssd iam-policy` prints is enough for its service, and for no other."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from dnssd.cli.main import run
+from dnssd.names import Name
+from dnssd.sandbox.policy import Statement, enforce
+from dnssd.sandbox.policyfile import read_policy
+from dnssd.sandbox.sandbox import Sandbox
+
+HERE = ("--host", "i-a", "--address", "10.0.0.1", "--address", "2001:db8::1")
+ODD = ["web", "My Café.V1", "*", "?", "${aws:username}", "É", "a\\b", "...", "-", "😀 \u2028"]
+Grant = Callable[..., None]
+
+
+@pytest.fixture
+def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Sandbox, list[Statement]]]:
+    """A sandbox that enforces a policy, which allows nothing yet."""
+    policy: list[Statement] = []
+    serve = [Name.parse("example.test")]
+    with Sandbox(serve, wraps=[enforce(policy)]) as sandbox:
+        for key, value in sandbox.environment().items():
+            monkeypatch.setenv(key, value)
+        monkeypatch.setenv("DNSSD_ZONE", f"example.test,id={sandbox.zone_id}")
+        yield sandbox, policy
+
+
+@pytest.fixture
+def grant(guarded: tuple[Sandbox, list[Statement]], capsys: pytest.CaptureFixture[str]) -> Grant:
+    """Enforces what the command prints for its arguments."""
+    sandbox, policy = guarded
+
+    def enforced(*arguments: str) -> None:
+        zone = ("--zone-id", sandbox.zone_id, "--domain", "Example.test.")
+        capsys.readouterr()
+        assert run(["iam-policy", *arguments, *zone]) == 0
+        policy[:] = read_policy(capsys.readouterr().out)
+
+    return enforced
+
+
+def join(instance: str, *options: str, service: str = "http") -> int:
+    """Join; the exit code."""
+    return run(["join", service, "--instance", instance, "--port", "80", *HERE, *options])
+
+
+def live(instance: str) -> None:
+    """Join, change, leave and remove every record; each command does its work."""
+    assert join(instance, "--txt", "a=b") == 0
+    assert join(instance, "--weight", "7") == 0
+    assert run(["leave", "http", "--instance", instance, "--host", "i-a"]) == 0
+    assert run(["uninstall-records", "http", "--yes"]) == 0
+
+
+@pytest.mark.parametrize("instance", ODD)
+def test_an_instance_of_any_name_lives(grant: Grant, instance: str) -> None:
+    """Its own policy is enough for it."""
+    grant("http", "--instance", instance)
+
+    live(instance)
+
+
+def test_all_instances_of_a_service_live(grant: Grant) -> None:
+    """Where none is named."""
+    grant("http")
+
+    live("web")
+    live("My Café.V1")
+
+
+@pytest.mark.parametrize("instance", ODD[1:5])
+def test_another_instance_is_denied(
+    grant: Grant, instance: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However odd the allowed one is called, it is no pattern for others."""
+    grant("http", "--instance", instance)
+
+    assert join("web") == 1
+    assert "because no identity-based policy allows" in capsys.readouterr().err
+
+
+def test_another_service_or_host_is_denied(grant: Grant) -> None:
+    """Whatever the instance."""
+    grant("http")
+
+    assert join("web", service="ipp") == 1
+    assert join("web", "--host", "web-1") == 1
+    assert join("web") == 0
+
+
+def test_waiting_needs_its_own_word(grant: Grant) -> None:
+    """GetChange is allowed on request only."""
+    web = ("leave", "http", "--instance", "web", "--host", "i-a", "--wait")
+    grant("http")
+    join("web")
+    assert run([*web]) == 1
+    grant("http", "--wait")
+    join("web")
+    assert run([*web]) == 0

@@ -1,0 +1,304 @@
+"""Which questions a look-up asks, and what it makes of their answers: steps without a network."""
+
+import pytest
+
+from dnssd.errors import Unavailable
+from dnssd.names import Name
+from dnssd.records import Address, Ptr, Rdata, Srv, Txt
+from dnssd.resolver.gather import NOTHING, Gathered, Reply, gather
+from dnssd.resolver.snapshot import MAX_INSTANCES, Findings, Found, Question
+from dnssd.services import parse_service_name
+
+SERVICE = parse_service_name("_http._tcp.example.com")
+WEB = parse_service_name("web._http._tcp.example.com")
+EXPIRES = 60.0
+Answers = dict[tuple[str, str], list[Rdata] | None]  # None for one that does not come
+
+
+def key(name: str, rdtype: str) -> Question:
+    """A question."""
+    return Name.parse(name), rdtype
+
+
+def srv(*targets: str) -> list[Rdata]:
+    """SRV rdata that lead there."""
+    return [Srv(0, 0, 80, Name.parse(target)) for target in targets]
+
+
+def ptr(*instances: str) -> list[Rdata]:
+    """PTR rdata that name instances."""
+    return [Ptr(Name.parse(f"{instance}._http._tcp.example.com")) for instance in instances]
+
+
+def at(*addresses: str) -> list[Rdata]:
+    """A or AAAA rdata."""
+    return [Address.parse(address) for address in addresses]
+
+
+TXT: list[Rdata] = [Txt((b"a=1",))]
+ONE: Answers = {
+    ("_http._tcp.example.com.", "PTR"): ptr("web"),
+    ("web._http._tcp.example.com.", "SRV"): srv("a.example.com"),
+    ("web._http._tcp.example.com.", "TXT"): TXT,
+    ("a.example.com.", "A"): at("10.0.0.1"),
+    ("a.example.com.", "AAAA"): at("2001:db8::1"),
+}
+
+
+class Servers:
+    """Answers questions from a table.
+
+    Args:
+        answers: Values by name and type; what is not in it does not exist.
+        additional: What comes beside every SRV answer.
+    """
+
+    def __init__(self, answers: Answers, additional: Answers | None = None) -> None:
+        self.answers = answers
+        self.additional = additional or {}
+        self.batches: list[set[tuple[str, str]]] = []
+
+    def run(self, asked: object = WEB, known: Findings = NOTHING, now: float = 0.0) -> Gathered:
+        """A whole look-up."""
+        assert asked in (WEB, SERVICE)
+        steps = gather(WEB if asked == WEB else SERVICE, known, now)
+        questions = next(steps)
+        while True:
+            self.batches.append({(str(name), rdtype) for name, rdtype in questions})
+            try:
+                questions = steps.send([self.reply(question) for question in questions])
+            except StopIteration as stop:
+                gathered = stop.value
+                break
+        assert isinstance(gathered, Gathered)
+        return gathered
+
+    def reply(self, question: Question) -> Reply | Unavailable:
+        """What comes of one question."""
+        name, rdtype = str(question[0]), question[1]
+        values = self.answers.get((name, rdtype), [])
+        if values is None:
+            return Unavailable(f"{name} {rdtype}: no answer")
+        more = self.additional.items() if rdtype == "SRV" else ()
+        return Reply(
+            Found(tuple(values), EXPIRES),
+            {key(*one): Found(tuple(found or ()), EXPIRES) for one, found in more},
+        )
+
+
+def known(answers: Answers, expires_at: float = EXPIRES) -> dict[Question, Found]:
+    """What such answers have left behind."""
+    return {key(*one): Found(tuple(v or ()), expires_at) for one, v in answers.items()}
+
+
+def test_an_instance_takes_two_rounds() -> None:
+    """SRV and TXT side by side, then both families of addresses."""
+    servers = Servers(ONE)
+
+    gathered = servers.run()
+
+    web = "web._http._tcp.example.com."
+    assert servers.batches == [
+        {(web, "SRV"), (web, "TXT")},
+        {("a.example.com.", "A"), ("a.example.com.", "AAAA")},
+    ]
+    assert gathered == Gathered(known({k: v for k, v in ONE.items() if k[1] != "PTR"}))
+
+
+def test_a_service_takes_three_rounds() -> None:
+    """PTR first; then all its instances at once."""
+    servers = Servers(ONE | {("_http._tcp.example.com.", "PTR"): ptr("web", "v2")})
+
+    servers.run(SERVICE)
+
+    assert servers.batches[0] == {("_http._tcp.example.com.", "PTR")}
+    assert servers.batches[1] == {
+        (f"{instance}._http._tcp.example.com.", rdtype)
+        for instance in ("web", "v2")
+        for rdtype in ("SRV", "TXT")
+    }
+    assert len(servers.batches) == 3
+
+
+def test_a_service_without_pointers_is_asked_for_plain_srv_records() -> None:
+    """RFC 2782 before DNS-SD."""
+    servers = Servers({("_http._tcp.example.com.", "SRV"): srv("a.example.com")})
+
+    servers.run(SERVICE)
+
+    assert servers.batches[1] == {("_http._tcp.example.com.", kind) for kind in ("SRV", "TXT")}
+
+
+def test_addresses_that_came_with_srv_records_need_no_question() -> None:
+    """One round less; the other family is left for the first refresh."""
+    servers = Servers(ONE, additional={("a.example.com.", "A"): at("10.0.0.1")})
+
+    gathered = servers.run()
+
+    assert len(servers.batches) == 1
+    assert key("a.example.com.", "A") in gathered.found
+
+
+def test_additional_addresses_of_strangers_are_left_alone() -> None:
+    """Only what an SRV record points to is of interest."""
+    more: Answers = {("evil.example.com.", "A"): at("10.6.6.6")}
+
+    gathered = Servers(ONE, additional=more).run()
+
+    assert key("evil.example.com.", "A") not in gathered.found
+
+
+def test_targets_that_are_not_offered_have_no_address() -> None:
+    """The root is no host to ask about, and a target of many records is asked about once."""
+    web = "web._http._tcp.example.com."
+    servers = Servers({(web, "SRV"): srv(".", "a.example.com", "A.example.com")})
+
+    servers.run()
+
+    assert servers.batches[1] == {("a.example.com.", "A"), ("a.example.com.", "AAAA")}
+
+
+def test_an_instance_that_is_not_there_is_looked_for_in_its_service() -> None:
+    """To tell one that nobody offers from one that nobody has heard of."""
+    servers = Servers({("_http._tcp.example.com.", "PTR"): ptr("web")})
+
+    servers.run()
+
+    assert servers.batches[1] == {("_http._tcp.example.com.", "PTR")}
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        ("_http._tcp.example.com.", "PTR"),
+        ("web._http._tcp.example.com.", "SRV"),
+        ("web._http._tcp.example.com.", "TXT"),
+    ],
+)
+def test_a_service_is_never_known_in_part(lost: tuple[str, str]) -> None:
+    """Cold: an instance whose records cannot be had is not left out silently."""
+    with pytest.raises(Unavailable, match=f"{lost[1]}: no answer"):
+        Servers({**ONE, lost: None}).run(SERVICE)
+
+
+def test_a_target_without_an_answer_does_not_hide_the_others() -> None:
+    """Cold: it has no address, and that is told."""
+    answers = ONE | {
+        ("web._http._tcp.example.com.", "SRV"): srv("a.example.com", "b.example.com"),
+        ("b.example.com.", "A"): None,
+        ("b.example.com.", "AAAA"): None,
+    }
+
+    gathered = Servers(answers).run()
+
+    assert len(gathered.failures) == 2
+    assert not gathered.in_part
+    assert key("b.example.com.", "A") not in gathered.found
+
+
+def test_no_address_at_all_and_a_failure_is_a_failure() -> None:
+    """Cold: that the one family does not exist says nothing of the other."""
+    with pytest.raises(Unavailable, match="AAAA: no answer"):
+        Servers(ONE | {("a.example.com.", "A"): [], ("a.example.com.", "AAAA"): None}).run()
+
+
+@pytest.mark.parametrize("lost", [one for one in ONE if one[1] != "PTR"])
+def test_what_was_known_stands_in_for_an_answer(lost: tuple[str, str]) -> None:
+    """Warm: one question fails, the rest is news."""
+    before = known(ONE, expires_at=10.0)
+
+    gathered = Servers({**ONE, lost: None}).run(SERVICE, before)
+
+    assert gathered.in_part
+    assert [str(error) for error in gathered.failures] == [f"{lost[0]} {lost[1]}: no answer"]
+    assert gathered.found[key(*lost)] == before[key(*lost)]
+    assert gathered.found == known(ONE) | {key(*lost): before[key(*lost)]}
+
+
+@pytest.mark.parametrize("asked", [SERVICE, WEB])
+def test_nothing_but_failures_is_a_failure(asked: object) -> None:
+    """Warm: old values alone must not pass for news; nor are more questions asked in vain."""
+    servers = Servers(dict.fromkeys(ONE))
+
+    with pytest.raises(Unavailable, match="no answer"):
+        servers.run(asked, known(ONE))
+    assert len(servers.batches) == 1
+
+
+def test_a_newcomer_without_an_answer_is_left_for_the_next_time() -> None:
+    """Warm: others are not given up for its sake."""
+    answers = ONE | {
+        ("_http._tcp.example.com.", "PTR"): ptr("web", "v2"),
+        ("v2._http._tcp.example.com.", "SRV"): None,
+    }
+
+    gathered = Servers(answers).run(SERVICE, known(ONE))
+
+    assert gathered.in_part
+    assert gathered.found[key("v2._http._tcp.example.com.", "SRV")].values == ()
+    assert gathered.found[key("web._http._tcp.example.com.", "SRV")].values
+
+
+def test_addresses_that_cannot_be_had_again_stay() -> None:
+    """Warm: both families fail, and both are still there."""
+    gathered = Servers(ONE | {("a.example.com.", "A"): None, ("a.example.com.", "AAAA"): None}).run(
+        known=known(ONE)
+    )
+
+    assert gathered.in_part
+    assert gathered.found[key("a.example.com.", "A")].values == tuple(at("10.0.0.1"))
+
+
+@pytest.mark.parametrize(
+    ("absent", "held_until", "asked"),
+    [
+        ("AAAA", 50.0, {"A"}),
+        ("AAAA", 20.0, {"A", "AAAA"}),
+        ("A", 50.0, {"AAAA"}),
+    ],
+)
+def test_a_family_known_to_be_absent_is_not_asked_for_again(
+    absent: str, held_until: float, asked: set[str]
+) -> None:
+    """Warm: until that has expired; the other family is."""
+    before = {**known(ONE), key("a.example.com.", absent): Found((), held_until)}
+    servers = Servers(ONE)
+
+    servers.run(known=before, now=30.0)
+
+    assert {rdtype for _, rdtype in servers.batches[-1]} == asked
+
+
+def test_a_target_without_any_address_is_asked_about_again() -> None:
+    """Warm: one lie when it was first looked up must not last for a negative answer's TTL."""
+    before = dict(known(ONE))
+    for family in ("A", "AAAA"):
+        before[key("a.example.com.", family)] = Found((), 50.0)
+    servers = Servers(ONE)
+
+    servers.run(known=before, now=30.0)
+
+    assert {rdtype for _, rdtype in servers.batches[-1]} == {"A", "AAAA"}
+
+
+def test_the_other_family_is_asked_for_once_something_is_known() -> None:
+    """Warm: what additional records left out comes now."""
+    servers = Servers(ONE, additional={("a.example.com.", "A"): at("10.0.0.1")})
+    before = servers.run().found
+
+    gathered = servers.run(known=before)
+
+    assert servers.batches[-1] == {("a.example.com.", "AAAA")}
+    assert gathered.found[key("a.example.com.", "AAAA")].values == tuple(at("2001:db8::1"))
+
+
+@pytest.mark.parametrize(("count", "cut"), [(MAX_INSTANCES - 1, False), (MAX_INSTANCES + 5, True)])
+def test_a_huge_service_is_cut_off(count: int, cut: bool) -> None:
+    """So much work for one look-up and no more."""
+    names = ptr(*(f"i{number}" for number in range(count)))
+    servers = Servers({("_http._tcp.example.com.", "PTR"): names})
+
+    gathered = servers.run(SERVICE)
+
+    assert gathered.cut == cut
+    assert len(servers.batches[1]) == 2 * min(count, MAX_INSTANCES)

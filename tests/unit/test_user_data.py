@@ -1,0 +1,375 @@
+"""User-data carries a caller's options to the host as they are, and runs none of them."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import unitfile
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dnssd import __version__
+from dnssd.cli.join import command as join_command
+from dnssd.cli.leave import command as leave_command
+from dnssd.cli.main import run
+from dnssd.errors import UsageError
+from dnssd.provisioning.systemd import command_line
+from dnssd.provisioning.userdata import MAX_USER_DATA, Format, Life, joining, uninstalling
+
+USERDATA = Path(__file__).parents[2] / "userdata"
+UNIT = "/etc/systemd/system/dnssd-join.service"
+DNSSD = "/opt/dnssd/venv/bin/dnssd"
+WEB = ("http", "--zone", "example.com", "--port", "8080")
+FORMATS = [Format.SHELL, Format.CLOUD_CONFIG, Format.SYSTEMD]
+HOSTILE = (
+    "$(touch /tmp/owned)",
+    "`id`",
+    "'; reboot; '",
+    '"; reboot; "',
+    "${LOGGED}",
+    "$HOME $$ $0",
+    "%n %% %H",
+    "a\nEND_OF_FILE\nreboot",
+    "a\n  - reboot\n",
+    "a\nExecStart=/sbin/reboot",
+    "\\",
+    "a\\",
+    "\\x41 \\n",
+    ";",
+    "-x",
+    "#",
+    " a  b ",
+    "@JOIN@ @install.sh@",
+    "\x85\u2028\u2029\ufeff\x7f\x1b[31m",
+    "Café 😀",
+    "{{ v1.region }}",
+    "## template: jinja",
+    "|",
+    "&",
+    "~",
+)
+
+words = st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
+
+
+def life(**changes: Any) -> Life:
+    """A host's life."""
+    usual: dict[str, Any] = {
+        "join": ("join", "http"),
+        "leave": ("leave", "http"),
+        "deadline": 120.0,
+    }
+    return Life(**usual | {"install": "dnssd"} | changes)
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What the command prints, where it does."""
+    assert run(["user-data", *arguments]) == 0
+    output, error = capsys.readouterr()
+    assert error == ""
+    return output
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line with which the command refuses."""
+    assert run(["user-data", *arguments]) == 2
+    output, error = capsys.readouterr()
+    assert (output, error.count("\n")) == ("", 1)
+    return error
+
+
+def unit_in(form: Format, text: str) -> str:
+    """The unit that user-data puts on a host; shell is run in tests/integration."""
+    if form is Format.SYSTEMD:
+        return text
+    if form is Format.SHELL:
+        (unit,) = re.findall(rf"^put {UNIT} 644 <<'(\w+)'\n(.*?)^\1$", text, re.M | re.S)
+        return str(unit[1])
+    files = {file["path"]: file["content"] for file in yaml.safe_load(text)["write_files"]}
+    return str(files[UNIT])
+
+
+def arguments(unit: str, setting: str) -> list[str]:
+    """What dnssd is run with, by ExecStart and the like."""
+    (value,) = unitfile.settings(unit)[setting]
+    environment = unitfile.environment(unit)
+    *shell, name, program = unitfile.command(value, environment)[:5]
+    assert shell == ["/bin/bash", "-c", environment["LOGGED"]]
+    assert (name, program) == ("dnssd", DNSSD)
+    return unitfile.command(value, environment)[5:]
+
+
+def parsed(command: click.Command, line: list[str]) -> Mapping[str, Any]:
+    """What a command makes of its arguments."""
+    name, *rest = line
+    assert name == command.name
+    return command.make_context(name, rest).params
+
+
+@given(words)
+def test_systemd_passes_every_word_on(given_words: list[str]) -> None:
+    """What is quoted reads as it was, and is one line of printable ASCII."""
+    line = command_line(given_words)
+
+    assert unitfile.command(line) == given_words
+    assert line.isascii()
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize("word", ["a\0b", "\udc80"])
+def test_a_word_that_no_program_can_get_is_refused(word: str) -> None:
+    """NUL ends a C string, and what is not UTF-8 systemd would not read."""
+    with pytest.raises(UsageError, match=r"leave it out|write it in UTF-8"):
+        command_line([word])
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@given(join=words, leave=words)
+@settings(max_examples=40)
+def test_every_format_carries_every_word(form: Format, join: list[str], leave: list[str]) -> None:
+    """The unit is the same in each of them, whatever the options hold."""
+    text = joining(form, life(join=tuple(join), leave=tuple(leave)))
+
+    unit = unit_in(form, text)
+    assert arguments(unit, "ExecStart") == join
+    assert arguments(unit, "ExecStopPost") == leave
+    assert text.isascii()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_options_add_no_line(form: Format) -> None:
+    """Hostile options change the two lines that they belong to, and nothing else."""
+    harmless = joining(form, life()).splitlines()
+    hostile = joining(form, life(join=HOSTILE, leave=HOSTILE)).splitlines()
+
+    assert len(harmless) == len(hostile)
+    changed = [new for old, new in zip(harmless, hostile, strict=True) if old != new]
+    assert [line.split("=")[0].strip() for line in changed] == ["ExecStart", "ExecStopPost"]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_hostile_value_reaches_join_as_it_is(
+    form: Format, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command that the unit runs reads the very options that user-data was given."""
+    options = [*WEB, "--txt", f"a={value}", "--txt", "b", "--weight", "7", "--takeover"]
+
+    unit = unit_in(form, printed(capsys, *options, "--format", str(form)))
+
+    options_at_start = parsed(join_command, arguments(unit, "ExecStart"))
+    expected = parsed(join_command, ["join", *options])
+    assert options_at_start == {**expected, "splay": 3.0}
+    assert options_at_start["txt"] == (f"a={value}", "b")
+
+
+def test_every_option_of_join_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    """All but those for people; leave gets those that it has, and a short deadline."""
+    options = (
+        *("http", "--zone", "Z0123456789ABC", "--port", "80", "--instance", "-My Café"),
+        *("--host", "web-1", "--address", "10.0.0.1", "--address", "public", "--priority", "1"),
+        *("--weight", "2", "--ttl", "3", "--txt", "a=b", "--splay", "0", "--deadline", "5.5"),
+        *("--wait", "--nameserver", "127.0.0.1:53", "--takeover"),
+    )
+
+    unit = printed(capsys, *options, "--format", "systemd")
+
+    joins = arguments(unit, "ExecStart")
+    assert parsed(join_command, joins) == parsed(join_command, ["join", *options])
+    assert arguments(unit, "ExecStopPost") == [
+        *("leave", "-v", "http", "--zone=Z0123456789ABC", "--port=80", "--instance=-My Café"),
+        *("--host=web-1", "--deadline=10"),
+    ]
+    assert parsed(leave_command, arguments(unit, "ExecStopPost"))["deadline"] == 10
+
+
+def test_defaults_are_left_to_the_host(capsys: pytest.CaptureFixture[str]) -> None:
+    """Short lines; hosts that boot by themselves part a little."""
+    unit = printed(capsys, *WEB, "--format", "systemd")
+
+    web = ["-v", "http", "--zone=example.com", "--port=8080"]
+    assert arguments(unit, "ExecStart") == ["join", *web, "--splay=3.0"]
+    assert arguments(unit, "ExecStopPost") == ["leave", *web, "--deadline=10"]
+
+
+def test_options_come_from_the_environment_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each under the command's own name, and the zone under the shared one."""
+    monkeypatch.setenv("DNSSD_ZONE", "example.org")
+    monkeypatch.setenv("DNSSD_USER_DATA_TXT", "a=1\nb=2")
+    monkeypatch.setenv("DNSSD_USER_DATA_FORMAT", "systemd")
+    monkeypatch.setenv("DNSSD_JOIN_WEIGHT", "9")
+
+    unit = printed(capsys, "http", "--port", "80")
+
+    assert arguments(unit, "ExecStart")[3:] == [
+        *("--zone=example.org", "--port=80", "--txt=a=1", "--txt=b=2", "--splay=3.0"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("deadline", "timeout"), [(1, 600), (120, 600), (540.5, 601), (3600, 3660), (86400, 86460)]
+)
+def test_the_unit_waits_longer_than_join_takes(deadline: float, timeout: int) -> None:
+    """Its own limits come after those of join and leave."""
+    unit = unitfile.settings(joining(Format.SYSTEMD, life(deadline=deadline)))
+
+    assert unit["TimeoutStartSec"] == [str(timeout)]
+    assert unit["TimeoutStopSec"] == ["25"]
+
+
+@pytest.mark.parametrize("form", [Format.SHELL, Format.CLOUD_CONFIG])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "dnssd",
+        "dnssd==0.1.0",
+        "dnssd>=0.1,<2",
+        "/root/wheels/dnssd 1.whl",
+        "https://example.com/$HOME/dnssd-0.1.0-py3-none-any.whl",
+        "git+https://example.com/dnssd@v1%20",
+        "dnssd @ git+https://example.com/dnssd",
+    ],
+)
+def test_any_source_is_installed_from(form: Format, spec: str) -> None:
+    """An index, a wheel or a git address: one word for pip, whatever is in it."""
+    unit = unit_in(form, joining(form, life(install=spec)))
+
+    (value,) = unitfile.settings(unit)["ExecStartPre"]
+    *_, script, word = unitfile.command(value, unitfile.environment(unit))
+    assert (script, word) == ("/opt/dnssd/install.sh", spec)
+
+
+def test_this_version_is_installed_unless_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """The unit alone installs nothing."""
+    assert " /opt/dnssd/install.sh dnssd==" in printed(capsys, *WEB)
+    assert f"install.sh dnssd=={__version__}\n" in printed(capsys, *WEB)
+    assert "ExecStartPre" not in printed(capsys, *WEB, "--format", "systemd")
+    wheel = printed(capsys, *WEB, "--install", "/root/a.whl")
+    assert "install.sh /root/a.whl\n" in wheel
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["", "--index-url=https://example.com", "-r", " x", "./a.whl", "a.whl", "dist/a", "a\nb"],
+)
+def test_what_pip_would_take_otherwise_is_refused(
+    spec: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No options of pip, and no path that depends on where it runs."""
+    if spec:  # an empty option is not given
+        assert "give what pip installs" in refused(capsys, *WEB, "--install", spec)
+    with pytest.raises(UsageError, match="give what pip installs"):
+        life(install=spec)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (("--zone", "a..b"), "zone 'a..b': domain name: a label is empty"),
+        (("--zone", "no:example.com"), "no provider 'no'"),
+        (("--host", "a.b"), "host 'a.b': one label"),
+        (("--host", "a", "--target", "b"), "--host and --target exclude each other"),
+        (("--target", "b", "--address", "public"), "its addresses are its own"),
+        (("--target", "a..b"), "target 'a..b'"),
+        (("--address", "nonsense"), "not an IPv4 or IPv6 address"),
+        (("--instance", "a\nb"), "control characters are not allowed"),
+        (("--txt", "=a"), "TXT key ''"),
+        (("--txt", "a=1", "--txt", "a=2"), "--txt: a key is given twice"),
+        (("--txt", "a=" + "b" * 300), "at most 255 are allowed"),
+        (("--txt", "a=\udc80"), "not UTF-8"),
+        (("--txt", "a=\0"), "no option can hold a NUL"),
+        (("--deadline", "1e9"), "deadline 1e+09: at a host's start up to 86400 seconds"),
+        (("--deadline", "inf"), "up to 86400 seconds"),
+        (("--deadline", "nan"), "up to 86400 seconds"),
+        (("--format", "systemd", "--install", "a"), "the unit alone installs nothing"),
+        (("--format", "systemd", "--uninstall"), "a unit cannot remove itself"),
+    ],
+)
+def test_what_would_fail_at_boot_fails_now(
+    changed: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2 and one line: nobody reads the log of a host that did not come up."""
+    assert message in refused(capsys, *WEB, *changed)
+
+
+def test_a_service_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """As join would."""
+    assert "write it as _NAME._tcp" in refused(capsys, "a.b", *WEB[1:])
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_ec2_takes_no_more_than_16_kilobytes(form: Format) -> None:
+    """What just fits is printed, one octet more is refused."""
+    room = MAX_USER_DATA - len(joining(form, life(join=("",)))) + len('""')
+    longest = joining(form, life(join=("a" * room,)))
+
+    assert len(longest.encode()) == MAX_USER_DATA == 16 * 1024
+    with pytest.raises(UsageError, match="user-data: 16385 octets, and EC2 takes 16384"):
+        joining(form, life(join=("a" * (room + 1),)))
+
+
+def test_all_of_it_usually_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    """TXT data as long as DNS-SD likes it, in letters that take the most room."""
+    txt = [word for n in range(4) for word in ("--txt", f"{n}={'é' * 120}")]
+
+    assert len(printed(capsys, *WEB, "--instance", "é" * 31, *txt)) < MAX_USER_DATA
+
+
+def test_too_long_is_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """Said before anything is printed."""
+    many = [word for n in range(900) for word in ("--nameserver", f"10.0.{n // 250}.{n % 250}")]
+
+    assert "and EC2 takes 16384; shorten" in refused(capsys, *WEB, *many)
+
+
+@pytest.mark.parametrize("form", [Format.SHELL, Format.CLOUD_CONFIG])
+def test_nothing_is_left_to_fill_in(form: Format) -> None:
+    """Every template that another one names is in it, to the letter."""
+    text = joining(form, life())
+    files = ("install.sh", "systemd/dnssd-sleep.service", "logrotate")
+
+    assert re.findall(r"@[A-Z]+@|@[a-z./-]+@$", text, re.MULTILINE) == []
+    if form is Format.CLOUD_CONFIG:
+        contents = [file["content"] for file in yaml.safe_load(text)["write_files"]]
+        assert {(USERDATA / name).read_text() for name in files} <= set(contents)
+    else:
+        assert all((USERDATA / name).read_text() in text for name in files)
+
+
+def test_uninstalling_removes_what_is_put() -> None:
+    """Each file that the shell or cloud-init writes is removed by the reverse."""
+    script = uninstalling(Format.SHELL)
+    written = {
+        file["path"] for file in yaml.safe_load(joining(Format.CLOUD_CONFIG, life()))["write_files"]
+    }
+
+    assert written == set(re.findall(r"^put (\S+)", joining(Format.SHELL, life()), re.MULTILINE))
+    for path in written:
+        assert path in script or "/opt/dnssd " in script
+    ((shell, option, inner),) = yaml.safe_load(uninstalling(Format.CLOUD_CONFIG))["runcmd"]
+    assert (shell, option, inner) == ("sh", "-c", script)
+
+
+def test_uninstalling_is_printed_for_the_same_options(capsys: pytest.CaptureFixture[str]) -> None:
+    """One more word turns a command line into its reverse."""
+    assert printed(capsys, *WEB, "--uninstall") == (USERDATA / "uninstall.sh").read_text()
+
+
+def test_leaving_has_a_network_and_comes_after_any_join() -> None:
+    """What real boots have shown to matter."""
+    unit = unitfile.settings((USERDATA / "systemd" / "dnssd-join.service").read_text())
+
+    assert unit["Type"] == ["oneshot"]
+    assert unit["RemainAfterExit"] == ["yes"]  # else it leaves right after joining
+    assert "network-online.target" in unit["After"][0].split()  # else the network goes first
+    assert unit["Wants"] == ["network-online.target"]
+    assert "ExecStop" not in unit  # it is passed over after a failed start
+    assert "DefaultDependencies" not in unit  # leave would never run
+    assert "cloud-final" not in unit["After"][0]  # a cycle
+    assert (unit["Restart"], unit["StartLimitIntervalSec"]) == (["on-failure"], ["0"])
