@@ -172,7 +172,7 @@ def parse_host_label(text: str) -> str:
     """
     if not _HOST_LABEL.fullmatch(text):
         raise MalformedName(
-            f"host {shown(text)}: one label of letters, digits and hyphens is needed"
+            f"host {shown(text)}: one label of letters, digits and hyphens is needed; give --host"
         )
     if len(text) > MAX_HOST_LABEL:
         raise MalformedName(

@@ -32,7 +32,6 @@ from dns.rdtypes.ANY.SOA import SOA
 HOST = "127.0.0.1"
 PATIENCE = 10.0  # seconds until a server must be ready, or gone; far beyond what it takes
 ATTEMPTS = 2  # ports that are tried: somebody may be faster to take the first
-PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"  # where only root's PATH leads
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +118,20 @@ def service(instance: str, kind: str, hosts: Sequence[Host], *txt: str) -> tuple
     return (f"{kind} PTR {name}", *srvs, *(f"{name} TXT {rdata}" for rdata in txt))
 
 
+def path_of(program: str) -> str | None:
+    """Where a program is; None if it is not installed."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+
+
+def absence(*programs: str) -> str:
+    """Which of these programs are not installed, and what to do; nothing if all are."""
+    absent = [program for program in programs if not path_of(program)]
+    return f"{', '.join(absent)} absent: scripts/install --servers adds it" if absent else ""
+
+
 def needs(*programs: str) -> pytest.MarkDecorator:
-    """Skips a test where one of `programs` is not installed."""
-    absent = [program for program in programs if not shutil.which(program, path=PATH)]
-    return pytest.mark.skipif(
-        bool(absent), reason=f"{', '.join(absent)} absent: scripts/install --servers adds it"
-    )
+    """Skips a test where one of these programs is not installed."""
+    return pytest.mark.skipif(bool(absence(*programs)), reason=absence(*programs) or "none")
 
 
 class NotReady(Exception):
@@ -316,11 +323,14 @@ def _running(
         source: What it is to serve.
 
     Raises:
-        NotReady: It does not serve that.
+        NotReady: It does not serve that, or is not installed.
     """
+    installed = path_of(command[0])
+    if installed is None:
+        raise NotReady(absence(command[0]))
     # A copy: AppArmor confines the program itself to the folders of the system's own server.
     program = folder / command[0]
-    shutil.copy(shutil.which(command[0], path=PATH) or command[0], program)
+    shutil.copy(installed, program)
     file = folder / "configuration"
     for attempt in range(ATTEMPTS):
         port = _free_port()

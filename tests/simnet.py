@@ -19,7 +19,7 @@ from dnssd.wire.loop import Timer
 from dnssd.wire.nameservers import NameServer
 
 Records = dict[tuple[str, str], list[str]]  # values by (name, type)
-SOA = "ns.example.com. host.example.com. 1 2 3 4 5"
+SOA = "ns.example.com. host.example.com. 1 2 3 4 86400"
 SERVICE = "_http._tcp.example.com."
 WEB = f"web.{SERVICE}"
 
@@ -149,6 +149,7 @@ class SimNetwork:
         ttl: Of all records, in seconds.
 
     Attributes:
+        negative_ttl: Of SOA records, in seconds.
         asked: How often each (name, type) was asked.
         queries: What was asked, in order.
         open_channels: How many channels are open.
@@ -169,6 +170,7 @@ class SimNetwork:
         self.additional = additional
         self.fault = fault
         self.ttl = ttl
+        self.negative_ttl = 60
         self.asked: Counter[tuple[str, str]] = Counter()
         self.queries: list[Query] = []
         self.open_channels = 0
@@ -210,7 +212,7 @@ class SimNetwork:
         else:
             if not any(owner == name for owner, _ in self.records):
                 response.set_rcode(dns.rcode.NXDOMAIN)
-            response.authority.append(_soa())
+            response.authority.append(_soa(self.negative_ttl))
         try:
             return response.to_wire(max_size=65535 if query.by_tcp else 1232)
         except dns.exception.TooBig:
@@ -307,7 +309,8 @@ def partial(query: Query) -> Iterable[Delivery]:
     return [(0.001, _edited(query, _first_values))]
 
 
-def _nosoa(query: Query) -> Iterable[Delivery]:
+def unsigned(query: Query) -> Iterable[Delivery]:
+    """A denial without SOA record."""
     return [(0.001, _header(query, "NXDOMAIN"))]
 
 
@@ -328,7 +331,7 @@ def _truncated(query: Query) -> Iterable[Delivery]:
 BROKEN: dict[str, Fault] = {
     "drop": silent,
     "servfail": servfail,
-    "nosoa": _nosoa,
+    "nosoa": unsigned,
     "garbage": _garbage,
     "wrong-id": _wrong_id,
     "tc": _truncated,
@@ -337,8 +340,8 @@ BROKEN: dict[str, Fault] = {
 }
 
 
-def _soa() -> dns.rrset.RRset:
-    return dns.rrset.from_text("example.com.", 60, "IN", "SOA", SOA)
+def _soa(ttl: int = 60) -> dns.rrset.RRset:
+    return dns.rrset.from_text("example.com.", ttl, "IN", "SOA", SOA)
 
 
 def _header(query: Query, rcode: str, flags: int = 0) -> bytes:

@@ -7,7 +7,7 @@ override=/run/systemd/system/$unit.d/uninstall.conf
 # Whatever became of the last join: a start that does nothing, and a stop that leaves.
 leave() {
     mkdir -p "${override%/*}"
-    printf '[Service]\nExecStartPre=\nExecStart=\nExecStart=/bin/true\nRestart=no\n' >$override
+    printf '[Service]\nExecStartPre=\nExecStart=\nExecStart=/bin/true\n' >$override
     systemctl daemon-reload
     systemctl start $unit
     systemctl stop $unit

@@ -16,6 +16,7 @@ from dnssd.cli.options import (
     wait_option,
     zone_option,
 )
+from dnssd.cli.whoami import cloud_option
 
 EPILOG = """\b
 SERVICE is _NAME._tcp, _NAME._udp, or NAME for _NAME._tcp.
@@ -41,6 +42,7 @@ _HIGHEST = 65535
 )
 @instance_option
 @host_option
+@cloud_option
 @option("--target", metavar="NAME", help="An existing host name; no address is written then.")
 @option(
     "--address",
@@ -105,6 +107,7 @@ def command(
     port: int,
     instance: str,
     host: str | None,
+    cloud: str | None,
     target: str | None,
     addresses: tuple[str, ...],
     priority: int,
@@ -139,7 +142,7 @@ def command(
     parsed = ZoneAddress.parse(zone_address)
     check_host_and_service(service, host)
     pace = Pace(deadline)
-    facts = registering.this_host(pace, host, budget=registering.METADATA_AT_JOIN)
+    facts = registering.this_host(pace, host, budget=registering.METADATA_AT_JOIN, cloud=cloud)
     of_zone = parsed.options.get("address")
     registration = Registration(
         service=service,

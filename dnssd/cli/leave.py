@@ -16,6 +16,7 @@ from dnssd.cli.options import (
     wait_option,
     zone_option,
 )
+from dnssd.cli.whoami import cloud_option
 
 EPILOG = """\b
 Examples:
@@ -35,6 +36,7 @@ Examples:
 )
 @instance_option
 @host_option
+@cloud_option
 @option(
     "--deadline",
     type=click.FloatRange(min=0, min_open=True),
@@ -53,6 +55,7 @@ def command(
     port: int | None,
     instance: str,
     host: str | None,
+    cloud: str | None,
     deadline: float,
     wait: bool,
     nameservers: tuple[str, ...],
@@ -74,7 +77,7 @@ def command(
     ZoneAddress.parse(zone_address)
     check_host_and_service(service, host)
     pace = Pace(deadline)
-    facts = registering.this_host(pace, host, budget=registering.METADATA_AT_LEAVE)
+    facts = registering.this_host(pace, host, budget=registering.METADATA_AT_LEAVE, cloud=cloud)
     zone = open_zone(zone_address, pace=pace, timeout=registering.answer_timeout(deadline))
     departure = Departure.of(
         zone.origin, service, instance=instance, host=facts.label, port=port, owner=facts.owner

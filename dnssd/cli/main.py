@@ -19,6 +19,9 @@ COMMANDS = {
     "lookup": "Find a service's endpoints, or pick one.",
     "browse": "List service types, or the instances of one.",
     "watch": "Tell what happens to a service, as it happens.",
+    "whoami": "Show who this host is, and who says so.",
+    "user-data": "Print what makes hosts join and leave by themselves.",
+    "iam-policy": "Print the least that hosts must be allowed on Route 53.",
     "sandbox": "Run Route 53, DNS and instance metadata locally.",
 }
 

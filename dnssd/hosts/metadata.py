@@ -138,8 +138,6 @@ class Metadata:
         complaint = ""
         for endpoint in self._endpoints:
             seconds = min(self._timeout, self._pace.remaining)
-            if complaint and not seconds:
-                break
             try:
                 answer = exchange(endpoint, method, path, headers, countdown(self._pace, seconds))
             except (OSError, http.client.HTTPException) as error:

@@ -11,6 +11,7 @@ from requests.models import PreparedRequest
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, SSLError
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from dnssd.errors import DeadlineExceeded, Unavailable
 from dnssd.http.urls import is_secure
@@ -71,8 +72,8 @@ class _Connection(HTTPConnection):
             super().connect()
         except TimeoutError as error:
             raise ConnectTimeoutError(self, str(error)) from error
-        except (ssl.SSLError, SSLError, ValueError) as error:
-            raise Handshake(error) from error  # ValueError: the target is no host name
+        except (ssl.SSLError, SSLError, CertificateError) as error:
+            raise Handshake(error) from error
         except OSError as error:
             raise NewConnectionError(self, str(error)) from error
 
@@ -94,6 +95,15 @@ class _Connection(HTTPConnection):
 
 class _TlsConnection(_Connection, HTTPSConnection):
     """The same with TLS."""
+
+    def connect(self) -> None:
+        """Connect, if the target can be the name of a certificate."""
+        try:
+            self.host.encode("idna")
+        except UnicodeError as error:
+            # `ssl` would say so too, and leave the socket open that it has taken over.
+            raise Handshake(error) from error
+        super().connect()
 
 
 class _Pool(HTTPConnectionPool):

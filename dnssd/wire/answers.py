@@ -1,50 +1,116 @@
-"""INTERIM: to be overwritten by the owner of this file."""
+"""What a message says about its question: values, an alias, nothing, or no answer at all."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import cast
+
 from dnssd.names import Name
-from dnssd.records import Rdata, MAX_TTL
-from dnssd.wire.message import Message, Record, RCODES, NUMBERS
+from dnssd.records import MAX_TTL, Rdata
+from dnssd.wire.message import NOERROR, NUMBERS, NXDOMAIN, RCODES, Message, Record
+
+MAX_VALUES = 4000  # of one answer; 64 KiB of them hold about as many
+MAX_CHAIN = 16  # aliases that lead to each other in one message
+
+_ASKED = {NUMBERS[rdtype]: rdtype for rdtype in ("A", "AAAA", "PTR", "SRV", "TXT")}
+_BADVERS = 16
 
 
 class NoAnswer(Exception):
-    pass
+    """A message that leaves its question open; the text says what it is instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """What one message says about a name and a type.
+
+    Attributes:
+        values: The rdata, each once; empty if there is none of that type.
+        ttl: Seconds that it holds: the smallest TTL of it and of the aliases passed, for
+            negative answers also of the SOA record and its minimum (RFC 2308 section 5).
+        alias: The name that is to be asked for instead, if it is an alias.
+        signed: Whether a negative answer carries the SOA record that makes it one, of a zone
+            that the name may be in (RFC 2308 section 2.2); without, it holds for no time.
+        additional: Addresses that came with it.
+    """
+
     values: tuple[Rdata, ...]
     ttl: int = MAX_TTL
     alias: Name | None = None
     signed: bool = True
     additional: tuple[Record, ...] = ()
 
+    def with_ttl(self, ttl: int) -> "Answer":
+        """The same, holding for so many seconds."""
+        return replace(self, ttl=ttl)
+
 
 def read_answer(message: Message) -> Answer:
-    if message.rcode not in (0, 3):
-        raise NoAnswer(RCODES[message.rcode] if message.rcode < 6 else str(message.rcode))
+    """Read the response to a question for A, AAAA, PTR, SRV or TXT records.
+
+    Raises:
+        NoAnswer: An error, a referral, cut short, or contradicting itself.
+    """
+    name, rdtype = _asked(message)
+    ttl = MAX_TTL
+    for passed in range(MAX_CHAIN):
+        key = name.key
+        found = [
+            record for record in message.answer if record[1] == rdtype and record[0].key == key
+        ]
+        if found:
+            return _positive(message, found, ttl)
+        alias = _alias(message.answer, name)
+        if alias is None:
+            return _negative(message, name, ttl, is_alias=passed > 0)
+        name, ttl = alias[0], min(ttl, alias[1])
+    raise NoAnswer("aliases without end")
+
+
+def _asked(message: Message) -> tuple[Name, str]:
+    """The question, if this can be an answer to it."""
+    if message.rcode not in (NOERROR, NXDOMAIN):
+        raise NoAnswer(_rcode(message.rcode))
     if message.truncated:
         raise NoAnswer("an answer cut short")
+    if message.question is None or message.question[1] not in _ASKED:
+        raise NoAnswer("no answer to a question")
     name, number = message.question
-    rdtype = {v: k for k, v in NUMBERS.items()}[number]
-    ttl = MAX_TTL
-    for _ in range(16):
-        values = [r for r in message.answer if r.name == name and r.rdtype == rdtype]
-        if values:
-            return Answer(
-                tuple(dict.fromkeys(r.data for r in values)),
-                min([ttl] + [r.ttl for r in values]),
-                additional=tuple(r for r in message.additional if r.rdtype in ("A", "AAAA")),
-            )
-        c = [r for r in message.answer if r.name == name and r.rdtype == "CNAME"]
-        if not c:
-            break
-        name = c[0].data
-        ttl = min(ttl, c[0].ttl)
-    soa = [r for r in message.authority if r.rdtype == "SOA"]
-    if soa:
-        return Answer((), min(ttl, soa[0].ttl, soa[0].data))
-    if ttl != MAX_TTL and message.rcode == 0:
+    return name, _ASKED[number]
+
+
+def _alias(records: Iterable[Record], name: Name) -> tuple[Name, int] | None:
+    """The name that another is an alias of, and for how long."""
+    for record in records:
+        if isinstance(record.data, Name) and record.name == name:
+            return record.data, record.ttl
+    return None
+
+
+def _positive(message: Message, found: list[Record], ttl: int) -> Answer:
+    if message.rcode == NXDOMAIN:
+        raise NoAnswer("values of a name that it says does not exist")
+    # What is asked for is Rdata: names and numbers are the data of other types.
+    values = cast("list[Rdata]", [record.data for record in found])
+    if len(values) > 1:
+        values = list(dict.fromkeys(values))[:MAX_VALUES]
+    additional = [record for record in message.additional if record[1] in ("A", "AAAA")]
+    ttls = [record.ttl for record in found]
+    return Answer(tuple(values), min(ttl, *ttls), additional=tuple(additional))
+
+
+def _negative(message: Message, name: Name, ttl: int, *, is_alias: bool) -> Answer:
+    for record in message.authority:
+        if record.rdtype == "SOA" and isinstance(record.data, int) and name.is_below(record.name):
+            return Answer((), min(ttl, record.ttl, record.data))
+    if is_alias and message.rcode == NOERROR:
         return Answer((), ttl, alias=name)
-    if any(r.rdtype == "NS" for r in message.authority):
+    if any(record.rdtype == "NS" for record in message.authority):
         raise NoAnswer("a referral")
-    return Answer((), ttl, signed=False)
+    return Answer((), 0, signed=False)
+
+
+def _rcode(rcode: int) -> str:
+    """The name of a response code, or its number."""
+    if rcode == _BADVERS:
+        return "BADVERS"
+    return RCODES[rcode] if rcode < len(RCODES) else f"response code {rcode}"

@@ -68,7 +68,6 @@ class Packet:
         """Have the name at an offset known, and every name that it ends in."""
         data, known = self.data, self._known
         trail: list[int] = []
-        start = at
         while at not in known and (length := data[at]):
             trail.append(at)
             if length <= MAX_LABEL:

@@ -50,11 +50,11 @@ def main() -> int:
 def _all(arena: Arena, options: argparse.Namespace) -> Iterator[str]:
     """Every measurement; what was wrong."""
     count: int = options.count
-    peers = max(48, count // 100) if options.peers is None else options.peers
+    peers = max(48, count // 300) if options.peers is None else options.peers
     base = Plan(share=SHARE, seed=options.seed)
-    yield from _healthy(arena, base, _part(count, 10))
+    yield from _healthy(arena, base, _part(count, 20))
     yield from _cold(arena, base, count, peers, options.picture)
-    yield from _classes(arena, base, _part(count, 20))
+    yield from _classes(arena, base, min(200, _part(count, 20)))
     yield from _warm(arena, base, _part(count, 3))
 
 
@@ -75,7 +75,7 @@ def _cold(arena: Arena, base: Plan, count: int, peers: int, picture: Path | None
     runs: list[tuple[str, Plan, Kind, int]] = [
         ("dnssd", base, "dual", count),
         ("dnssd", without, "dual", count),
-        ("dnssd", without, "ipv4", _part(count, 10)),
+        ("dnssd", without, "ipv4", _part(count, 20)),
         *((peer, base, "dual", peers) for peer in CLIENTS if peer != "dnssd" and peers),
     ]
     rows, curves = [], {}
@@ -110,9 +110,13 @@ def _classes(arena: Arena, base: Plan, count: int) -> Iterator[str]:
 def _warm(arena: Arena, base: Plan, refreshes: int) -> Iterator[str]:
     """Services that are known already: nothing broken, all but lies, and lies among them."""
     rows = []
-    kinds = {"none": (), "all but lies": HONEST, "all, lies among them": tuple(Fault)}
-    for title, faults in kinds.items():
-        warm = arena.warm(replace(base, faults=faults), refreshes)
+    kinds: dict[str, tuple[tuple[Fault, ...], int]] = {
+        "none": ((), refreshes // 10),
+        "all but lies": (HONEST, refreshes // 10),
+        "all, lies among them": (tuple(Fault), refreshes),
+    }
+    for title, (faults, times) in kinds.items():
+        warm = arena.warm(replace(base, faults=faults), times)
         rows.append((title, *warm.figures()))
         yield from _complaints(f"warm, faults: {title}", warm.wrong)
     headings = ("faults", "refreshes", "wrong", "stale looks", "packets a question")

@@ -15,9 +15,9 @@ from chaoszone import HOSTS, ORIGIN, SERVICES, Kind, Service, whole_zone
 from servers import Server, bind, knot
 
 SERVERS = {"bind": bind, "knot": knot}
-WORKERS = 8  # processes that look up, each one service at a time
-KEEPERS = 2  # processes that keep services fresh, with a proxy each
-KEPT = 100  # services that they keep, together
+WORKERS = 12  # processes that look up, each one service at a time
+KEEPERS = 3  # processes that keep services fresh, with a proxy each
+KEPT = 120  # services that they keep, together
 LOST = 25  # services that lose a host, after those in number
 HEADINGS = ("look-ups", "right", "p50", "p99", "p99.9", "packets a question")
 _WITH = 3  # questions of a look-up where addresses come along: PTR, SRV, TXT

@@ -10,7 +10,7 @@ WIDTH, HEIGHT = 720, 360
 LEFT, RIGHT, TOP, BOTTOM = 55, 20, 40, 45
 COLORS = ("#0b6e4f", "#3a9bdc", "#c77d00", "#8a5a00", "#b3261e", "#7a3b8f")
 SHORTEST, LONGEST = 0.0005, 20.0  # seconds, the ends of the axis
-_STEPS = 240  # points of a curve
+_STEPS = 160  # points of a curve
 _MARKS = {0.001: "1 ms", 0.01: "10 ms", 0.1: "100 ms", 1: "1 s", 10: "10 s"}
 
 
@@ -35,7 +35,7 @@ def draw(path: Path, title: str, curves: Mapping[str, Sequence[float]]) -> None:
         parts.append('stroke-width="2"/>')
         never = sum(time == math.inf for time in times) / len(times)
         kept = f"{name}: {never:.0%} never" if never else name
-        parts.append(_text(WIDTH - 235, HEIGHT - 150 + 18 * number, kept, color))
+        parts.append(_text(LEFT + 12, TOP + 20 + 18 * number, kept, color))
     path.write_text("\n".join([*parts, "</svg>", ""]), encoding="utf-8")
 
 

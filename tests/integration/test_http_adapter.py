@@ -793,6 +793,7 @@ def test_a_handshake_that_is_cut_is_no_connection(
 
         def cut() -> None:
             accepted, _ = cutting.accept()
+            accepted.recv(1)  # the greeting has come
             accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             accepted.close()  # with a reset
 
@@ -864,8 +865,8 @@ def test_a_closed_session_lets_go_and_can_be_used_again(
 def test_small_packets_are_not_held_back(session: requests.Session) -> None:
     """Connections have the socket options that urllib3 gives its own."""
     with session.get(URL, stream=True, timeout=5) as answer:
-        sock = answer.raw.connection.sock
-        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        connection: Any = answer.raw.connection
+        assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_only_so_many_endpoints_keep_connections(pair: tuple[Web, Web], stub: Stub) -> None:

@@ -5,9 +5,12 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -133,20 +136,36 @@ def test_every_other_command_is_there() -> None:
 def test_the_python_blocks_print_what_their_comments_say(
     example_com: Sandbox, tmp_path: Path
 ) -> None:
-    """The blocks run one after the other, as one program."""
-    source = "\n".join(blocks("python"))
-    shown = re.findall(r"^ *print\(.*\)(?:  |\n +)# (.*)$", source, re.MULTILINE)
-    program = tmp_path / "readme.py"
-    program.write_text(
-        source.replace(ZONE_ID, example_com.zone_id).replace(
-            "Resolver()", f"Resolver([{example_com.nameserver!r}])"
+    """The blocks run one after the other, as one program; its host is a real web server."""
+    with web_server() as port:
+        source = "\n".join(blocks("python")).replace("10.0.0.11", "127.0.0.1")
+        source = source.replace("8080", str(port))
+        shown = re.findall(r"^ *print\(.*\)(?:  |\n +)# (.*)$", source, re.MULTILINE)
+        program = tmp_path / "readme.py"
+        program.write_text(
+            source.replace(ZONE_ID, example_com.zone_id).replace(
+                "Resolver()", f"Resolver([{example_com.nameserver!r}])"
+            )
         )
-    )
 
-    output = run(sys.executable, str(program), env=environment(example_com))
+        output = run(sys.executable, str(program), env=environment(example_com))
 
     assert output.splitlines() == shown
     assert len(shown) == source.count("print(") > 5
+
+
+@contextmanager
+def web_server() -> Iterator[int]:
+    """A web server on loopback; its port."""
+    handler = partial(SimpleHTTPRequestHandler, directory=Path(__file__).parent)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_every_block_is_tested() -> None:

@@ -1,36 +1,59 @@
 """The resolver finds what BIND, Knot and Unbound serve: all of it, and nothing else."""
 
 import logging
+import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import dns.flags
 import dns.message
 import dns.name
 import dns.query
 import pytest
-from servers import HOST, Host, Server, Zone, bind, knot, label, needs, service, unbound
+from servers import (
+    HOST,
+    Host,
+    Server,
+    Zone,
+    absence,
+    bind,
+    knot,
+    label,
+    needs,
+    path_of,
+    process,
+    service,
+    unbound,
+)
 
 from dnssd import Endpoint, Resolver, Snapshot
 from dnssd.errors import NotFound
 
 DOMAIN = "example.test."
 PATIENCE = 20.0  # seconds until a test gives up; nothing waits that long
-KINDS = {
-    "bind": ("named",),
-    "knot": ("knotd",),
-    "bind-unbound": ("named", "unbound"),
-    "knot-unbound": ("knotd", "unbound"),
-}
+KINDS = ("bind", "knot", "bind-unbound", "knot-unbound")
 
 
-def each_kind(*kinds: str) -> list[object]:
-    """Parameters of a test: those kinds of server that are installed."""
-    return [pytest.param(kind, marks=needs(*KINDS[kind])) for kind in kinds or KINDS]
+@contextmanager
+def serving(kind: str, contents: Zone) -> Iterator[Server]:
+    """BIND or Knot, with Unbound before it or not; skips the test where they are absent."""
+    authority, _, forwarder = kind.partition("-")
+    programs = ["named" if authority == "bind" else "knotd", *filter(None, [forwarder])]
+    if reason := absence(*programs):
+        pytest.skip(reason)
+    with (bind if authority == "bind" else knot)(contents) as server:
+        if not forwarder:
+            yield server
+            return
+        with unbound(server) as before:
+            yield before
 
 
 # ---- what the zones hold ----
@@ -89,6 +112,7 @@ OFFERS = (
 )  # fmt: skip
 PLAIN = (FOUR, SIX)  # hosts of the service that has no instances
 FLEETS = (3, 25, 200)
+SERVED = [(kind, size) for kind in KINDS for size in FLEETS if size <= 100 or "bind" not in kind]
 
 
 def zone(*sizes: int) -> Zone:
@@ -134,18 +158,14 @@ def farm() -> Iterator[Callable[[str], Server]]:
 
         def start(kind: str) -> Server:
             if kind not in running:
-                first, _, forwarder = kind.partition("-")
-                if forwarder:
-                    context = unbound(start(first))
-                else:
-                    context = bind(zone(3, 25)) if first == "bind" else knot(zone(*FLEETS))
-                running[kind] = stack.enter_context(context)
+                sizes = [size for size in FLEETS if (kind, size) in SERVED]
+                running[kind] = stack.enter_context(serving(kind, zone(*sizes)))
             return running[kind]
 
         yield start
 
 
-@pytest.fixture(params=each_kind())
+@pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     """Each kind of server in turn."""
     name: str = request.param
@@ -259,7 +279,7 @@ def test_additional_data_is_whole_partial_or_absent(
     assert fewest <= len({rrset.name for rrset in answer.additional} & targets) <= most
 
 
-@pytest.mark.parametrize("kind", each_kind("knot", "knot-unbound"))
+@pytest.mark.parametrize("kind", ["knot", "knot-unbound"])
 @pytest.mark.parametrize("name", ["all._n200._tcp SRV", f"{'x' * 63}._http._tcp TXT"])
 def test_long_answers_are_truncated_by_udp(
     farm: Callable[[str], Server], kind: str, name: str
@@ -295,13 +315,64 @@ def test_dig_sees_the_same_endpoints(server: Server, resolver: Resolver) -> None
     )
 
 
+@needs("haproxy")
+def test_haproxy_sees_the_same_endpoints(server: Server, resolver: Resolver) -> None:
+    """What the resolver makes of plain SRV records is what HAProxy balances over."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        control = folder / "socket"
+        configuration = HAPROXY.format(control=control, server=server.address)
+        (folder / "configuration").write_text(configuration)
+        haproxy = path_of("haproxy") or ""
+        with process((haproxy, "-db", "-f", str(folder / "configuration")), folder):
+            found = slots(control)
+            ends = time.monotonic() + PATIENCE
+            while len(found) < len(PLAIN) and time.monotonic() < ends:
+                time.sleep(0.02)
+                found = slots(control)
+
+    endpoints = resolver.lookup(f"_plain._tcp.{DOMAIN}").endpoints
+    assert found == {(e.target, e.port, e.addresses[0]) for e in endpoints}
+
+
+HAPROXY = """
+global
+    stats socket {control}
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 5s
+    timeout server 5s
+resolvers dns
+    nameserver one tcp@{server}
+    accepted_payload_size 65535
+backend plain
+    server-template plain 5 _plain._tcp.example.test resolvers dns init-addr none
+"""
+
+
+def slots(control: Path) -> set[tuple[str, int, str]]:
+    """Target, port and address of each server that HAProxy has found by now."""
+    with socket.socket(socket.AF_UNIX) as caller:
+        try:
+            caller.connect(str(control))
+        except OSError:
+            return set()  # it is not ready
+        caller.sendall(b"show servers state\n")
+        lines = caller.makefile().read().splitlines()
+    heads = next(line[2:].split() for line in lines if line.startswith("# "))
+    rows = (dict(zip(heads, line.split(), strict=False)) for line in lines if "_plain" in line)
+    return {
+        (f"{row['srv_fqdn']}.", int(row["srv_port"]), row["srv_addr"])
+        for row in rows
+        if row["srv_fqdn"] != "-" and row["srv_addr"] != "-"
+    }
+
+
 # ---- look-ups ----
 
 
-@pytest.mark.parametrize(
-    ("kind", "size"),
-    [(kind, size) for kind in KINDS for size in FLEETS if size < 200 or "knot" in kind],
-)
+@pytest.mark.parametrize(("kind", "size"), SERVED)
 def test_every_target_is_found(farm: Callable[[str], Server], kind: str, size: int) -> None:
     """By the service and by its instance, whether addresses were added to SRV or not."""
     expected = offered("all", *fleet(size))
@@ -446,7 +517,7 @@ def test_nobody_there_is_told_from_nothing_there(resolver: Resolver, name: str, 
             call(f"{name}.{DOMAIN}")
 
 
-@pytest.mark.parametrize("kind", each_kind("bind", "knot"))
+@pytest.mark.parametrize("kind", ["bind", "knot"])
 def test_a_dead_server_beside_it_does_no_harm(farm: Callable[[str], Server], kind: str) -> None:
     """The one that answers is believed."""
     with socket.socket(type=socket.SOCK_DGRAM) as silent:
@@ -456,25 +527,65 @@ def test_a_dead_server_beside_it_does_no_harm(farm: Callable[[str], Server], kin
             look_up(resolver, f"_n3._tcp.{DOMAIN}", offered("all", *fleet(3)))
 
 
-@pytest.mark.parametrize("kind", each_kind())
 def test_a_change_is_seen(kind: str) -> None:
-    """Hosts that leave, join and move: once forgotten, the name is what the zone holds then."""
-    name, (first, *others) = f"all._n3._tcp.{DOMAIN}", fleet(3)
-    gone = service("all", "_n3._tcp", [first])[1]
-    moved = replace(others[0], addresses=("10.9.9.9",))
-    with ExitStack() as stack:
-        start = bind if kind.startswith("bind") else knot
-        server = stack.enter_context(start(zone(3)))
-        if kind.endswith("unbound"):
-            server = stack.enter_context(unbound(server))
-        resolver = stack.enter_context(Resolver(nameservers=[server.address], timeout=PATIENCE))
-        look_up(resolver, name, offered("all", first, *others))
+    """Hosts that leave and move: once forgotten, the name is what the zone holds then."""
+    name, (first, second, third) = f"all._n3._tcp.{DOMAIN}", fleet(3)
+    moved = replace(second, addresses=("10.9.9.9",))
+    _, gone = service("all", "_n3._tcp", [first])
+    with (
+        serving(kind, zone(3)) as server,
+        Resolver(nameservers=[server.address], timeout=PATIENCE) as resolver,
+    ):
+        look_up(resolver, name, offered("all", first, second, third))
 
-        server.publish(server.zone.changed(without=[gone, *others[0].records], also=moved.records))
+        server.publish(server.zone.changed(without=[gone, *second.records], also=moved.records))
         resolver.clear()
-        look_up(resolver, name, offered("all", moved, *others[1:]))
+        look_up(resolver, name, offered("all", moved, third))
 
         server.publish(server.zone.changed(without=[r for r in server.zone.records if "_n3" in r]))
         resolver.clear()
         with pytest.raises(NotFound, match="no such instance"):
             resolver.lookup(name)
+
+
+# ---- the servers themselves ----
+
+
+def is_open(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as caller:
+        return caller.connect_ex((HOST, port)) == 0
+
+
+def test_servers_end_with_a_test_that_fails(kind: str) -> None:
+    """Its process is over when the failure is told."""
+    with pytest.raises(ZeroDivisionError), serving(kind, Zone(())) as server:  # noqa: PT012 (it is the context that is tested)
+        port = server.port
+        raise ZeroDivisionError
+
+    assert not is_open(port)
+
+
+def test_servers_end_with_a_run_that_is_killed(kind: str, tmp_path: Path) -> None:
+    """Whoever started them may have no time to end them."""
+    code = (
+        "import sys; from test_real_servers import *\n"
+        f"with serving({kind!r}, Zone(())) as server: print(server.port, flush=True); input()"
+    )
+    here = Path(__file__)
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=os.environ
+        | {"PYTHONPATH": f"{here.parent}:{here.parents[1]}", "TMPDIR": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as runner:
+        assert runner.stdout is not None
+        port = runner.stdout.readline()
+        runner.kill()
+
+    ends = time.monotonic() + PATIENCE
+    while is_open(int(port)) and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert not is_open(int(port))

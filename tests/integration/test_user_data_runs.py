@@ -318,11 +318,25 @@ def test_a_failed_installation_is_tried_again(host: Host) -> None:
     assert len(host.lines("packages.log")) == 2
 
 
+def test_a_failed_upgrade_is_tried_again(host: Host) -> None:
+    """The version that is there works, and is not the one that was asked for."""
+    host.add("bin/python3", PYTHON)
+    assert host.run(template("install.sh"), "dnssd==1").returncode == 0
+    (host.root / "pip-fails").touch()
+    assert host.run(template("install.sh"), "dnssd==2").returncode == 1
+    (host.root / "pip-fails").unlink()
+
+    assert host.run(template("install.sh"), "dnssd==2").returncode == 0
+    assert [line.split()[-1] for line in host.lines("packages.log")] == [
+        *("dnssd==1", "dnssd==2", "dnssd==2"),
+    ]
+
+
 def test_a_broken_environment_is_made_anew(host: Host) -> None:
     """After an upgrade of the system its Python may be gone from under it."""
     host.add("bin/python3", PYTHON)
     host.run(template("install.sh"), "dnssd")
-    for name in ("python", "dnssd"):
+    for name in ("python", "pip", "dnssd"):
         host.add(f"opt/dnssd/venv/bin/{name}", "#!/bin/sh\nexit 1\n")
 
     assert host.run(template("install.sh"), "dnssd").returncode == 0
@@ -577,14 +591,21 @@ def test_systemd_finds_nothing_wrong_with_the_units(units: Path, analyze: str) -
 
 
 def test_no_ordering_cycle_comes_of_the_units(units: Path, analyze: str) -> None:
-    """With the units enabled; systemd-analyze only mentions a cycle."""
-    wanted = (("multi-user.target", "dnssd-join.service"), ("sleep.target", "dnssd-sleep.service"))
-    for target, unit in wanted:
+    """With the units enabled, beside cloud-init's; systemd-analyze only mentions a cycle."""
+    (units / "cloud-final.service").write_text(
+        "[Unit]\nAfter=network-online.target multi-user.target\n"
+        "[Service]\nType=oneshot\nExecStart=/bin/true\n"
+    )
+    for target, unit in (
+        ("multi-user.target", "dnssd-join.service"),
+        ("sleep.target", "dnssd-sleep.service"),
+        ("graphical.target", "cloud-final.service"),  # in its place for cloud-init.target
+    ):
         (units / f"{target}.wants").mkdir()
         (units / f"{target}.wants" / unit).symlink_to(units / unit)
     path = {"SYSTEMD_UNIT_PATH": f"{units}:/lib/systemd/system", "PATH": os.environ["PATH"]}
 
-    for target in ("multi-user.target", "hibernate.target", "shutdown.target"):
+    for target in ("graphical.target", "hibernate.target", "shutdown.target"):
         said = checked(analyze, "verify", "--man=no", target, env=path)
         assert not re.search("cycle|dnssd", said), said
 

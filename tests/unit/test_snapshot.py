@@ -283,7 +283,7 @@ RDATA = st.one_of(
     st.builds(Ptr, NAMES),
     st.builds(Srv, st.integers(0, 3), st.integers(0, 3), st.integers(0, 3), NAMES),
     st.builds(Txt, st.lists(st.binary(max_size=4), max_size=3).map(tuple)),
-    st.ip_addresses().map(Address),
+    st.ip_addresses(v=4).map(Address),
     st.just(Opaque("SRV", "nonsense")),
 )
 FINDINGS = st.dictionaries(

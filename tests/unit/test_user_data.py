@@ -172,7 +172,7 @@ def test_every_option_of_join_is_taken(capsys: pytest.CaptureFixture[str]) -> No
     options = (
         *("http", "--zone", "Z0123456789ABC", "--port", "80", "--instance", "-My Café"),
         *("--host", "web-1", "--address", "10.0.0.1", "--address", "public", "--priority", "1"),
-        *("--weight", "2", "--ttl", "3", "--txt", "a=b", "--splay", "0", "--deadline", "5.5"),
+        *("--weight", "0", "--ttl", "3", "--txt", "a=b", "--splay", "0", "--deadline", "5.5"),
         *("--wait", "--nameserver", "127.0.0.1:53", "--takeover"),
     )
 
@@ -340,6 +340,20 @@ def test_nothing_is_left_to_fill_in(form: Format) -> None:
         assert {(USERDATA / name).read_text() for name in files} <= set(contents)
     else:
         assert all((USERDATA / name).read_text() in text for name in files)
+
+
+def test_cloud_init_starts_the_unit_without_waiting_for_it() -> None:
+    """As the script does; the unit may be part of the boot that cloud-init is in."""
+    config = yaml.safe_load(joining(Format.CLOUD_CONFIG, life()))
+
+    assert set(config) == {"write_files", "runcmd"}
+    assert config["runcmd"] == [
+        ["systemctl", "daemon-reload"],
+        ["systemctl", "enable", "dnssd-join.service", "dnssd-sleep.service"],
+        ["systemctl", "restart", "--no-block", "dnssd-join.service"],
+    ]
+    modes = {file["path"]: file.get("permissions") for file in config["write_files"]}
+    assert {path: mode for path, mode in modes.items() if mode} == {"/opt/dnssd/install.sh": "0755"}
 
 
 def test_uninstalling_removes_what_is_put() -> None:
