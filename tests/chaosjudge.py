@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from chaosfaults import DELAY, Fault, Plan, Transport, spoil
 from chaoswire import HEADER, NOERROR, MalformedPacket, bare, question_of, without_additional
 
+_UNUSED = random.Random(0)  # dice of what needs none
+
 
 class Verdict(NamedTuple):
     """What becomes of an answer."""
@@ -53,7 +55,7 @@ class Judge:
         fate = plan.draw(transport, question, before) if len(answer) >= HEADER else None
         if fate is None:
             counts["right"] += 1
-            return Verdict(None, whole, random.Random(0))
+            return Verdict(None, whole, _UNUSED)
         counts[fate.fault] += 1
         return Verdict(fate.fault, spoil(fate, whole, self._soa), fate.dice)
 

@@ -131,7 +131,8 @@ def absence(*programs: str) -> str:
 
 def needs(*programs: str) -> pytest.MarkDecorator:
     """Skips a test where one of these programs is not installed."""
-    return pytest.mark.skipif(bool(absence(*programs)), reason=absence(*programs) or "none")
+    reason = absence(*programs)
+    return pytest.mark.skipif(bool(reason), reason=reason)
 
 
 class NotReady(Exception):

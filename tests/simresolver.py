@@ -124,6 +124,17 @@ class SimResolver:
         """Let time pass."""
         self.loop.run(seconds)
 
+    def until_asked(self) -> float:
+        """Let time pass until a packet is sent; how long it took, in seconds."""
+        before = self.questions
+        return self.until(lambda: self.questions > before)
+
+    def until_learned(self, name: str) -> float:
+        """Let time pass until something else is known of a name than now."""
+        entry = self.cache.by_text[name]
+        before = entry.snapshot
+        return self.until(lambda: entry.snapshot is not before)
+
     def until(self, condition: Callable[[], bool], limit: float = 10_000.0) -> float:
         """Let time pass until something holds; how long it took, in seconds."""
         begin = self.now

@@ -13,7 +13,16 @@ from dnssd.names import Name
 from dnssd.records import Address
 from dnssd.resolver.cache import Cache, Entry
 from dnssd.resolver.events import Event, events
-from dnssd.resolver.gather import FAMILIES, NOTHING, Gathered, Replies, Reply, Steps, gather
+from dnssd.resolver.gather import (
+    FAMILIES,
+    NOTHING,
+    Gathered,
+    Replies,
+    Reply,
+    Steps,
+    complete,
+    gather,
+)
 from dnssd.resolver.snapshot import (
     MAX_INSTANCES,
     Findings,
@@ -27,8 +36,11 @@ from dnssd.wire.answers import Answer
 from dnssd.wire.inquiry import TRUSTING, Doubt
 from dnssd.wire.loop import Loop, Timer
 
-FOLLOW_UP = 0.2  # seconds after a first look-up in trouble, or without one address family
+VERIFY = 0.2  # seconds after a first look-up in trouble
+COMPLETE = 1.0  # seconds, give or take, until the other address family is asked for
 NEWS = Doubt(negatives=3)  # of a service not known before: absence after trouble is doubted
+
+_ALIAS = "%s: an alias of %s; targets of SRV records must have addresses of their own (RFC 2782)"
 
 _log = logging.getLogger(__name__)
 _Told = TypeVar("_Told")
@@ -133,7 +145,7 @@ class Engine:
         entry = self._cache.entry(str(asked.name), asked, now)
         self._listeners.setdefault(entry, []).append(listener)
         for event in events(None, entry.snapshot, str(asked.name), self._wall()):
-            listener(event)
+            _call(listener, event)
         if not self._is_known(entry, now):
             self._flight(entry, now)
         elif entry not in self._timers and entry not in self._flights:
@@ -189,13 +201,13 @@ class Engine:
         except (NotFound, Unavailable):
             return True
 
-    def _flight(self, entry: Entry, now: float) -> "_Flight":
+    def _flight(self, entry: Entry, now: float, steps: Steps | None = None) -> "_Flight":
         """The look-up under way; one is begun if there is none."""
         flight = self._flights.get(entry)
         if flight is None:
             if timer := self._timers.pop(entry, None):
                 timer.cancel()
-            steps = gather(entry.asked, entry.found, now)
+            steps = steps or gather(entry.asked, entry.found, now)
             deadline = now + self._limits.timeout
             flight = _Flight(steps, entry.found, deadline, self._questioner)
             self._flights[entry] = flight
@@ -204,21 +216,33 @@ class Engine:
 
     def _advance(self, entry: Entry, flight: "_Flight", replies: Replies | None) -> None:
         """Give the answers of one batch of questions, and ask the next."""
+        outcome: Gathered | Unavailable
         try:
             questions: Sequence[Question] = flight.send(replies)
             while not questions:
                 questions = flight.send(())
         except StopIteration as stop:
-            self._landed(entry, flight, stop.value)
-            return
+            outcome = stop.value
         except Unavailable as error:
-            self._failed(entry, flight, error)
+            outcome = error.with_traceback(None)  # which would keep all of this
+        else:
+            self._ask(entry, flight, questions)
             return
+        if isinstance(outcome, Gathered):
+            self._landed(entry, flight, outcome)
+        else:
+            self._failed(entry, flight, outcome)
+
+    def _ask(self, entry: Entry, flight: "_Flight", questions: Sequence[Question]) -> None:
+        """Ask a batch of questions side by side, and go on when all are answered."""
         batch: list[Reply | Unavailable | None] = [None] * len(questions)
         left = count(len(questions) - 1, -1)
 
         def answered(at: int, answer: Answer | Unavailable) -> None:
             batch[at] = self._reply(answer)
+            if isinstance(answer, Answer) and answer.via and questions[at][1] in FAMILIES:
+                level = logging.WARNING if flight.is_first else logging.DEBUG
+                _log.log(level, _ALIAS, questions[at][0], answer.via)
             if next(left) == 0 and not self._closed:
                 self._advance(entry, flight, [reply for reply in batch if reply is not None])
 
@@ -257,9 +281,13 @@ class Engine:
             entry.learn_missing(error, gathered.found, now)
         else:
             entry.learn(snapshot, gathered.found, now, in_part=gathered.in_part)
-        soon = flight.is_first and flight.in_trouble
         self._tell(entry, before)
-        self._end(entry, flight, FOLLOW_UP if soon and entry.snapshot else None)
+        self._end(entry, flight)
+        if flight.is_first and entry.snapshot and entry.texts:
+            if flight.in_trouble:  # a lie may have come through: look again, with doubt
+                self._wind(entry, now, now + VERIFY)
+            elif gathered.incomplete:
+                self._wind(entry, now, now + COMPLETE * (0.5 + self._rng()), complete(entry.found))
 
     def _failed(self, entry: Entry, flight: "_Flight", error: Unavailable) -> None:
         now = self._loop.time()
@@ -270,31 +298,34 @@ class Engine:
             if saved is not None:
                 entry.restore(saved)
         if entry.snapshot is not None:
-            _log.warning("%s; going on with what is known", error)
+            level = logging.WARNING if entry.failures == 1 else logging.DEBUG
+            _log.log(level, "%s; going on with what is known", error)
         self._tell(entry, before)
-        self._end(entry, flight, None)
+        self._end(entry, flight)
 
-    def _end(self, entry: Entry, flight: "_Flight", soon: float | None) -> None:
+    def _end(self, entry: Entry, flight: "_Flight") -> None:
         del self._flights[entry]
         entry.warm = entry.snapshot is not None
         now = self._loop.time()
         if entry.texts:  # else it was forgotten meanwhile
-            self._wind(entry, now, None if soon is None else now + soon)
+            self._wind(entry, now)
         for other in self._cache.surplus(self._is_busy):
             if timer := self._timers.pop(other, None):
                 timer.cancel()
         flight.finish(entry)
 
-    def _wind(self, entry: Entry, now: float, when: float | None = None) -> None:
+    def _wind(
+        self, entry: Entry, now: float, when: float | None = None, steps: Steps | None = None
+    ) -> None:
         """Have the loop call when it is time to look again, if anybody may want it."""
         if entry.snapshot is None and entry not in self._listeners:
             return
         at = entry.next_look(now, self._rng) if when is None else when
         if timer := self._timers.pop(entry, None):
             timer.cancel()
-        self._timers[entry] = self._loop.call_at(at, self._look_again, entry)
+        self._timers[entry] = self._loop.call_at(at, self._look_again, entry, steps)
 
-    def _look_again(self, entry: Entry) -> None:
+    def _look_again(self, entry: Entry, steps: Steps | None) -> None:
         del self._timers[entry]
         now = self._loop.time()
         snapshot = entry.snapshot
@@ -305,7 +336,7 @@ class Engine:
             return
         entry.expire(now)
         self._tell(entry, snapshot)
-        self._flight(entry, now)
+        self._flight(entry, now, steps)
 
     def _is_busy(self, entry: Entry) -> bool:
         return entry in self._flights or entry in self._listeners

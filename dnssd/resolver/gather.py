@@ -53,12 +53,14 @@ class Gathered:
         failures: Questions that nobody answered, and that do not make all of it useless.
         in_part: Whether something known before had to stand in for an answer.
         cut: Whether there are more instances than are looked at.
+        incomplete: Whether one address family of some target has not been asked for.
     """
 
     found: Findings
     failures: tuple[Unavailable, ...] = ()
     in_part: bool = False
     cut: bool = False
+    incomplete: bool = False
 
 
 def gather(asked: ServiceName, known: Findings = NOTHING, now: float = 0.0) -> Steps:
@@ -85,8 +87,24 @@ def gather(asked: ServiceName, known: Findings = NOTHING, now: float = 0.0) -> S
     targets = _targets(work.found.values())
     yield from work.ask_addresses(work.missing(targets, now))
     return Gathered(
-        work.found, tuple(work.failures), in_part=work.in_part, cut=len(names) == MAX_INSTANCES
+        work.found,
+        tuple(work.failures),
+        in_part=work.in_part,
+        cut=len(names) == MAX_INSTANCES,
+        incomplete=bool(_unasked(work.found)),
     )
+
+
+def complete(known: Findings) -> Steps:
+    """Ask for what `gather` left out at first: the other address families of targets.
+
+    Raises:
+        Unavailable: No address is known and none can be had.
+    """
+    work = _Work(known)
+    work.found.update(known)
+    yield from work.ask_addresses(_unasked(known))
+    return Gathered(work.found, tuple(work.failures))
 
 
 class _Work:
@@ -168,6 +186,11 @@ class _Work:
         if failures and not has_address:
             raise failures[0]
         self.failures += failures
+
+
+def _unasked(found: Findings) -> list[Question]:
+    keys = ((target, family) for target in _targets(found.values()) for family in FAMILIES)
+    return [key for key in keys if key not in found]
 
 
 def _targets(found: Iterable[Found]) -> list[Name]:

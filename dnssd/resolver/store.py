@@ -16,7 +16,7 @@ from dnssd.errors import DnssdError
 from dnssd.names import Name
 from dnssd.records import Address, Srv, Txt
 from dnssd.resolver.cache import Limits
-from dnssd.resolver.snapshot import Endpoint, Instance, Snapshot
+from dnssd.resolver.snapshot import Endpoint, Instance, Snapshot, instance_text
 from dnssd.services import Service, ServiceName
 
 VERSION = 1  # of the files; others are passed over
@@ -136,12 +136,11 @@ def _instance_json(instance: Instance) -> dict[str, Any]:
 
 
 def _instance(value: dict[str, Any]) -> Instance:
-    name = value["instance"]
-    if not isinstance(name, str | None):
-        raise TypeError(name)
-    endpoints = tuple(_endpoint(name, *endpoint) for endpoint in value["endpoints"])
+    name = Name.parse(value["name"])
+    instance = None if value["instance"] is None else instance_text(name)
+    endpoints = tuple(_endpoint(instance, *endpoint) for endpoint in value["endpoints"])
     strings = tuple(base64.b64decode(string) for string in value["txt"])
-    return Instance(str(Name.parse(value["name"])), name, Txt(strings), endpoints)
+    return Instance(str(name), instance, Txt(strings), endpoints)
 
 
 def _endpoint(

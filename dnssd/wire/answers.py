@@ -1,7 +1,7 @@
 """What a message says about its question: values, an alias, nothing, or no answer at all."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 from dnssd.names import Name
@@ -11,7 +11,7 @@ from dnssd.wire.message import NOERROR, NUMBERS, NXDOMAIN, RCODES, Message, Reco
 MAX_VALUES = 4000  # of one answer; 64 KiB of them hold about as many
 MAX_CHAIN = 16  # aliases that lead to each other in one message
 
-_ASKED = {NUMBERS[rdtype]: rdtype for rdtype in ("A", "AAAA", "PTR", "SRV", "TXT")}
+_ASKED = {NUMBERS[rdtype]: rdtype for rdtype in ("A", "AAAA", "PTR", "SOA", "SRV", "TXT")}
 _BADVERS = 16
 
 
@@ -31,6 +31,7 @@ class Answer:
         signed: Whether a negative answer carries the SOA record that makes it one, of a zone
             that the name may be in (RFC 2308 section 2.2); without, it holds for no time.
         additional: Addresses that came with it.
+        via: The name that the values stand under, if an alias has led there.
     """
 
     values: tuple[Rdata, ...]
@@ -38,14 +39,11 @@ class Answer:
     alias: Name | None = None
     signed: bool = True
     additional: tuple[Record, ...] = ()
-
-    def with_ttl(self, ttl: int) -> "Answer":
-        """The same, holding for so many seconds."""
-        return replace(self, ttl=ttl)
+    via: Name | None = None
 
 
 def read_answer(message: Message) -> Answer:
-    """Read the response to a question for A, AAAA, PTR, SRV or TXT records.
+    """Read the response to a question for A, AAAA, PTR, SOA, SRV or TXT records.
 
     Raises:
         NoAnswer: An error, a referral, cut short, or contradicting itself.
@@ -58,7 +56,7 @@ def read_answer(message: Message) -> Answer:
             record for record in message.answer if record[1] == rdtype and record[0].key == key
         ]
         if found:
-            return _positive(message, found, ttl)
+            return _positive(message, found, ttl, name if passed else None)
         alias = _alias(message.answer, name)
         if alias is None:
             return _negative(message, name, ttl, is_alias=passed > 0)
@@ -86,7 +84,7 @@ def _alias(records: Iterable[Record], name: Name) -> tuple[Name, int] | None:
     return None
 
 
-def _positive(message: Message, found: list[Record], ttl: int) -> Answer:
+def _positive(message: Message, found: list[Record], ttl: int, via: Name | None) -> Answer:
     if message.rcode == NXDOMAIN:
         raise NoAnswer("values of a name that it says does not exist")
     # What is asked for is Rdata: names and numbers are the data of other types.
@@ -95,7 +93,7 @@ def _positive(message: Message, found: list[Record], ttl: int) -> Answer:
         values = list(dict.fromkeys(values))[:MAX_VALUES]
     additional = [record for record in message.additional if record[1] in ("A", "AAAA")]
     ttls = [record.ttl for record in found]
-    return Answer(tuple(values), min(ttl, *ttls), additional=tuple(additional))
+    return Answer(tuple(values), min(ttl, *ttls), additional=tuple(additional), via=via)
 
 
 def _negative(message: Message, name: Name, ttl: int, *, is_alias: bool) -> Answer:

@@ -179,7 +179,9 @@ class Asker:
     def _answered(self, asking: "_Asking", answer: Answer) -> None:
         ttl = min(answer.ttl, asking.ttl)
         if answer.alias is None:
-            asking.done(answer if ttl == answer.ttl else replace(answer, ttl=ttl))
+            if asking.aliases:
+                answer = replace(answer, ttl=ttl, via=answer.via or asking.name)
+            asking.done(answer)
             return
         if asking.aliases == MAX_ALIASES:
             why = f"{MAX_ALIASES} aliases (CNAME) in a row, the last to {answer.alias}"

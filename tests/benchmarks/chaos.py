@@ -9,11 +9,12 @@ import argparse
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import latencypicture
+import tables
 from chaosarena import HEADINGS, SERVERS, WORKERS, Arena, arena
 from chaosclients import CLIENTS
 from chaosfaults import HONEST, LIES, TCP_ONLY, Fault, Plan
@@ -66,7 +67,7 @@ def _healthy(arena: Arena, base: Plan, count: int) -> Iterator[str]:
         cold = arena.cold("dnssd", plan, count)
         rows.append((_addresses(plan), *cold.figures()))
         yield from _complaints(f"nothing broken, addresses {_addresses(plan)}", cold.wrong)
-    _print("Cold, nothing broken", ("addresses", *HEADINGS), rows)
+    tables.show("Cold, nothing broken", ("addresses", *HEADINGS), rows)
 
 
 def _cold(arena: Arena, base: Plan, count: int, peers: int, picture: Path | None) -> Iterator[str]:
@@ -88,7 +89,7 @@ def _cold(arena: Arena, base: Plan, count: int, peers: int, picture: Path | None
         if client == "dnssd":
             yield from _complaints(f"{SHARE:.0%} broken, addresses {title}", cold.wrong)
     title = f"{SHARE:.0%} of all answers broken"
-    _print(f"Cold, {title}", ("client", "addresses", *HEADINGS), rows)
+    tables.show(f"Cold, {title}", ("client", "addresses", *HEADINGS), rows)
     if picture:
         latencypicture.draw(picture, f"Cold look-ups of {HOSTS} hosts, {title}", curves)
 
@@ -104,7 +105,9 @@ def _classes(arena: Arena, base: Plan, count: int) -> Iterator[str]:
         if fault not in LIES:
             yield from _complaints(f"{SHARE:.0%} {fault}", cold.wrong)
     title = f"Cold, {SHARE:.0%} of all answers broken in one way"
-    _print(f"{title}; TCP's ways where UDP is always truncated", ("way", "met", *HEADINGS), rows)
+    tables.show(
+        f"{title}; TCP's ways where UDP is always truncated", ("way", "met", *HEADINGS), rows
+    )
 
 
 def _warm(arena: Arena, base: Plan, refreshes: int) -> Iterator[str]:
@@ -121,7 +124,7 @@ def _warm(arena: Arena, base: Plan, refreshes: int) -> Iterator[str]:
         yield from _complaints(f"warm, faults: {title}", warm.wrong)
     headings = ("faults", "refreshes", "wrong", "stale looks", "packets a question")
     removals = ("removal seen, p50", "at most")
-    _print(f"Warm, TTL 1 s, {SHARE:.0%} of all answers broken", (*headings, *removals), rows)
+    tables.show(f"Warm, TTL 1 s, {SHARE:.0%} of all answers broken", (*headings, *removals), rows)
 
 
 def _complaints(title: str, wrong: Sequence[str]) -> list[str]:
@@ -135,15 +138,6 @@ def _addresses(plan: Plan) -> str:
 
 def _part(count: int, divisor: int) -> int:
     return max(WORKERS, count // divisor)
-
-
-def _print(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    print(f"### {title}\n")
-    print("| " + " | ".join(headings) + " |")
-    print("|" + " --- |" * len(headings))
-    for row in rows:
-        print("| " + " | ".join(map(str, row)) + " |")
-    print(flush=True)
 
 
 if __name__ == "__main__":

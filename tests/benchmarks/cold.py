@@ -14,14 +14,18 @@ from typing import Any
 
 import aiodns
 import dns.asyncresolver
+import dns.message
 import dns.resolver
+import dns.rrset
 import srvlookup
 from servers import Host, Server, Zone, knot, service
 from tables import Rates, rates, show
 
 from dnssd import AsyncResolver, Resolver
 from dnssd.names import Name
+from dnssd.wire.answers import read_answer
 from dnssd.wire.query import query, question
+from dnssd.wire.reader import read_message
 
 ROUNDS = 5
 SERVICES = 2000
@@ -74,10 +78,47 @@ def large() -> None:
             peer.resolve(name, "TXT")
 
         with resolver:
-            finds = {"dnssd": ours, "dnspython": dnspython, "srvlookup (SRV alone)": _srvlookup(server)}
+            finds = {
+                "dnssd": ours,
+                "dnspython": dnspython,
+                "srvlookup (SRV alone)": _srvlookup(server),
+            }
             names = cycle([f"_big._tcp.{_DOMAIN}"])
             works = [_repeated(find, names) for find in finds.values()]
             _show(f"Cold, {LARGE} hosts, by TCP", list(finds), rates(ROUNDS, 0.5, works))
+
+
+def reading() -> None:
+    """Reading answers: one SRV record with its address, and 200 of them."""
+    rows = []
+    for hosts in (1, LARGE):
+        packet = _srv_answer(hosts)
+
+        def ours(number: int, packet: bytes = packet) -> None:
+            for _ in range(number):
+                read_answer(read_message(packet))
+
+        def dnspython(number: int, packet: bytes = packet) -> None:
+            for _ in range(number):
+                dns.message.from_wire(packet)
+
+        mine, theirs = rates(7, 0.3, [ours, dnspython])
+        what = f"{hosts} SRV and {hosts} A"
+        rows.append((what, mine.text(), theirs.text(), mine.over(theirs).text(1)))
+    headings = ("answer", "dnssd, a second", "dns.message.from_wire", "ratio")
+    show("Reading an answer", headings, rows)
+
+
+def _srv_answer(hosts: int) -> bytes:
+    name = f"web._http._tcp.{_DOMAIN}."
+    request = dns.message.make_query(name, "SRV", use_edns=0)
+    response = dns.message.make_response(request)
+    srvs = [f"0 1 80 h{at}.{_DOMAIN}." for at in range(hosts)]
+    response.answer.append(dns.rrset.from_text(name, 60, "IN", "SRV", *srvs))
+    for at in range(hosts):
+        address = dns.rrset.from_text(f"h{at}.{_DOMAIN}.", 60, "IN", "A", f"10.0.0.{at + 1}")
+        response.additional.append(address)
+    return response.to_wire()
 
 
 async def _many(server: Server) -> None:

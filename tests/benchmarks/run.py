@@ -5,13 +5,14 @@ are ratios or medians of several runs on this one, with their spread.
 """
 
 import argparse
+import importlib
 import os
 import platform
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from storm import (
     leave,
     read_merge_upsert,
 )
+from tables import show
 
 from dnssd import Registration, join, open_zone
 from dnssd.records import Address, Change, RRset
@@ -63,7 +65,7 @@ def join_storm() -> None:
             lost = {name: setting.hosts - o.values for name, o in outcomes.items()}
             picture.draw(HERE / "join-storm.svg", curves, lost, setting.floor)
     heading = ("rate", "strategy", "last joined", "times the floor", "admitted a join")
-    _print("Join storm, 200 hosts within 5 s", (*heading, "attempts a join", "lost"), rows)
+    show("Join storm, 200 hosts within 5 s", (*heading, "attempts a join", "lost"), rows)
 
 
 def leave_storm() -> None:
@@ -90,7 +92,7 @@ def leave_storm() -> None:
         )
     heading = ("deadline", "last left", "left", "marked as leaving", "not reached")
     tail = ("marked values after one later fold", "foreign value there")
-    _print("Leave storm, 200 hosts within 5 s, 5/s, burst 5", (*heading, *tail), rows)
+    show("Leave storm, 200 hosts within 5 s, 5/s, burst 5", (*heading, *tail), rows)
 
 
 def sandbox() -> None:
@@ -114,10 +116,27 @@ def sandbox() -> None:
         (f"memory of the sandbox with {RECORDS:,} records", f"{memory:.0f} MB"),
         ("joins a second, one client, no rate limit", f"{statistics.median(rates):.0f} ({spread})"),
     ]
-    _print("Sandbox", ("what", "measured"), rows)
+    show("Sandbox", ("what", "measured"), rows)
 
 
-MEASUREMENTS = {"join-storm": join_storm, "leave-storm": leave_storm, "sandbox": sandbox}
+def _lookups(module: str, *names: str) -> Callable[[], None]:
+    """Measurements of another module, whose peers are not needed for the others."""
+
+    def measure() -> None:
+        loaded = importlib.import_module(module)
+        for name in names:
+            getattr(loaded, name)()
+
+    return measure
+
+
+MEASUREMENTS = {
+    "join-storm": join_storm,
+    "leave-storm": leave_storm,
+    "sandbox": sandbox,
+    "warm": _lookups("warm", "picks", "threads", "adapter", "memory"),
+    "cold": _lookups("cold", "one_at_a_time", "many_at_a_time", "large", "reading"),
+}
 
 
 def _storm(setting: Setting, strategy: object) -> Outcome:
@@ -165,15 +184,6 @@ def _resident(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     raise RuntimeError(f"no memory figure for process {pid}")
-
-
-def _print(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    print(f"### {title}\n")
-    print("| " + " | ".join(headings) + " |")
-    print("|" + " --- |" * len(headings))
-    for row in rows:
-        print("| " + " | ".join(map(str, row)) + " |")
-    print(flush=True)
 
 
 if __name__ == "__main__":

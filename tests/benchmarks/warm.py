@@ -5,14 +5,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import repeat
 
 import dns.resolver
+import requests
 from servers import Host, Server, Zone, knot, service
 from tables import Rates, rates, show
 
+import dnssd.http
 from dnssd import Resolver
 
 ROUNDS = 7
@@ -114,6 +116,63 @@ def _picked_by(number: int, resolver: Resolver, names: list[str], seconds: float
     for thread in running:
         thread.join()
     return sum(counts) / (time.perf_counter() - begin)
+
+
+_SERVER = """
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *arguments):
+        pass
+
+with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    print(server.server_port, flush=True)
+    server.serve_forever()
+"""
+
+
+def adapter() -> None:
+    """Requests through the adapter and to host:port, one server, connections kept."""
+    with _web_server() as port:
+        host = Host("web-1", ("127.0.0.1",), port=port)
+        zone = Zone((*host.records, *service("web", "_http._tcp", [host], '""')))
+        with _served(zone) as server, Resolver([_address(server)]) as resolver:
+            session = requests.Session()
+            session.mount("http+dnssd://", dnssd.http.Adapter(resolver))
+            urls = (f"http+dnssd://web._http._tcp.{DOMAIN}/", f"http://127.0.0.1:{port}/")
+            through, plain = rates(3 * ROUNDS, 0.3, [_get(session, url) for url in urls])
+    rows = [(through.text(), plain.text(), plain.over(through).text(2))]
+    headings = ("through the adapter", "to host:port", "time, as a ratio")
+    show("Requests a second on loopback", headings, rows)
+
+
+def _get(session: requests.Session, url: str) -> Callable[[int], None]:
+    def work(number: int) -> None:
+        for _ in repeat(None, number):
+            session.get(url, timeout=5)
+
+    return work
+
+
+@contextmanager
+def _web_server() -> Iterator[int]:
+    command = [sys.executable, "-c", _SERVER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield int(process.stdout.readline())
+        finally:
+            process.terminate()
 
 
 _MEASURE = """

@@ -35,6 +35,7 @@ from servers import (
 
 from dnssd import Endpoint, Resolver, Snapshot
 from dnssd.errors import NotFound
+from dnssd.names import Name
 
 DOMAIN = "example.test."
 PATIENCE = 20.0  # seconds until a test gives up; nothing waits that long
@@ -77,12 +78,13 @@ class Offer:
 
 def fleet(size: int) -> tuple[Host, ...]:
     """Hosts with an IPv4 address, an IPv6 address, or both; every fourth stands by."""
+    families = ("10.0.{size}.{n}",), ("fd00::{size}:{n}",), ("10.0.{size}.{n}", "fd00::{size}:{n}")
     return tuple(
         Host(
             f"h{n}.fleet{size}",
-            (f"10.0.{size}.{n}", f"fd00::{size}:{n}")[n % 3 == 1 : 1 + (n % 3 != 0)],
+            tuple(address.format(size=size, n=n) for address in families[n % 3]),
             port=8000 + n,
-            priority=n % 4 // 3,
+            priority=1 if n % 4 == 3 else 0,
             weight=n,
         )
         for n in range(size)
@@ -346,6 +348,8 @@ defaults
 resolvers dns
     nameserver one tcp@{server}
     accepted_payload_size 65535
+    timeout resolve 100ms
+    timeout retry 100ms
 backend plain
     server-template plain 5 _plain._tcp.example.test resolvers dns init-addr none
 """
@@ -398,6 +402,8 @@ def test_instances_of_any_name_are_found(
 
     (instance,) = snapshot.instances
     assert instance.instance == offer.instance
+    assert Name.parse(instance.name).labels[0] == offer.instance.encode()
+    assert Name.parse(snapshot.name) == Name.parse(instance.name)
     assert dict(instance.txt) == dict(snapshot.txt) == offer.txt
     assert resolver.pick(name).addresses
     assert [e.target for e in snapshot.endpoints if e.port == 85] == (
@@ -428,6 +434,7 @@ def test_case_does_not_count(resolver: Resolver) -> None:
     snapshot = look_up(resolver, "WEB._HTTP._Tcp.eXample.TEST", offered("web", *web.hosts))
 
     assert dict(snapshot.txt) == web.txt
+    look_up(resolver, "web._http._tcp.example.test", offered("web", *web.hosts))
     look_up(resolver, "FRONT door._http._tcp.example.test", offered("Front DOOR", UPPER))
 
 
@@ -558,7 +565,7 @@ def is_open(port: int) -> bool:
 
 
 def test_servers_end_with_a_test_that_fails(kind: str) -> None:
-    """Its process is over when the failure is told."""
+    """Their processes are over when the failure is told."""
     with pytest.raises(ZeroDivisionError), serving(kind, Zone(())) as server:  # noqa: PT012 (it is the context that is tested)
         port = server.port
         raise ZeroDivisionError
@@ -566,26 +573,28 @@ def test_servers_end_with_a_test_that_fails(kind: str) -> None:
     assert not is_open(port)
 
 
-def test_servers_end_with_a_run_that_is_killed(kind: str, tmp_path: Path) -> None:
+def test_servers_end_with_a_run_that_is_killed(kind: str) -> None:
     """Whoever started them may have no time to end them."""
+    here = Path(__file__)
     code = (
-        "import sys; from test_real_servers import *\n"
+        "from test_real_servers import *\n"
         f"with serving({kind!r}, Zone(())) as server: print(server.port, flush=True); input()"
     )
-    here = Path(__file__)
-    with subprocess.Popen(
-        [sys.executable, "-c", code],
-        env=os.environ
-        | {"PYTHONPATH": f"{here.parent}:{here.parents[1]}", "TMPDIR": str(tmp_path)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as runner:
-        assert runner.stdout is not None
-        port = runner.stdout.readline()
-        runner.kill()
+    with TemporaryDirectory() as folder:
+        environment = {"PYTHONPATH": f"{here.parent}:{here.parents[1]}", "TMPDIR": folder}
+        with subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=os.environ | environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as runner:
+            assert runner.stdout is not None
+            port = int(runner.stdout.readline())
+            assert is_open(port)
+            runner.kill()
 
-    ends = time.monotonic() + PATIENCE
-    while is_open(int(port)) and time.monotonic() < ends:
-        time.sleep(0.01)
-    assert not is_open(int(port))
+        ends = time.monotonic() + PATIENCE
+        while is_open(port) and time.monotonic() < ends:
+            time.sleep(0.01)
+        assert not is_open(port)

@@ -256,11 +256,9 @@ def test_a_name_in_use_is_refreshed_before_it_expires() -> None:
     sim.lookup(WEB)
     looks = []
     for _ in range(20):
-        before, begin = sim.questions, sim.now
-        snapshot = sim.known(WEB)
-        sim.until(lambda before=before: sim.questions > before)  # type: ignore[misc]
-        looks.append(sim.now - begin)
-        sim.until(lambda snapshot=snapshot: sim.known(WEB) is not snapshot)  # type: ignore[misc]
+        assert sim.known(WEB)
+        looks.append(sim.until_asked())
+        sim.until_learned(WEB)
         assert sim.lookup(WEB).status == "fresh"
 
     assert min(looks) >= 67
@@ -313,8 +311,7 @@ def test_a_new_spelling_of_a_known_name_does_not_wait() -> None:
     sim = SimResolver(hosts_of(range(1, 4)))
     sim.lookup(WEB)
     sim.network.fault = silent
-    before = sim.questions
-    sim.until(lambda: sim.questions > before)
+    sim.until_asked()
 
     assert sim.want(WEB.upper()) == [sim.entry(WEB)]
 
