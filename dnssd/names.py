@@ -137,6 +137,8 @@ def split_labels(text: str, *, radix: int = 10) -> tuple[bytes, ...]:
     Raises:
         MalformedName: An escape that is none, or text that is not Unicode.
     """
+    if "\\" not in text and text.isascii():
+        return tuple(text.encode().split(b"."))  # as nearly all names are
     labels, label = [], b""
     for piece, is_dot in _pieces(text, radix):
         if is_dot:

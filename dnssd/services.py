@@ -70,6 +70,12 @@ class Service:
         """The two labels, underscores included."""
         return f"_{self.name}".encode(), f"_{self.protocol}".encode()
 
+    @property
+    def key(self) -> tuple[bytes, bytes]:
+        """The same in lower case, to compare with."""
+        name, protocol = self.labels
+        return name.lower(), protocol.lower()
+
     def in_domain(self, domain: Name) -> Name:
         """The name that clients browse."""
         return domain.child(*self.labels)

@@ -119,7 +119,7 @@ def a_client_finds_them() -> None:
 def picks_spread() -> None:
     """Load balancing."""
     heading("4. How 1,000 picks spread")
-    say("Each is a look-up of its own. Weights share out what the best priority gets.")
+    say("DNS is asked once; each pick is drawn anew. Weights share out what the best priority gets.")
     counted = picks(1000)
     check(650 < counted["web-1"] < 850, "web-1 did not get about 75 % of the picks")
     check(counted["web-3"] == 0, "web-3 was picked although better hosts are up")
@@ -132,7 +132,7 @@ def the_preferred_hosts_go() -> None:
     check(picks(100) == {"web-2": 100}, "web-2 did not take over")
     leave(HOSTS[1])
     check(picks(100) == {"web-3": 100}, "web-3 did not take over")
-    say("A resolver on the way may remember the old records for their TTL, 60 seconds.")
+    say("Each time a client asked that knew nothing; one that does learns of it within the TTL.")
 
 
 def the_last_host_goes() -> None:

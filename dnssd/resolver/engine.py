@@ -38,6 +38,7 @@ from dnssd.wire.loop import Loop, Timer
 
 VERIFY = 0.2  # seconds after a first look-up in trouble
 COMPLETE = 1.0  # seconds, give or take, until the other address family is asked for
+GONE = 10  # answers that must all lack a value which was there before
 NEWS = Doubt(negatives=3)  # of a service not known before: absence after trouble is doubted
 
 _ALIAS = "%s: an alias of %s; targets of SRV records must have addresses of their own (RFC 2782)"
@@ -268,7 +269,7 @@ class Engine:
     def _landed(self, entry: Entry, flight: "_Flight", gathered: Gathered) -> None:
         now = self._loop.time()
         for failure in gathered.failures:
-            _log.warning("%s", failure)
+            _log.log(logging.DEBUG if entry.failures else logging.WARNING, "%s", failure)
         if gathered.cut:
             _log.warning("%s: only %d instances are looked at", entry.asked.name, MAX_INSTANCES)
         before = entry.snapshot
@@ -396,7 +397,7 @@ class _Flight:
     def _doubt(self, question: Question) -> Doubt:
         known = self._known.get(question)
         if known is not None and known.values:
-            return Doubt(frozenset(known.values))
+            return Doubt(frozenset(known.values), answers=GONE)
         return TRUSTING if question[1] in FAMILIES else NEWS
 
 

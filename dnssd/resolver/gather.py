@@ -91,7 +91,7 @@ def gather(asked: ServiceName, known: Findings = NOTHING, now: float = 0.0) -> S
         tuple(work.failures),
         in_part=work.in_part,
         cut=len(names) == MAX_INSTANCES,
-        incomplete=bool(_unasked(work.found)),
+        incomplete=work.incomplete,
     )
 
 
@@ -116,6 +116,7 @@ class _Work:
         self.found: dict[Question, Found] = {}
         self.failures: list[Unavailable] = []
         self.in_part = False
+        self.incomplete = False
 
     def ask(self, questions: Sequence[Question]) -> Generator[Sequence[Question], Replies, None]:
         """Ask questions that need an answer, now or earlier."""
@@ -151,6 +152,8 @@ class _Work:
                 missing += self._unknown(target, unknown, now)
             elif len(unknown) == len(FAMILIES):
                 missing += unknown
+            else:
+                self.incomplete = self.incomplete or bool(unknown)
         return missing
 
     def _unknown(self, target: Name, keys: list[Question], now: float) -> list[Question]:

@@ -193,9 +193,12 @@ def instance_names(asked: ServiceName, pointers: Found | None) -> tuple[Name, ..
     """
     if asked.instance is not None or pointers is None or not pointers.values:
         return (asked.name,)
-    service = tuple(label.lower() for label in asked.service.labels)
-    targets = sorted({value.target for value in pointers.values if isinstance(value, Ptr)})
-    return tuple(name for name in targets if name.key[1:3] == service)[:MAX_INSTANCES]
+    service = asked.service.key
+    values = pointers.values
+    targets = [value.target for value in values if isinstance(value, Ptr)]
+    if len(targets) > 1:
+        targets = sorted(set(targets))
+    return tuple([name for name in targets if name.key[1:3] == service][:MAX_INSTANCES])
 
 
 def instance_text(name: Name) -> str:

@@ -98,7 +98,7 @@ class Asker:
             self._waiting.append(asking)
             return
         self._active += 1
-        by_tcp = (asking.name, asking.rdtype) in self._large
+        by_tcp = bool(self._large) and (asking.name, asking.rdtype) in self._large
         now = self._loop.time()
         asking.inquiry = Inquiry(
             len(self._servers),
@@ -221,13 +221,12 @@ class Asker:
         """Remember who answers, and what is too long for UDP."""
         if attempt.server != self._first and asking.inquiry.pressing:
             self._first = attempt.server
-        key = (asking.name, asking.rdtype)
         if size > PAYLOAD:
             if len(self._large) >= REMEMBERED:
                 del self._large[next(iter(self._large))]
-            self._large[key] = None
+            self._large[asking.name, asking.rdtype] = None
         elif attempt.by_tcp:
-            self._large.pop(key, None)
+            self._large.pop((asking.name, asking.rdtype), None)
 
     def failed(self, asking: "_Asking", attempt: Attempt, why: str) -> None:
         """An attempt will not be answered."""

@@ -138,17 +138,23 @@ class SelectLoop:
     def _run_once(self) -> None:
         for key, ready in self._selector.select(self._patience()):
             self._sleeping = False
-            for mask, (callback, args) in tuple(key.data.items()):
-                if ready & mask:
+            for mask in (selectors.EVENT_READ, selectors.EVENT_WRITE):
+                if ready & mask and mask in key.data:  # else taken out by another callback
+                    callback, args = key.data[mask]
                     _call(callback, *args)
         self._sleeping = False
-        while self._posted:
+        for _ in range(len(self._posted)):  # what these post has its turn in the next round
             _call(self._posted.popleft())
-        now = self.time()
-        while self._timers and self._timers[0].when <= now:
-            call = heapq.heappop(self._timers)
+        for call in self._due(self.time()):
             if call.callback is not None:
                 _call(call.callback, *call.args)
+
+    def _due(self, now: float) -> list[_Call]:
+        """The calls whose time has come; what they add waits for the next round."""
+        due = []
+        while self._timers and self._timers[0].when <= now:
+            due.append(heapq.heappop(self._timers))
+        return due
 
     def _patience(self) -> float | None:
         """How long to sleep, in seconds; None for until something happens."""
@@ -174,18 +180,18 @@ class SelectLoop:
         except KeyError:
             self._selector.register(fd, mask, {mask: wanted})
         else:
-            self._selector.modify(fd, key.events | mask, {**key.data, mask: wanted})
+            key.data[mask] = wanted
+            self._selector.modify(fd, key.events | mask, key.data)
 
     def _unregister(self, fd: int, mask: int) -> bool:
         try:
             key = self._selector.get_key(fd)
         except (KeyError, ValueError, RuntimeError):  # unknown, or all is closed
             return False
-        if not key.events & mask:
+        if key.data.pop(mask, None) is None:
             return False
-        rest = {other: data for other, data in key.data.items() if other != mask}
-        if rest:
-            self._selector.modify(fd, key.events & ~mask, rest)
+        if key.data:
+            self._selector.modify(fd, key.events & ~mask, key.data)
         else:
             self._selector.unregister(fd)
         return True

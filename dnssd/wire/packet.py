@@ -83,8 +83,8 @@ class Packet:
                 end, pointers, reach = at + 2, pointers + 1, end
             else:
                 size += 1 + length
-                label = data[at + 1 : at + 1 + length]
-                name = _of_wire((label, *name.labels), (label.lower(), *name.key))
+                own = (data[at + 1 : at + 1 + length],)
+                name = _of_wire(own + name.labels, tuple(map(_lower, own)) + name.key)
             if reach > at or size > MAX_NAME or pointers > MAX_POINTERS:
                 raise MalformedMessage(_BAD)
             known[at] = name, size, end, pointers, reach

@@ -12,6 +12,7 @@ _CLASS_IN = 1
 _RECURSION_DESIRED = 0x0100
 _ONE = b"\0\1"
 _OPT = struct.pack("!BHHIH", 0, 41, PAYLOAD, 0, 0)  # root, OPT, nothing else (RFC 6891)
+_LENGTHS = [bytes((length,)) for length in range(64)]
 _pack_header = struct.Struct("!HHHHHH").pack
 
 
@@ -22,7 +23,7 @@ def question(name: Name, rdtype: str) -> bytes:
         name: The owner.
         rdtype: One of `message.NUMBERS`.
     """
-    labels = b"".join(bytes((len(label),)) + label for label in name.labels)
+    labels = b"".join([_LENGTHS[len(label)] + label for label in name.labels])
     return labels + struct.pack("!BHH", 0, NUMBERS[rdtype], _CLASS_IN)
 
 

@@ -114,14 +114,10 @@ class Tcp:
         loop.add_writer(self._socket.fileno(), self._write)
 
     def send(self, packet: bytes) -> None:
-        """Send a packet as soon as the connection stands and takes it.
-
-        Raises:
-            OSError: It never will.
-        """
+        """Send a packet as soon as the connection stands and takes it; `lost` tells if not."""
         self._out += _LENGTH.pack(len(packet)) + packet
         if self._stands and len(self._out) == 2 + len(packet):  # nothing is in front of it
-            with contextlib.suppress(BlockingIOError, InterruptedError):
+            with contextlib.suppress(OSError):  # full; or broken, which the next try finds too
                 del self._out[: self._socket.send(self._out)]
             if self._out:
                 self._loop.add_writer(self._socket.fileno(), self._write)

@@ -29,7 +29,7 @@ def main() -> int:
     """Measure, print, and tell by the exit code whether every answer of dnssd was right."""
     parser = argparse.ArgumentParser(prog="scripts/chaos", description=__doc__)
     parser.add_argument("count", nargs="?", type=int, default=COUNT, help="cold look-ups")
-    parser.add_argument("--peers", type=int, help="look-ups of each other client")
+    parser.add_argument("--peers", type=int, default=48, help="look-ups of each other client")
     parser.add_argument("--seed", type=int, default=1, help="another one, other faults")
     parser.add_argument("--server", choices=list(SERVERS), default="bind")
     parser.add_argument("--picture", type=Path, help="where to draw, as SVG")
@@ -51,11 +51,10 @@ def main() -> int:
 def _all(arena: Arena, options: argparse.Namespace) -> Iterator[str]:
     """Every measurement; what was wrong."""
     count: int = options.count
-    peers = max(48, count // 300) if options.peers is None else options.peers
     base = Plan(share=SHARE, seed=options.seed)
     yield from _healthy(arena, base, _part(count, 20))
-    yield from _cold(arena, base, count, peers, options.picture)
-    yield from _classes(arena, base, min(200, _part(count, 20)))
+    yield from _cold(arena, base, count, options.peers, options.picture)
+    yield from _classes(arena, base, min(100, _part(count, 20)))
     yield from _warm(arena, base, _part(count, 3))
 
 

@@ -276,10 +276,10 @@ def in_tens(count: int) -> bytes:
     return data
 
 
-EVERY = range(0, len(RUNS), 2)
+EVERY = [at for at in range(len(RUNS)) if at % 251 % 2 == 0]
 HOSTILE = {
-    "to every label of long names": pointing(at + at // 250 for at in EVERY),
-    "to every label from behind": pointing(at + at // 250 for at in reversed(EVERY)),
+    "to every label of long names": pointing(EVERY),
+    "to every label from behind": pointing(reversed(EVERY)),
     "to any octet": pointing(range(len(RUNS))),
     "to pointers": in_tens(1100),
     "to pointers in a row": chain(1100),

@@ -1,90 +1,30 @@
-"""How a resolver gathers answers, over a network that is made up."""
+"""From what name servers say to what clients are told, over a network that is made up."""
 
 import logging
+import threading
 from collections.abc import Callable
 
-import dns.exception
-import dns.message
-import dns.rcode
-import dns.rdatatype
-import dns.rrset
 import pytest
+from simnet import SERVICE, Records, servfail, silent, where
+from simresolver import SimResolver
 
 from dnssd.errors import NotFound, Unavailable, UsageError
+from dnssd.names import Name
+from dnssd.resolver.balance import choose
 from dnssd.resolver.client import Resolver
-from dnssd.resolver.nameservers import NameServer
+from dnssd.resolver.core import (
+    browsing_names,
+    domains_in,
+    enumeration,
+    instances_in,
+    parse_browsed,
+    services_in,
+)
 from dnssd.resolver.snapshot import MAX_INSTANCES
+from dnssd.wire.answers import Answer
+from dnssd.wire.nameservers import NameServer
 
-SERVICE = "_http._tcp.example.com."
-SOA = dns.rrset.from_text("example.com.", 60, "IN", "SOA", "ns. host. 1 2 3 4 5")
-
-
-class Network:
-    """Servers of one data set.
-
-    Args:
-        records: Values by (name, type).
-        additional: Whether SRV answers carry the addresses of their targets.
-        silent: Servers, and (name, type) pairs, that nothing ever comes from.
-        failing: (name, type) pairs that are answered with SERVFAIL.
-    """
-
-    def __init__(
-        self,
-        records: dict[tuple[str, str], list[str]],
-        *,
-        additional: bool = False,
-        silent: tuple[object, ...] = (),
-        failing: tuple[tuple[str, str], ...] = (),
-    ) -> None:
-        self.records = records
-        self.additional = additional
-        self.silent = silent
-        self.failing = failing
-        self.asked: list[tuple[str, str]] = []
-        self.now = 0.0
-
-    def resolver(self, nameservers: tuple[str, ...] = ("127.0.0.1",)) -> Resolver:
-        """The client under test, which always draws the first."""
-        return Resolver(
-            nameservers,
-            rng=lambda: 0.0,
-            monotonic=lambda: self.now,
-            exchange=self.exchange,
-        )
-
-    def exchange(
-        self, query: dns.message.Message, server: NameServer, seconds: float, by_tcp: bool
-    ) -> dns.message.Message:
-        """Answer from the records at once, or let the time pass."""
-        question = query.question[0]
-        key = question.name.to_text(), dns.rdatatype.to_text(question.rdtype)
-        self.asked.append(key)
-        if server.address in self.silent or key in self.silent:
-            self.now += seconds
-            raise dns.exception.Timeout
-        response = dns.message.make_response(query)
-        if key in self.failing:
-            response.set_rcode(dns.rcode.SERVFAIL)
-        elif values := self.records.get(key):
-            response.answer.append(dns.rrset.from_text(key[0], 60, "IN", key[1], *values))
-            if self.additional and key[1] == "SRV":
-                self.add_addresses(response, values)
-        else:
-            response.authority.append(SOA)
-        return dns.message.from_wire(response.to_wire(max_size=65535))
-
-    def add_addresses(self, response: dns.message.Message, srvs: list[str]) -> None:
-        """What most servers do for SRV questions."""
-        for target in (srv.split()[3] for srv in srvs):
-            for rdtype in ("A", "AAAA"):
-                if values := self.records.get((target, rdtype)):
-                    response.additional.append(
-                        dns.rrset.from_text(target, 60, "IN", rdtype, *values)
-                    )
-
-
-TWO_INSTANCES = {
+TWO_INSTANCES: Records = {
     (SERVICE, "PTR"): [f"v1.{SERVICE}", f"v2.{SERVICE}"],
     (f"v1.{SERVICE}", "SRV"): ["0 0 80 a.example.com."],
     (f"v2.{SERVICE}", "SRV"): ["1 0 80 b.example.com."],
@@ -94,36 +34,61 @@ TWO_INSTANCES = {
 }
 
 
+def pointers(sim: SimResolver, name: Name) -> Answer:
+    """The PTR records of a name."""
+    came: list[Answer | Unavailable] = []
+    sim.engine.pointers(name, came.append)
+    sim.until(lambda: bool(came))
+    assert isinstance(came[0], Answer)
+    return came[0]
+
+
 @pytest.mark.parametrize("additional", [False, True])
 def test_addresses_are_asked_for_only_where_they_are_missing(additional: bool) -> None:
     """The answer is the same; what came with SRV records is not asked for again."""
-    network = Network(TWO_INSTANCES, additional=additional)
+    sim = SimResolver(TWO_INSTANCES, additional=additional)
 
-    snapshot = network.resolver().lookup(SERVICE)
+    snapshot = sim.lookup(SERVICE)
 
     assert [(e.instance, e.addresses) for e in snapshot.endpoints] == [
         ("v1", ("10.0.0.1",)),
         ("v2", ("2001:db8::2",)),
     ]
-    expected = [
+    expected = {
         (SERVICE, "PTR"),
         *((f"{instance}.{SERVICE}", kind) for instance in ("v1", "v2") for kind in ("SRV", "TXT")),
-    ]
+    }
     if not additional:
-        expected += [(f"{host}.example.com.", kind) for host in "ab" for kind in ("A", "AAAA")]
-    assert sorted(network.asked) == sorted(expected)
+        expected |= {(f"{host}.example.com.", kind) for host in "ab" for kind in ("A", "AAAA")}
+    assert sim.network.asked == dict.fromkeys(expected, 1)
+
+
+def test_a_healthy_network_takes_one_round_trip_for_each_stage() -> None:
+    """Questions that do not depend on each other are asked side by side."""
+    assert took(SERVICE, additional=False) == pytest.approx(0.003)
+    assert took(SERVICE, additional=True) == pytest.approx(0.002)
+    assert took(f"v1.{SERVICE}", additional=False) == pytest.approx(0.002)
+    assert took(f"v1.{SERVICE}", additional=True) == pytest.approx(0.001)
+
+
+def took(name: str, *, additional: bool) -> float:
+    """How long a look-up takes where each answer takes a millisecond, in seconds."""
+    sim = SimResolver(TWO_INSTANCES, additional=additional)
+    begin = sim.now
+    sim.lookup(name)
+    return sim.now - begin
 
 
 def test_an_instance_is_not_browsed_for() -> None:
     """Two questions and those for addresses; the pointer is asked for only if nothing is there."""
-    network = Network(TWO_INSTANCES, additional=True)
+    sim = SimResolver(TWO_INSTANCES, additional=True)
 
-    network.resolver().lookup(f"v1.{SERVICE}")
-    assert sorted(network.asked) == [(f"v1.{SERVICE}", "SRV"), (f"v1.{SERVICE}", "TXT")]
+    sim.lookup(f"v1.{SERVICE}")
+    assert set(sim.network.asked) == {(f"v1.{SERVICE}", "SRV"), (f"v1.{SERVICE}", "TXT")}
 
     with pytest.raises(NotFound, match="no such instance"):
-        network.resolver().lookup(f"v3.{SERVICE}")
-    assert network.asked[-1] == (SERVICE, "PTR")
+        sim.lookup(f"v3.{SERVICE}")
+    assert sim.network.queries[-1].key == (SERVICE, "PTR")
 
 
 @pytest.mark.parametrize(
@@ -131,81 +96,227 @@ def test_an_instance_is_not_browsed_for() -> None:
 )
 def test_a_service_is_never_known_in_part(lost: tuple[str, str]) -> None:
     """An instance whose records cannot be had is not left out silently."""
-    network = Network(TWO_INSTANCES, failing=(lost,))
+    sim = SimResolver(TWO_INSTANCES, fault=where(lambda query: query.key == lost, servfail))
 
     with pytest.raises(Unavailable, match=f"{lost[1]}: .*SERVFAIL"):
-        network.resolver().lookup(SERVICE)
+        sim.lookup(SERVICE)
 
 
 def test_one_target_that_cannot_be_resolved_does_not_hide_the_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It stays in the snapshot, is told in the log, and is not picked."""
-    network = Network(TWO_INSTANCES, failing=(("a.example.com.", "A"), ("a.example.com.", "AAAA")))
-    resolver = network.resolver()
+    broken = where(lambda query: query.key[0] == "a.example.com.", servfail)
+    sim = SimResolver(TWO_INSTANCES, fault=broken)
 
     with caplog.at_level(logging.WARNING, "dnssd"):
-        snapshot = resolver.lookup(SERVICE)
+        snapshot = sim.lookup(SERVICE)
 
     assert [(e.target, e.addresses) for e in snapshot.endpoints] == [
         ("a.example.com.", ()),
         ("b.example.com.", ("2001:db8::2",)),
     ]
-    assert "a.example.com. A: 127.0.0.1:53 SERVFAIL" in caplog.text
-    assert resolver.pick(SERVICE).target == "b.example.com."
-    assert [e.target for e in resolver.order(SERVICE)] == ["b.example.com.", "a.example.com."]
+    assert "a.example.com. A: 10.0.0.53:53 SERVFAIL" in caplog.text
+    assert {sim.pick(SERVICE).target for _ in range(50)} == {"b.example.com."}
+    order = choose(snapshot.endpoints).order(sim.rng)
+    assert [e.target for e in order] == ["b.example.com.", "a.example.com."]
 
 
 def test_addresses_that_came_with_srv_records_do_not_make_a_failure_an_absence() -> None:
     """Where no address at all is known and a server failed, that is the answer."""
-    network = Network(
+    sim = SimResolver(
         {(f"v1.{SERVICE}", "SRV"): ["0 0 80 a.example.com."]},
-        failing=(("a.example.com.", "AAAA"),),
+        fault=where(lambda query: query.key == ("a.example.com.", "AAAA"), servfail),
     )
 
     with pytest.raises(Unavailable, match=r"a\.example\.com\. AAAA"):
-        network.resolver().lookup(f"v1.{SERVICE}")
+        sim.lookup(f"v1.{SERVICE}")
 
 
-def test_a_whole_look_up_keeps_to_its_time() -> None:
-    """Its questions share two seconds, however many go unanswered."""
-    network = Network(TWO_INSTANCES, silent=("127.0.0.1",))
+@pytest.mark.parametrize("lost", ["PTR", "SRV", "A"])
+def test_a_whole_look_up_keeps_to_its_time(lost: str) -> None:
+    """Its stages share two seconds, however many questions go unanswered."""
+    sim = SimResolver(
+        {**TWO_INSTANCES, ("b.example.com.", "AAAA"): []},
+        fault=where(lambda query: query.key[1] == lost, silent),
+    )
+    begin = sim.now
 
     with pytest.raises(Unavailable, match="no answer"):
-        network.resolver().lookup(SERVICE)
-    assert network.now == 2.0
+        sim.lookup(SERVICE)
+    assert sim.now == begin + 2.0
 
 
 def test_the_last_of_many_name_servers_is_still_reached() -> None:
-    """Patience with each is cut so that all can be asked, and is needed only once."""
-    dead = tuple(f"127.0.0.{n}" for n in range(1, 8))
-    network = Network(TWO_INSTANCES, silent=dead)
+    """And is the first to be asked from then on."""
+    dead = tuple(NameServer(f"10.0.0.{n}") for n in range(1, 8))
+    alive = NameServer("10.0.0.9")
+    sim = SimResolver(
+        TWO_INSTANCES,
+        servers=(*dead, alive),
+        fault=where(lambda query: query.server != alive, silent),
+    )
 
-    snapshot = network.resolver((*dead, "127.0.0.9")).lookup(SERVICE)
-
-    assert len(snapshot.endpoints) == 2
-    assert network.now < 2.0
+    begin = sim.now
+    assert len(sim.lookup(SERVICE).endpoints) == 2
+    assert sim.now - begin < 1.0
+    before = sim.questions
+    sim.lookup(f"v1.{SERVICE}")
+    assert {query.server for query in sim.network.queries[before:]} == {alive}
 
 
 def test_a_huge_service_is_cut_off_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
     """No more than a thousand instances are asked about."""
-    names = [f"v{n}.{SERVICE}" for n in range(MAX_INSTANCES + 5)]
-    network = Network({(SERVICE, "PTR"): names})
+    sim = SimResolver({(SERVICE, "PTR"): [f"v{n}.{SERVICE}" for n in range(MAX_INSTANCES + 5)]})
 
     with caplog.at_level(logging.WARNING, "dnssd"), pytest.raises(NotFound):
-        network.resolver().lookup(SERVICE)
+        sim.lookup(SERVICE)
 
-    assert len({name for name, _ in network.asked}) == MAX_INSTANCES + 1
+    assert len({name for name, _ in sim.network.asked}) == MAX_INSTANCES + 1
     assert "only 1000 instances" in caplog.text
 
 
 def test_a_subtype_is_browsed_like_a_service() -> None:
     """Its pointers lead to instances of the service."""
-    records = TWO_INSTANCES | {(f"_blue._sub.{SERVICE}", "PTR"): [f"v2.{SERVICE}"]}
-    resolver = Network(records).resolver()
+    blue = f"_blue._sub.{SERVICE}"
+    sim = SimResolver(TWO_INSTANCES | {(blue, "PTR"): [f"v2.{SERVICE}"]})
+    asked = parse_browsed(blue, None)
 
-    assert [e.instance for e in resolver.lookup(f"_blue._sub.{SERVICE}").endpoints] == ["v2"]
-    assert resolver.browse(f"_blue._sub.{SERVICE}") == ("v2",)
+    assert [e.instance for e in sim.lookup(blue).endpoints] == ["v2"]
+    assert instances_in(asked, pointers(sim, asked.name)) == ("v2",)
+
+
+@pytest.mark.parametrize(
+    ("label", "instance"),
+    [
+        (r"Caf\195\169\0322", "Café 2"),
+        (r"a\.b", "a.b"),
+        (r"\027[2J", "\x1b[2J"),
+        (r"\255", r"\255"),
+        ("x" * 63, "x" * 63),
+    ],
+)
+def test_an_instance_may_have_any_name(label: str, instance: str) -> None:
+    """Found by browsing, looked up by that name, and told as text."""
+    name = f"{label}.{SERVICE}"
+    sim = SimResolver(
+        {
+            (SERVICE, "PTR"): [name],
+            (name, "SRV"): ["0 0 80 a.example.com."],
+            ("a.example.com.", "A"): ["10.0.0.1"],
+        }
+    )
+
+    (endpoint,) = sim.lookup(SERVICE).endpoints
+    assert (endpoint.instance, endpoint.addresses) == (instance, ("10.0.0.1",))
+    assert instances_in(parse_browsed(SERVICE, None), pointers(sim, Name.parse(SERVICE))) == (
+        instance,
+    )
+
+
+def test_an_instance_is_looked_up_by_its_name_as_people_write_it() -> None:
+    """UTF-8, spaces and dots as they are."""
+    name = rf"Caf\195\169\0322\.0.{SERVICE}"
+    sim = SimResolver(
+        {(name, "SRV"): ["0 0 80 a.example.com."], ("a.example.com.", "A"): ["10.0.0.1"]}
+    )
+
+    assert sim.lookup(f"Café 2.0.{SERVICE}").instances[0].instance == "Café 2.0"
+
+
+def test_txt_data_keep_their_four_states() -> None:
+    """Absent, no value, empty and any bytes; of a key given twice, the first (RFC 6763)."""
+    sim = SimResolver(
+        TWO_INSTANCES | {(f"v1.{SERVICE}", "TXT"): [r'"a=1" "A=2" "flag" "empty=" "b=\255=" "=x"']}
+    )
+
+    txt = sim.lookup(f"v1.{SERVICE}").txt
+
+    assert dict(txt) == {"a": b"1", "flag": None, "empty": b"", "b": b"\xff="}
+    assert "other" not in txt
+
+
+def test_pointers_to_nowhere_and_instances_without_txt_are_no_obstacle() -> None:
+    """What is there counts."""
+    records = {key: values for key, values in TWO_INSTANCES.items() if key[1] != "TXT"}
+    records[SERVICE, "PTR"] = [f"v1.{SERVICE}", f"gone.{SERVICE}", "stranger.example.org."]
+    sim = SimResolver(records)
+
+    snapshot = sim.lookup(SERVICE)
+
+    assert [(i.instance, dict(i.txt)) for i in snapshot.instances] == [("v1", {})]
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ({}, "no such service"),
+        ({(SERVICE, "PTR"): [f"v1.{SERVICE}"]}, "nobody offers it"),
+        ({(SERVICE, "PTR"): [f"v1.{SERVICE}"], (f"v1.{SERVICE}", "TXT"): ['"a"']}, "nobody offers"),
+        ({(SERVICE, "SRV"): ["0 0 0 ."]}, "nobody offers it"),
+        ({(SERVICE, "PTR"): [f"v1.{SERVICE}"], (f"v1.{SERVICE}", "SRV"): ["0 0 0 ."]}, "nobody"),
+    ],
+)
+def test_a_service_without_endpoints_is_not_found(records: Records, message: str) -> None:
+    """Nothing there, or defined and nobody there."""
+    with pytest.raises(NotFound, match=message):
+        SimResolver(records).lookup(SERVICE)
+
+
+def test_plain_srv_records_are_a_service_too() -> None:
+    """RFC 2782, with no pointer to an instance."""
+    sim = SimResolver(
+        {
+            (SERVICE, "SRV"): ["0 0 80 a.example.com.", "0 0 0 ."],
+            ("a.example.com.", "A"): ["10.0.0.2", "10.0.0.1"],
+            ("a.example.com.", "AAAA"): ["2001:db8::1"],
+        }
+    )
+
+    (endpoint,) = sim.lookup(SERVICE).endpoints
+
+    assert endpoint.instance is None
+    assert endpoint.addresses == ("10.0.0.1", "10.0.0.2", "2001:db8::1")
+
+
+def test_two_hundred_targets_come_by_tcp() -> None:
+    """What does not fit into a datagram; the next time TCP is asked at once."""
+    name = f"v1.{SERVICE}"
+    records: Records = {(name, "SRV"): [f"0 0 80 h{n}.example.com." for n in range(200)]}
+    records |= {(f"h{n}.example.com.", "A"): [f"10.0.0.{n}"] for n in range(200)}
+    sim = SimResolver(records)
+
+    assert len({e.addresses for e in sim.lookup(name).endpoints}) == 200
+    assert sim.network.asked[name, "SRV"] == 2
+    sim.advance(50)
+    assert sim.network.asked[name, "SRV"] == 3
+    assert sim.lookup(name).status == "fresh"
+
+
+def test_service_types_are_enumerated() -> None:
+    """RFC 6763 section 9; what is no service type is passed over."""
+    name = enumeration("example.com")
+    types = ["_smtp._tcp.example.com.", SERVICE, "nonsense.example.com.", "_x._sctp.example.com."]
+    sim = SimResolver({(str(name), "PTR"): types})
+
+    assert str(name) == "_services._dns-sd._udp.example.com."
+    assert services_in(pointers(sim, name)) == ("_http._tcp", "_smtp._tcp")
+
+
+def test_browsing_domains_are_found_under_all_their_names() -> None:
+    """RFC 6763 section 11; each is told once."""
+    names = browsing_names("example.com")
+    sim = SimResolver(
+        {
+            ("b._dns-sd._udp.example.com.", "PTR"): ["b.example.com.", "a.example.com."],
+            ("lb._dns-sd._udp.example.com.", "PTR"): ["a.example.com."],
+        }
+    )
+
+    assert domains_in([pointers(sim, name) for name in names]) == (
+        "a.example.com.",
+        "b.example.com.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -213,23 +324,21 @@ def test_a_subtype_is_browsed_like_a_service() -> None:
     [
         lambda resolver: resolver.lookup("web"),
         lambda resolver: resolver.lookup("example.com."),
+        lambda resolver: resolver.pick("example.com."),
+        lambda resolver: resolver.order("example.com."),
+        lambda resolver: resolver.watch("example.com."),
         lambda resolver: resolver.browse("http", "a..b"),
+        lambda resolver: resolver.browse(f"v1.{SERVICE}"),
         lambda resolver: resolver.services("a..b"),
+        lambda resolver: resolver.domains("a..b"),
     ],
 )
 def test_wrong_words_are_refused_before_anything_is_asked(
     call: Callable[[Resolver], object],
 ) -> None:
-    """A usage error, and no question."""
-    network = Network({})
+    """A usage error, and neither a question nor a thread to ask it."""
+    before = threading.enumerate()
 
-    with pytest.raises(UsageError):
-        call(network.resolver())
-    assert network.asked == []
-
-
-def test_a_resolver_may_be_used_after_and_closed_twice() -> None:
-    """Nothing is kept open between look-ups."""
-    with Network(TWO_INSTANCES).resolver() as resolver:
-        resolver.lookup(SERVICE)
-    resolver.close()
+    with Resolver(["127.0.0.1:9"]) as resolver, pytest.raises(UsageError):
+        call(resolver)
+    assert threading.enumerate() == before

@@ -1,0 +1,538 @@
+"""Every host of a service is replaced while clients call it: real HTTP, real DNS, no lost call.
+
+The resolver's clock runs as fast as the real one, and skips what a test has no reason to wait
+for: nothing happens in between but that answers grow old. It cannot simply run faster, since
+a name server that answers within a real millisecond would then be late.
+"""
+
+import http.server
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from random import Random
+
+import pytest
+import requests
+from requests.exceptions import RequestException
+
+from dnssd import Registration, Resolver, join, leave, open_zone
+from dnssd.http import Adapter
+from dnssd.resolver.events import Event, Kind
+from dnssd.resolver.snapshot import Endpoint
+from dnssd.sandbox.answers import respond
+from dnssd.sandbox.dns import DnsServer
+from dnssd.sandbox.sandbox import Sandbox
+
+NAME = "web._http._tcp.example.test"
+URL = f"http+dnssd://{NAME}"
+TTL = 60.0  # seconds: what `join` writes
+REFRESHED = 50.0  # seconds after an answer by which it is refreshed: 75 % of the TTL, and a tenth
+MARGIN = 5.0  # seconds that a drained host goes on after the TTL
+TIMEOUT = 10.0  # seconds that a look-up may take: a busy machine is no outage
+THREADS = 4
+PATIENCE = 20.0  # seconds that a test waits for what must come
+
+
+class Clock:
+    """The resolver's clock, in seconds."""
+
+    def __init__(self) -> None:
+        self._skipped = 0.0
+        self._stopped_at: float | None = None
+
+    def __call__(self) -> float:
+        """Read it."""
+        now = time.monotonic() if self._stopped_at is None else self._stopped_at
+        return now + self._skipped
+
+    def stop(self) -> None:
+        """From now on it only skips."""
+        self._stopped_at = time.monotonic()
+
+    def skip(self, seconds: float) -> None:
+        """Be later."""
+        self._skipped += seconds
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers, or hangs up where its server is broken."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: "Web"
+
+    def answer(self) -> None:
+        """Answer one request."""
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.calls.append(f"{self.command} {self.path}")
+        if self.server.broken:
+            self.close_connection = True
+            return
+        body = str(self.server.port).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = answer  # noqa: N815 (http.server's names)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+class Web(http.server.ThreadingHTTPServer):
+    """A host of the service.
+
+    Attributes:
+        calls: What it was asked: `METHOD /path` each.
+        broken: Whether it hangs up instead of answering.
+        died: When it was being killed: from, to.
+    """
+
+    daemon_threads = False  # they are waited for
+
+    def __init__(self, label: str) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.label = label
+        self.port = int(self.server_address[1])
+        self.calls: list[str] = []
+        self.broken = False
+        self.died: tuple[float, float] | None = None
+        self._connections: list[socket.socket] = []
+        self._thread = threading.Thread(target=self.serve_forever, args=[0.01])
+        self._thread.start()
+
+    @property
+    def target(self) -> str:
+        """Its name in SRV records."""
+        return f"{self.label}.example.test."
+
+    def registration(self) -> Registration:
+        """Its membership in the service."""
+        return Registration(
+            service="_http._tcp",
+            instance="web",
+            port=self.port,
+            host=self.label,
+            addresses=["127.0.0.1"],
+        )
+
+    def process_request(self, request: object, client_address: object) -> None:
+        """Remember the connection, so that it can be cut."""
+        assert isinstance(request, socket.socket)
+        self._connections.append(request)
+        super().process_request(request, client_address)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is none of its business."""
+
+    def kill(self) -> None:
+        """End it as a crash would: no port, and every connection cut; again does nothing."""
+        if self.died:
+            return
+        began = time.monotonic()
+        self.shutdown()
+        self._thread.join()
+        for connection in self._connections:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue  # it has ended before
+        self.server_close()
+        self.died = began, time.monotonic()
+
+
+class Dns(DnsServer):
+    """The sandbox's zone behind a server that may fall silent."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.down = False
+        rng = Random(1)
+
+        def reply(message: bytes, stream: bool) -> Sequence[bytes]:
+            if self.down:
+                return ()
+            return respond(message, sandbox.store.zones(), rng, stream=stream)
+
+        super().__init__(reply)
+
+
+class Reporting(Resolver):
+    """A resolver that remembers which calls failed."""
+
+    failed: Counter[str]
+
+    def report(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
+        """Note how a call went."""
+        super().report(endpoint, ok, seconds)
+        if not ok:
+            self.failed[endpoint.target] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call to the service; times are real ones.
+
+    Attributes:
+        port: Who answered; None if nobody did.
+    """
+
+    method: str
+    began: float
+    ended: float
+    port: int | None
+    error: str = ""
+
+
+class Callers:
+    """Threads that call the service over and over; every fourth call is a POST."""
+
+    def __init__(self, session: Callable[[], requests.Session]) -> None:
+        self.calls: list[Call] = []
+        self._session = session
+        self._made = Counter[int]()
+        self._resting = 0
+        self._state = "calling"  # or "resting", or "ended"
+        self._changed = threading.Condition()
+        self._threads = [threading.Thread(target=self._run, args=[n]) for n in range(THREADS)]
+        for thread in self._threads:
+            thread.start()
+
+    def end(self) -> None:
+        """End the threads."""
+        self._turn("ended")
+        for thread in self._threads:
+            thread.join()
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """No call is under way for as long as this is entered."""
+        self._turn("resting")
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._resting == THREADS, PATIENCE)
+        yield
+        self._turn("calling")
+
+    def await_more(self, number: int = 5) -> None:
+        """Wait until each thread has begun and ended so many calls from now on."""
+        with self._changed:
+            goals = {n: self._made[n] + number + 1 for n in range(THREADS)}
+            made = self._made
+            assert self._changed.wait_for(lambda: all(made[n] >= goals[n] for n in goals), PATIENCE)
+
+    @property
+    def failed(self) -> list[Call]:
+        """The calls that nobody answered."""
+        return [call for call in self.calls if call.port is None]
+
+    def _turn(self, state: str) -> None:
+        with self._changed:
+            self._state = state
+            self._changed.notify_all()
+
+    def _run(self, me: int) -> None:
+        with self._session() as session:
+            for n in count():
+                with self._changed:
+                    if self._state == "resting":
+                        self._rest()
+                    elif self._changed.wait_for(lambda: self._state != "calling", 0.001):
+                        continue  # a pause after each call leaves something to the servers
+                    if self._state == "ended":
+                        return
+                call = _call(session, "GET" if n % 4 else "POST", f"/{me}-{n}")
+                with self._changed:
+                    self.calls.append(call)
+                    self._made[me] += 1
+                    self._changed.notify_all()
+
+    def _rest(self) -> None:
+        self._resting += 1
+        self._changed.notify_all()
+        self._changed.wait_for(lambda: self._state != "resting")
+        self._resting -= 1
+
+
+def _call(session: requests.Session, method: str, path: str) -> Call:
+    began = time.monotonic()
+    try:
+        answer = session.request(method, URL + path, data=b"x" * 10, timeout=PATIENCE)
+        answer.raise_for_status()
+    except RequestException as error:
+        return Call(method, began, time.monotonic(), None, str(error))
+    return Call(method, began, time.monotonic(), int(answer.text))
+
+
+class Client:
+    """A program with a resolver, a watch on the service, and calls to it."""
+
+    def __init__(self, dns: Dns, stack: ExitStack) -> None:
+        self.clock = Clock()
+        self._events: list[Event] = []
+        self._seen = threading.Condition()
+        self._stack = stack
+        self.resolver = Reporting(
+            [f"127.0.0.1:{dns.port}"],
+            timeout=TIMEOUT,
+            rng=Random(1).random,
+            monotonic=self.clock,
+        )
+        self.resolver.failed = Counter()
+        watching = threading.Thread(target=self._watch)
+        stack.callback(watching.join)
+        stack.enter_context(self.resolver)  # its end is the end of the watch
+        self.adapter = Adapter(self.resolver, monotonic=self.clock)
+        self.resolver.lookup(NAME)
+        watching.start()
+
+    def session(self) -> requests.Session:
+        """A session that calls the service."""
+        session = requests.Session()
+        session.mount("http+dnssd://", self.adapter)
+        return session
+
+    def callers(self) -> Callers:
+        """Calls that go on until the test ends."""
+        callers = Callers(self.session)
+        self._stack.callback(callers.end)
+        callers.await_more()
+        return callers
+
+    def skip(self, seconds: float) -> None:
+        """Skip so much time; returns once the resolver has begun what is due by then."""
+        self.clock.skip(seconds)
+        for _ in range(2):  # its thread wakes up to the first, and the second finds it done
+            events = self.resolver.watch(NAME)
+            next(events)
+            events.close()  # type: ignore[attr-defined] # it is a generator
+
+    def await_events(self, *wanted: tuple[Kind, str]) -> None:
+        """Wait until all of these have happened, and forget them; of hosts, by target."""
+        with self._seen:
+            assert self._seen.wait_for(lambda: set(wanted) <= set(self.events), PATIENCE)
+            self._events = [event for event in self._events if _told(event) not in wanted]
+
+    @property
+    def events(self) -> list[tuple[Kind, str]]:
+        """What has happened and was not awaited yet."""
+        return [_told(event) for event in self._events]
+
+    def _watch(self) -> None:
+        for event in self.resolver.watch(NAME):
+            with self._seen:
+                self._events.append(event)
+                self._seen.notify_all()
+
+
+def _told(event: Event) -> tuple[Kind, str]:
+    return event.kind, event.endpoint.target if event.endpoint else ""
+
+
+class Fleet:
+    """The hosts of the service, which join and leave in Route 53."""
+
+    def __init__(self, sandbox: Sandbox, dns: Dns, stack: ExitStack) -> None:
+        self._zone = open_zone(f"example.test,id={sandbox.zone_id}")
+        self._dns = dns
+        self._stack = stack
+        self._numbers = count()
+        self.webs: list[Web] = []  # all that ever were
+
+    def start(self, number: int) -> list[Web]:
+        """Start hosts that are not in DNS yet."""
+        webs = [Web(f"host-{next(self._numbers)}") for _ in range(number)]
+        for web in webs:
+            self._stack.callback(web.kill)
+        self.webs += webs
+        return webs
+
+    def joined(self, number: int) -> list[Web]:
+        """Start hosts, and have them join."""
+        webs = self.start(number)
+        for web in webs:
+            self.join(web)
+        return webs
+
+    def join(self, web: Web) -> None:
+        """Have a host join."""
+        join(self._zone, web.registration())
+
+    def leave(self, web: Web) -> None:
+        """Have a host leave, or somebody do so for it."""
+        leave(self._zone, web.registration())
+
+    def client(self) -> Client:
+        """A client of the hosts that have joined."""
+        return Client(self._dns, self._stack)
+
+
+@pytest.fixture
+def dns(sandbox: Sandbox) -> Iterator[Dns]:
+    """The name server that clients ask."""
+    with Dns(sandbox) as dns:
+        yield dns
+
+
+@pytest.fixture
+def fleet(sandbox: Sandbox, dns: Dns, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
+    """Hosts, and clients that end before them."""
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    with ExitStack() as stack:
+        yield Fleet(sandbox, dns, stack)
+
+
+def assert_lost_in_flight(call: Call, webs: Sequence[Web]) -> None:
+    """A call may fail if the host was killed that had it; and none but those that may do harm."""
+    assert call.method == "POST", call
+    assert any(web.died and call.began <= web.died[1] and call.ended >= web.died[0] for web in webs)
+
+
+def assert_nothing_done_twice(fleet: Fleet) -> None:
+    """No POST has reached two hosts, or one host twice."""
+    posts = Counter(call for web in fleet.webs for call in web.calls if call.startswith("POST"))
+    assert posts
+    assert max(posts.values()) == 1
+
+
+def test_hosts_that_are_drained_cost_no_call(fleet: Fleet) -> None:
+    """Each leaves DNS, serves on until its TTL and a margin have passed, and stops."""
+    old = fleet.joined(4)
+    client = fleet.client()
+    client.await_events(*(("added", web.target) for web in old))
+    callers = client.callers()
+
+    for web in old:
+        (new,) = fleet.joined(1)
+        fleet.leave(web)
+        left_at = client.clock()
+        client.skip(REFRESHED)
+        client.await_events(("added", new.target), ("removed", web.target))
+        assert client.clock() - left_at < TTL
+        callers.await_more()
+        served = len(web.calls)
+        client.skip(left_at + TTL + MARGIN - client.clock())
+        callers.await_more()
+        assert len(web.calls) == served
+        web.kill()
+        callers.await_more()
+
+    callers.end()
+    assert not callers.failed
+    assert not client.resolver.failed  # nor was any call repeated
+    assert not client.events
+    assert {call.port for call in callers.calls[-8:]} <= {web.port for web in fleet.webs[4:]}
+    assert_nothing_done_twice(fleet)
+
+
+def test_hosts_that_crash_cost_no_call_that_can_be_repeated(fleet: Fleet) -> None:
+    """Each dies under its calls, and leaves DNS later: only what it had in hand can be lost."""
+    old = fleet.joined(4)
+    client = fleet.client()
+    callers = client.callers()
+
+    for web in old:
+        web.kill()
+        callers.await_more()
+        fleet.leave(web)
+        (new,) = fleet.joined(1)
+        client.skip(REFRESHED)
+        client.await_events(("added", new.target), ("removed", web.target))
+        callers.await_more()
+
+    callers.end()
+    for call in callers.failed:
+        assert_lost_in_flight(call, old)
+    assert {call.port for call in callers.calls[-8:]} <= {web.port for web in fleet.webs[4:]}
+    assert_nothing_done_twice(fleet)
+
+
+def test_one_live_host_is_enough(fleet: Fleet) -> None:
+    """All hosts but one die between two calls: whatever was not in their hands is saved."""
+    webs = fleet.joined(6)
+    client = fleet.client()
+    callers = client.callers()
+
+    with callers.resting():
+        for web in webs[:5]:
+            web.kill()
+        killed = len(callers.calls)
+    callers.await_more(20)
+
+    callers.end()
+    assert not callers.failed
+    assert {call.port for call in callers.calls[killed:]} == {webs[5].port}
+    assert_nothing_done_twice(fleet)
+
+
+def test_half_of_the_hosts_are_replaced_while_dns_is_down(fleet: Fleet, dns: Dns) -> None:
+    """Calls go on from what was known, for as long as it takes; then the new hosts are found."""
+    webs = fleet.joined(4)
+    client = fleet.client()
+    client.await_events(*(("added", web.target) for web in webs))
+    callers = client.callers()
+
+    dns.down = True
+    client.skip(TTL)  # a refresh begins
+    client.skip(TIMEOUT)  # and fails
+    client.await_events(("stale", ""))
+    for web in webs[:2]:
+        web.kill()
+        fleet.leave(web)
+        callers.await_more()
+    new = fleet.joined(2)
+    for _ in range(6):
+        client.skip(600)
+        client.skip(TIMEOUT)
+        callers.await_more()
+    assert not client.events
+    assert client.resolver.lookup(NAME).status == "stale"
+    dns.down = False
+    client.skip(TTL)  # retries come every half a minute
+    client.await_events(
+        ("recovered", ""),
+        *(("removed", web.target) for web in webs[:2]),
+        *(("added", web.target) for web in new),
+    )
+    callers.await_more()
+
+    callers.end()
+    for call in callers.failed:
+        assert_lost_in_flight(call, webs[:2])
+    assert not client.events
+    assert not {call.port for call in callers.calls[-8:]} & {web.port for web in webs[:2]}
+    assert_nothing_done_twice(fleet)
+
+
+def test_a_broken_host_is_called_three_times_and_then_left_out(fleet: Fleet) -> None:
+    """Then once whenever its time-out ends, which doubles; and as before once it is mended."""
+    webs = fleet.joined(4)
+    broken = webs[2]
+    client = fleet.client()
+    client.clock.stop()
+    session = client.session()
+    called: list[int] = []
+
+    def call() -> None:
+        for n in range(60):
+            assert _call(session, "GET", f"/{n}").port not in (None, broken.port)
+        called.append(len(broken.calls))
+
+    broken.broken = True
+    with session:
+        call()
+        for seconds in (5.1, 5.0, 5.1, 15.0, 5.1):
+            client.skip(seconds)
+            call()
+        assert called == [3, 4, 4, 5, 5, 6]
+        assert client.resolver.failed == {broken.target: 6}
+
+        broken.broken = False
+        client.skip(39.0)
+        call()
+        assert called[-1] == 6
