@@ -43,7 +43,7 @@ def at_random(seconds: int) -> None:
         for _ in range(10):
             verdicts[_judge(packet)] += 1
             packet = make.mutated(rng, packet)
-    print(f"{verdicts.total()} packets, accepted by: {dict(verdicts)}")
+    sys.stdout.write(f"{verdicts.total()} packets, accepted by: {dict(verdicts)}\n")
 
 
 def _judge(packet: bytes) -> str:
@@ -52,7 +52,7 @@ def _judge(packet: bytes) -> str:
     try:
         return judge(packet)
     except BaseException:
-        print(f"judged wrong: {packet.hex()}", file=sys.stderr)
+        sys.stderr.write(f"judged wrong: {packet.hex()}\n")
         raise
 
 

@@ -166,8 +166,8 @@ class SimNetwork:
         ttl: int = 60,
     ) -> None:
         self.loop = loop
-        self.records = records
         self._responses: dict[tuple[bytes, bool], bytes] = {}
+        self.change(records)
         self.additional = additional
         self.fault = fault
         self.ttl = ttl
@@ -190,6 +190,7 @@ class SimNetwork:
     def change(self, records: Records) -> None:
         """From now on the data are others."""
         self.records = records
+        self._folded = {(name.lower(), rdtype): v for (name, rdtype), v in records.items()}
         self._responses.clear()
 
     def respond(self, query: Query) -> bytes:
@@ -202,8 +203,8 @@ class SimNetwork:
     def _respond(self, query: Query) -> bytes:
         name, rdtype = query.key
         response = dns.message.make_response(query.message)
-        values = self.records.get((name, rdtype))
-        alias = self.records.get((name, "CNAME"))
+        values = self._folded.get((name.lower(), rdtype))
+        alias = self._folded.get((name.lower(), "CNAME"))
         if values:
             response.answer.append(dns.rrset.from_text(name, self.ttl, "IN", rdtype, *values))
             if self.additional and rdtype == "SRV":
@@ -211,7 +212,7 @@ class SimNetwork:
         elif alias:
             response.answer.append(dns.rrset.from_text(name, self.ttl, "IN", "CNAME", *alias))
         else:
-            if not any(owner == name for owner, _ in self.records):
+            if not any(owner == name.lower() for owner, _ in self._folded):
                 response.set_rcode(dns.rcode.NXDOMAIN)
             response.authority.append(_soa(self.negative_ttl))
         try:
@@ -223,7 +224,7 @@ class SimNetwork:
         """What most servers do for SRV questions."""
         for target in (srv.split()[3] for srv in srvs):
             for family in ("A", "AAAA"):
-                if addresses := self.records.get((target, family)):
+                if addresses := self._folded.get((target.lower(), family)):
                     response.additional.append(
                         dns.rrset.from_text(target, self.ttl, "IN", family, *addresses)
                     )

@@ -1,9 +1,8 @@
 """The adapter: which endpoint a request goes to, and where to when that fails."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from itertools import islice
 from typing import Any, Protocol
 
 from requests.adapters import HTTPAdapter
@@ -25,7 +24,7 @@ from dnssd.http.lines import Handshake, Line
 from dnssd.http.urls import add_secure_cookies, is_secure, service_name, stay_on_service
 from dnssd.names import shown
 from dnssd.resolver.connecting import host_name
-from dnssd.resolver.pacing import why
+from dnssd.resolver.pacing import SHOWN, why
 from dnssd.resolver.snapshot import Endpoint
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})  # RFC 9110 9.2.2
@@ -63,7 +62,9 @@ class Adapter(HTTPAdapter):
     Args:
         resolver: Picks endpoints and hears how calls went.
         attempts: How many endpoints one request may be sent to, at least 1. Each has the
-            whole time-out.
+            whole time-out. One that refuses the connection does not count: that costs no time,
+            and of a service whose hosts are all being replaced the last one may be the only
+            one alive.
         connect_timeout: Seconds to wait for a connection where the call gives no time-out.
         pool_connections: How many endpoints to keep connections of.
         pool_maxsize: How many connections to keep of each.
@@ -130,7 +131,7 @@ class Adapter(HTTPAdapter):
                 in time). What the resolver said is its cause, or what the last try met.
         """
         name = service_name(request)
-        candidates = islice(self._candidates(name), self._attempts)
+        candidates = self._candidates(name)
         send = partial(
             self._try, request, stream, timeout=self._patience(timeout), verify=verify, cert=cert
         )
@@ -144,15 +145,16 @@ class Adapter(HTTPAdapter):
         except DnssdError as error:
             raise ConnectionError(str(error), request=request) from error
         failed: list[str] = []
+        left = self._attempts
         while True:
             try:
                 return send(endpoint)
             except _FAILURES as error:
                 failed.append(f"{host_name(endpoint.target)}:{endpoint.port} {_why(error)}")
-                other = next(candidates, None) if _may_repeat(request, error) else None
+                left -= not _was_refused(error)
+                other = next(candidates, None) if left and _may_repeat(request, error) else None
                 if other is None:
-                    message = f"{shown(name)}: {', '.join(failed)}; check that the service runs"
-                    raise type(error)(message, request=request) from error
+                    raise type(error)(_all_failed(name, failed), request=request) from error
                 endpoint = other
 
     def _candidates(self, name: str) -> Iterator[Endpoint]:
@@ -210,6 +212,18 @@ def _never_sent(error: RequestException) -> bool:
     return isinstance(_reason(error), ConnectTimeoutError | Handshake)
 
 
+def _was_refused(error: RequestException) -> bool:
+    return _never_sent(error) and isinstance(_root(error), ConnectionRefusedError)
+
+
+def _root(error: RequestException) -> object:
+    """What the system met."""
+    root = _reason(error)
+    while cause := getattr(root, "__cause__", None):
+        root = cause
+    return root
+
+
 def _reason(error: RequestException) -> object:
     """What urllib3 met."""
     met = error.args[0] if error.args else None
@@ -237,7 +251,12 @@ def _why(error: RequestException) -> str:
         return "did not answer in time"
     if not _never_sent(error):
         return "broke off"
-    root = _reason(error)
-    while cause := getattr(root, "__cause__", None):
-        root = cause
-    return f"did not connect ({why(root)})"
+    return f"did not connect ({why(_root(error))})"
+
+
+def _all_failed(name: str, failed: Sequence[str]) -> str:
+    """The error of a request: who failed last, and how."""
+    told = ", ".join(failed[-SHOWN:])
+    if len(failed) > SHOWN:
+        told = f"{len(failed) - SHOWN} endpoints and then {told}"
+    return f"{shown(name)}: {told}; check that the service runs"

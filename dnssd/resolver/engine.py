@@ -287,7 +287,7 @@ class Engine:
         if flight.is_first and entry.snapshot and entry.texts:
             if flight.in_trouble:  # a lie may have come through: look again, with doubt
                 self._wind(entry, now, now + VERIFY)
-            elif gathered.incomplete:
+            elif gathered.incomplete and entry.ttl > 4 * COMPLETE:  # else a refresh is near
                 self._wind(entry, now, now + COMPLETE * (0.5 + self._rng()), complete(entry.found))
 
     def _failed(self, entry: Entry, flight: "_Flight", error: Unavailable) -> None:

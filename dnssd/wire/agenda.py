@@ -3,24 +3,31 @@
 import heapq
 from collections.abc import Callable
 from itertools import count
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from dnssd.wire.loop import Loop, Timer
 
-ROUNDS = 4  # of the loop's, in which all answers that wait are read
+ROUNDS = 4  # of the loop, in which it reads all answers that wait
 
-_Item = TypeVar("_Item")
+
+class Item(Protocol):
+    """What there is to come back to."""
+
+    finished: bool  # whether there is no more need to
+
+
+_Item = TypeVar("_Item", bound=Item)
 
 
 class Agenda(Generic[_Item]):
     """Calls back with each item at its time.
 
-    The loop goes its rounds once more before it does: where this program was slow, what is
-    called late may well have arrived.
+    Before it does, it has the loop go a few rounds more: where this program was slow, what
+    would be called late may have arrived, and waits to be read.
 
     Args:
         loop: Has the clock and the timer.
-        due: Gets an item whose time has come, and what the time was before those rounds.
+        due: Gets an item whose time has come, and the time as it was before those rounds.
     """
 
     def __init__(self, loop: Loop, due: Callable[[_Item, float], object]) -> None:
@@ -45,6 +52,8 @@ class Agenda(Generic[_Item]):
 
     def _wind(self) -> None:
         """Have the loop call when the first item is due."""
+        while self._items and self._items[0][2].finished:
+            heapq.heappop(self._items)
         if self._items and (self._timer is None or self._items[0][0] < self._timer_at):
             if self._timer is not None:
                 self._timer.cancel()
@@ -52,17 +61,24 @@ class Agenda(Generic[_Item]):
             self._timer = self._loop.call_at(self._timer_at, self._tick)
 
     def _tick(self) -> None:
-        self._timer_at = float("-inf")  # until `_act` nothing calls earlier
+        self._timer_at = _AT_ONCE
         self._go_round(self._loop.time(), ROUNDS)
 
     def _go_round(self, now: float, left: int) -> None:
-        if left:
+        if left and self._items and self._items[0][0] <= now:
             self._timer = self._loop.call_at(now, self._go_round, now, left - 1)
         else:
             self._act(now)
 
     def _act(self, now: float) -> None:
-        self._timer = None
-        while self._items and self._items[0][0] <= now:
-            self._due(heapq.heappop(self._items)[2], now)
-        self._wind()
+        try:
+            while self._items and self._items[0][0] <= now:
+                _, _, item = heapq.heappop(self._items)
+                if not item.finished:
+                    self._due(item, now)
+        finally:
+            self._timer = None
+            self._wind()
+
+
+_AT_ONCE = float("-inf")  # nothing is to be called before

@@ -16,7 +16,7 @@ Late answers to earlier attempts count like any other. Answers are believed as f
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from dnssd.records import Rdata
@@ -60,6 +60,13 @@ TRUSTING = Doubt()
 class Inquiry:
     """A question on its way.
 
+    Attributes:
+        failures: What was last wrong with each server, by its number.
+        gave_up: Whether the deadline came before an answer.
+        next_at: When to call `due`, unless something comes before.
+        outcome: What is believed in the end.
+        pressing: Whether more than one attempt is under way.
+
     Args:
         servers: How many can be asked.
         first: The one to begin with.
@@ -72,12 +79,14 @@ class Inquiry:
     """
 
     __slots__ = (
+        "_asked",
         "_budget",
         "_bursts",
         "_by_tcp",
         "_deadline",
         "_doubt",
         "_heard",
+        "_interval",
         "_late",
         "_negatives",
         "_other",
@@ -113,7 +122,9 @@ class Inquiry:
         self._by_tcp = by_tcp
         self._budget = budget
         self._doubt = doubt
-        self.failures: dict[int, str] = {}  # the last of each server
+        self.failures: dict[int, str] = {}
+        self._asked: set[int] = set()  # servers
+        self._interval = INTERVAL
         self.gave_up = False
         self._heard = self._negatives = self._bursts = self._replaced = 0
         self._union: list[Answer] | None = None
@@ -134,9 +145,12 @@ class Inquiry:
         """Whether something arrived that was no answer; lateness alone does not count."""
         return self._other or self._unsigned > 0
 
-    def begin(self) -> Attempt:
-        """The first attempt."""
-        return Attempt(self._turn, self._by_tcp)
+    def begin(self) -> Sequence[Attempt]:
+        """The first attempt; none if it is too late for one."""
+        if self._sent_at >= self._deadline:
+            return ()
+        self._asked.add(self._turn)
+        return (Attempt(self._turn, self._by_tcp),)
 
     def due(self, now: float) -> Sequence[Attempt]:
         """What to send at `next_at`, or when something has gone wrong."""
@@ -150,8 +164,9 @@ class Inquiry:
         self.pressing = True
         self._replaced = 0
         self._bursts += 1
-        growth = GROWTH ** max(0, self._bursts - CALMER_AFTER)
-        self.next_at = min(self._deadline, now + min(LONGEST, INTERVAL * growth))
+        if self._bursts > CALMER_AFTER:
+            self._interval = min(LONGEST, self._interval * GROWTH)
+        self.next_at = min(self._deadline, now + self._interval)
         return self._attempts(BURST, now)
 
     def failed(self, attempt: Attempt, why: str, now: float) -> Sequence[Attempt]:
@@ -169,7 +184,7 @@ class Inquiry:
 
     def truncated(self, attempt: Attempt, now: float) -> Sequence[Attempt]:
         """An answer was cut to fit a packet: the rest comes by TCP (RFC 7766)."""
-        if self.settled:
+        if self.settled or now >= self._deadline:
             return ()
         if attempt.by_tcp or self._by_tcp:  # it cannot be, or TCP is being tried
             return self.failed(attempt, "an answer cut short", now)
@@ -184,7 +199,9 @@ class Inquiry:
             return ()
         if not (answer.values or answer.alias or answer.signed):
             self._unsigned += 1
-            if self._unsigned >= UNSIGNED and not (self._heard or self._other):
+            if self._unsigned >= UNSIGNED and not (
+                self._heard or self._other or self._doubt.expected
+            ):
                 self._settle(answer)
                 return ()
             return self.failed(attempt, _NO_SOA, now)
@@ -217,9 +234,8 @@ class Inquiry:
             return answers[0]
         values = dict.fromkeys(value for answer in answers for value in answer.values)
         additional = dict.fromkeys(record for answer in answers for record in answer.additional)
-        return Answer(
-            tuple(values), min(answer.ttl for answer in answers), additional=tuple(additional)
-        )
+        ttl = min(answer.ttl for answer in answers)
+        return replace(answers[0], values=tuple(values), ttl=ttl, additional=tuple(additional))
 
     def _settle(self, outcome: Answer) -> None:
         self.outcome = outcome
@@ -230,11 +246,13 @@ class Inquiry:
         if self._union:
             merged = self._merged()
             kept = (v for v in self._doubt.expected if v not in merged.values)
-            self.outcome = Answer((*merged.values, *kept), merged.ttl, additional=merged.additional)
+            self.outcome = replace(merged, values=(*merged.values, *kept))
         elif self._negatives and not self._doubt.expected:
             self.outcome = Answer((), 0)
         else:
             self.gave_up = True
+            for server in sorted(self._asked):
+                self.failures.setdefault(server, _SILENT)
             if self._negatives:
                 self.failures[self._turn] = "too few answers to believe what they deny"
 
@@ -250,6 +268,7 @@ class Inquiry:
 
     def _next(self, by_tcp: bool) -> Attempt:
         self._turn = (self._turn + 1) % self._servers
+        self._asked.add(self._turn)
         return Attempt(self._turn, by_tcp)
 
 

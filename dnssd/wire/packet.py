@@ -12,7 +12,8 @@ from dnssd.wire.message import MalformedMessage
 MAX_POINTERS = 16  # one after the other; compressors make one
 
 _POINTER = 0xC0  # the two high bits of a pointer's first octet; a length has neither
-_MOST_STEPS = MAX_NAME // 2 + MAX_POINTERS  # labels and pointers of one name
+_STRIDE = range(8)  # labels that are read at a time: what follows is known by itself
+_DEEPEST = MAX_NAME // 2 // len(_STRIDE) + MAX_POINTERS + 1  # times that, in one name
 _ROOT = Name(())
 _of_wire, _lower = Name.of_wire, bytes.lower
 
@@ -41,54 +42,47 @@ class Packet:
             MalformedMessage: Not a name.
             IndexError: It goes on past the packet.
         """
+        first = self.data[start]
+        if not first:
+            return _ROOT, start + 1
+        if first >= _POINTER:  # mostly to what is known
+            known = self._known.get(_pointed(self.data, start))
+            if known and known[2] <= start and known[3] < MAX_POINTERS:
+                return known[0], start + 2
+        name, _, end, _, _ = self._read(start, 0)
+        return name, end
+
+    def _read(self, start: int, depth: int) -> _Known:
+        """Have a name known; `depth` is in how many that were begun before it ends."""
         data = self.data
         at, labels = start, []
-        while (length := data[at]) and length <= MAX_LABEL:
+        length = data[at]
+        for _ in _STRIDE:
+            if not 0 < length <= MAX_LABEL:
+                break
             first = at + 1
             at = first + length
             labels.append(data[first:at])
-        if length:
-            target = _pointed(data, at)
-            rest, size, reach, pointers, _ = self._known.get(target) or self._explore(target)
-            end, pointers = at + 2, pointers + 1
-        else:
+            length = data[at]
+        if not length:
             rest, size, end, pointers, reach = _ROOT, 1, at + 1, 0, 0
+        elif depth > _DEEPEST:
+            raise MalformedMessage(_BAD)
+        elif length <= MAX_LABEL:
+            rest, size, end, pointers, reach = self._known.get(at) or self._read(at, depth + 1)
+        else:
+            target = _pointed(data, at)
+            known = self._known.get(target) or self._read(target, depth + 1)
+            rest, size, reach, pointers, _ = known
+            end, pointers = at + 2, pointers + 1
         size += at - start
         if reach > start or size > MAX_NAME or pointers > MAX_POINTERS:
             raise MalformedMessage(_BAD)
-        if not labels:
-            return rest, end
         own = tuple(labels)
         key = own if data[start:at].islower() else tuple(map(_lower, own))
         name = _of_wire(own + rest.labels, key + rest.key)
-        self._known[start] = name, size, end, pointers, reach
-        return name, end
-
-    def _explore(self, at: int) -> _Known:
-        """Have the name at an offset known, and every name that it ends in."""
-        data, known = self.data, self._known
-        trail: list[int] = []
-        while at not in known and (length := data[at]):
-            trail.append(at)
-            if length <= MAX_LABEL:
-                at += 1 + length
-            else:
-                at = _pointed(data, at)
-            if len(trail) > _MOST_STEPS:
-                raise MalformedMessage(_BAD)
-        name, size, end, pointers, reach = known.get(at) or (_ROOT, 1, at + 1, 0, 0)
-        for at in reversed(trail):
-            length = data[at]
-            if length > MAX_LABEL:
-                end, pointers, reach = at + 2, pointers + 1, end
-            else:
-                size += 1 + length
-                own = (data[at + 1 : at + 1 + length],)
-                name = _of_wire(own + name.labels, tuple(map(_lower, own)) + name.key)
-            if reach > at or size > MAX_NAME or pointers > MAX_POINTERS:
-                raise MalformedMessage(_BAD)
-            known[at] = name, size, end, pointers, reach
-        return name, size, end, pointers, reach
+        known = self._known[start] = name, size, end, pointers, reach
+        return known
 
 
 _BAD = "a name that is too long, or that does not point backwards"

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from dnssd.wire.loop import Loop
+from dnssd.wire.loop import Loop, Timer
 from dnssd.wire.nameservers import NameServer
-from dnssd.wire.query import answers_question
+from dnssd.wire.query import answers_question, query
 
 PORT_LIFE = 1000  # questions asked from one UDP port before another is drawn (RFC 5452)
 IDLE = 10.0  # seconds that a TCP connection without questions is kept (RFC 7766)
@@ -55,7 +55,7 @@ class Waiter(Protocol):
 
     question: bytes  # that it must repeat
 
-    def received(self, data: bytes) -> object:
+    def received(self, port: "Port", data: bytes) -> object:
         """It has come."""
 
     def failed(self, why: str) -> object:
@@ -100,16 +100,15 @@ class Server:
         Raises:
             OSError: It cannot be opened.
         """
-        port = self._current.get(by_tcp)
-        if port is not None:
-            if not (avoid(port) if by_tcp else port.asked >= PORT_LIFE):
-                return port
-            self.leave(port)
-            port.retire()
+        current = self._current.get(by_tcp)
+        if current is not None and not (avoid(current) if by_tcp else current.asked >= PORT_LIFE):
+            return current
         port = Port(self, by_tcp)
         port.channel = self._network.open(self.address, by_tcp, port.receive, port.lost)
         self._ports.add(port)
         self._current[by_tcp] = port
+        if current is not None:
+            current.retire()
         return port
 
     def leave(self, port: "Port") -> None:
@@ -124,13 +123,18 @@ class Server:
 
     def idle(self, port: "Port") -> None:
         """A TCP connection has nothing to wait for: close it if that lasts."""
-        asked = port.asked
+        port.idle_at = self._loop.time() + IDLE
+        if port.timer is None:
+            port.timer = self._loop.call_at(port.idle_at, self._close_idle, port)
 
-        def close() -> None:
-            if port.asked == asked and not port.waiting:
-                port.close()
-
-        self._loop.call_at(self._loop.time() + IDLE, close)
+    def _close_idle(self, port: "Port") -> None:
+        port.timer = None
+        if port.waiting:
+            return
+        if self._loop.time() >= port.idle_at:
+            port.close()
+        else:
+            port.timer = self._loop.call_at(port.idle_at, self._close_idle, port)
 
     def close(self) -> None:
         """Close all ports."""
@@ -141,7 +145,16 @@ class Server:
 class Port:
     """A channel, and who waits for an answer by it, by query ID."""
 
-    __slots__ = ("_retired", "_server", "asked", "by_tcp", "channel", "waiting")
+    __slots__ = (
+        "_retired",
+        "_server",
+        "asked",
+        "by_tcp",
+        "channel",
+        "idle_at",
+        "timer",
+        "waiting",
+    )
     channel: Channel
 
     def __init__(self, server: Server, by_tcp: bool) -> None:
@@ -149,14 +162,25 @@ class Port:
         self._retired = False
         self.by_tcp = by_tcp
         self.asked = 0
+        self.idle_at = 0.0  # when it has had nothing to wait for too long
+        self.timer: Timer | None = None  # that sees to it
         self.waiting: dict[int, Waiter] = {}
 
-    def admit(self, waiter: Waiter, entropy: Callable[[int], bytes]) -> int:
-        """Draw a query ID that nobody can guess and no other question has."""
+    def ask(self, waiter: Waiter, entropy: Callable[[int], bytes], *, edns: bool) -> int:
+        """Send a question under an ID that nobody can guess and no other has; return the ID.
+
+        Raises:
+            OSError: It cannot be sent.
+        """
         while (ticket := int.from_bytes(entropy(2), "big")) in self.waiting:
             pass
         self.waiting[ticket] = waiter
         self.asked += 1
+        try:
+            self.channel.send(query(ticket, waiter.question, edns=edns))
+        except OSError:
+            self.forget(ticket)
+            raise
         return ticket
 
     def forget(self, ticket: int) -> None:
@@ -168,19 +192,30 @@ class Port:
                 self._server.idle(self)
 
     def receive(self, data: bytes) -> None:
-        """A packet; what answers no question that is waiting is passed over (RFC 5452)."""
+        """A packet; what answers no question that is waiting is passed over (RFC 5452).
+
+        One that repeats no question cannot be believed, but tells of an error: that is how
+        some servers refuse what they do not understand.
+        """
         if len(data) < 12:
             return
         ticket = data[0] << 8 | data[1]
         waiter = self.waiting.get(ticket)
-        if waiter is not None and answers_question(data, waiter.question):
-            self.forget(ticket)
-            waiter.received(data)
+        if waiter is None or not (answers_question(data, waiter.question) or _repeats_none(data)):
+            return
+        self.forget(ticket)
+        waiter.received(self, data)
+
+    def distrust(self) -> None:
+        """What has come was no message: by TCP, all lengths from there on may be wrong."""
+        if self.by_tcp:
+            self._server.leave(self)
+            self.retire()
 
     def lost(self, why: str) -> None:
         """What was sent will not be answered."""
         waiting, self.waiting = self.waiting, {}
-        if self.by_tcp:
+        if self.by_tcp or self._retired:
             self.close()
         for waiter in waiting.values():
             waiter.failed(why)
@@ -193,5 +228,11 @@ class Port:
 
     def close(self) -> None:
         """Free the socket."""
+        if self.timer is not None:
+            self.timer.cancel()
         self._server.closed(self)
         self.channel.close()
+
+
+def _repeats_none(data: bytes) -> bool:
+    return data[2] >= 0x80 and data[4:6] == b"\0\0"

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 
 import chaoswarm
 from chaosclients import Result, look_up
@@ -137,12 +138,21 @@ class Arena:
 
 @contextmanager
 def arena(server: str) -> Iterator[Arena]:
-    """An arena with that server, until it is left."""
+    """An arena with that server, until it is left; all workers have started."""
+    context = get_context("spawn")
+    start = context.Barrier(WORKERS)
     with (
         SERVERS[server](whole_zone()) as running,
-        ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as workers,
+        ProcessPoolExecutor(WORKERS, context, initializer=_meet, initargs=(start,)) as workers,
     ):
+        wait([workers.submit(_meet, None) for _ in range(WORKERS)])
         yield Arena(running, workers)
+
+
+def _meet(start: Barrier | None) -> None:
+    """Wait for the other workers: none is to be measured while others load modules."""
+    if start:
+        start.wait()
 
 
 def percentile(times: Sequence[float], share: float) -> str:

@@ -10,17 +10,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
 
-import dns.flags
 import dns.message
+import dns.rrset
 import pytest
 
 from dnssd.cli.main import run
 from dnssd.errors import NotFound, Unavailable, UsageError
 from dnssd.names import Name
+from dnssd.records import Address
 from dnssd.resolver.client import Resolver
-from dnssd.resolver.nameservers import NameServer, exchange
 from dnssd.sandbox.entries import Action, Edit, Entry
 from dnssd.sandbox.sandbox import Sandbox
+from dnssd.wire.blocking import ask
+from dnssd.wire.nameservers import NameServer
 
 Capture = pytest.CaptureFixture[str]
 SERVICE = "_theService._tcp.example.test."
@@ -403,26 +405,26 @@ def udp_server(
 
 def test_only_the_answer_to_the_question_counts() -> None:
     """Garbage, other IDs and other questions are passed over, and the answer awaited."""
-    query = dns.message.make_query("a.example.com.", "A")
 
     def replies(asked: dns.message.Message) -> list[bytes]:
         other = dns.message.make_query("b.example.com.", "A", id=asked.id)
         stranger = dns.message.make_response(asked)
         stranger.id = asked.id ^ 1
+        answer = dns.message.make_response(asked)
+        answer.answer.append(dns.rrset.from_text("a.example.com.", 60, "IN", "A", "10.0.0.1"))
         return [
             b"",
             b"\xff" * 40,
             stranger.to_wire(),
             dns.message.make_response(other).to_wire(),
             asked.to_wire(),
-            dns.message.make_response(asked).to_wire(),
+            answer.to_wire(),
         ]
 
     with udp_server(replies) as server:
-        response = exchange(query, server, 10)
+        answer = ask([server], Name.parse("a.example.com"), "A", 10)
 
-    assert response.id == query.id
-    assert response.flags & dns.flags.QR
+    assert answer.values == (Address.parse("10.0.0.1"),)
 
 
 def test_help_is_quick_and_a_look_up_needs_no_cloud(served: Sandbox) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simnet import SERVICE, WEB, Records, silent, unsigned, where
+from simnet import SERVICE, WEB, Records, honest, silent, unsigned
 from simresolver import SimResolver, hosts_of
 
 from dnssd.errors import NotFound, Unavailable
@@ -329,7 +329,7 @@ def test_the_last_good_answer_is_used_until_it_is_too_old() -> None:
 
     with pytest.raises(Unavailable):
         sim.lookup(WEB)
-    sim.network.fault = where(lambda _: False, silent)
+    sim.network.fault = honest
     sim.advance(FAILED)
     assert sim.lookup(WEB).status == "fresh"
 

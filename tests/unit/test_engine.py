@@ -6,14 +6,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from simnet import SERVICE, WEB, Records, SimLoop, SimNetwork, lie, servfail, silent, where
+from simnet import SERVICE, WEB, Records, SimLoop, SimNetwork, honest, lie, servfail, silent, where
 from simresolver import SERVER, SimResolver, hosts_of, kinds
 
 from dnssd.errors import NotFound, Unavailable
 from dnssd.names import Name
 from dnssd.resolver.cache import LAST_RETRY
 from dnssd.resolver.core import FAREWELL, SystemServers
-from dnssd.resolver.engine import FOLLOW_UP
+from dnssd.resolver.engine import COMPLETE, VERIFY
 from dnssd.resolver.events import Event
 from dnssd.resolver.snapshot import Snapshot
 from dnssd.services import ServiceName, parse_service_name
@@ -98,7 +98,7 @@ def test_an_outage_is_told_once_and_so_is_its_end() -> None:
     sim.advance(3600)
     assert kinds(told) == [*ADDED, "stale"]
 
-    sim.network.fault = where(lambda _: False, silent)
+    sim.network.fault = honest
     recovery = sim.until(lambda: len(told) > 4)
     assert kinds(told)[4:] == ["recovered"]
     assert recovery <= 1.1 * LAST_RETRY + 0.1
@@ -112,7 +112,7 @@ def test_what_has_changed_during_an_outage_is_told_after_it() -> None:
     sim.network.fault = silent
     sim.advance(600)
     sim.network.change(hosts_of(range(3, 5)))
-    sim.network.fault = where(lambda _: False, silent)
+    sim.network.fault = honest
     sim.advance(60)
 
     assert kinds(told) == [*ADDED, "stale", "recovered", "removed h1", "removed h2", "added h4"]
@@ -156,7 +156,7 @@ def test_watching_in_an_outage_begins_when_it_ends() -> None:
     pauses = [later - earlier for earlier, later in pairwise(times) if later - earlier > 0.5]
     assert pauses[:6] == sorted(pauses[:6])
     assert min(pauses[5:]) >= 0.9 * LAST_RETRY
-    sim.network.fault = where(lambda _: False, silent)
+    sim.network.fault = honest
     sim.advance(1.1 * LAST_RETRY + 0.1)
     assert kinds(told) == ADDED
 
@@ -288,7 +288,7 @@ def test_trouble_at_the_first_look_up_is_looked_into_soon() -> None:
 
     sim.lookup(WEB)
     asked = sim.network.asked[WEB, "SRV"]
-    sim.advance(FOLLOW_UP + 0.1)
+    sim.advance(VERIFY + 0.1)
 
     assert sim.network.asked[WEB, "SRV"] == asked + 1
     sim.advance(30)
@@ -305,8 +305,8 @@ def test_a_first_look_up_without_trouble_is_left_alone() -> None:
     assert set(sim.network.asked.values()) == {1}
 
 
-def test_the_other_address_family_comes_with_the_first_refresh() -> None:
-    """Where a server adds IPv4 addresses only to what it says."""
+def test_the_other_address_family_comes_soon_after() -> None:
+    """Where a server adds IPv4 addresses only to what it says; nothing else is asked again."""
     sim = SimResolver(THREE, additional=True)
     assert [e.addresses for e in sim.lookup(WEB).endpoints] == [
         ("10.0.0.1",),
@@ -317,10 +317,40 @@ def test_the_other_address_family_comes_with_the_first_refresh() -> None:
     sim.network.additional = False
     told = sim.watch(WEB)
 
-    sim.advance(60)
+    sim.advance(1.5 * COMPLETE + 0.1)
 
     assert kinds(told) == [*ADDED, "changed h2"]
+    assert set(sim.network.asked) == {
+        (WEB, "SRV"),
+        (WEB, "TXT"),
+        *((f"h{number}.example.com.", "AAAA") for number in (1, 2, 3)),
+    }
+    assert set(sim.network.asked.values()) == {1}
     assert sim.lookup(WEB).endpoints[1].addresses == ("10.0.0.2", "2001:db8::2")
+
+
+def test_a_short_ttl_leaves_the_other_address_family_to_the_refresh() -> None:
+    """What is kept fresh in time is never stale while servers answer."""
+    for seed in range(10):
+        sim = SimResolver(THREE, additional=True, ttl=1, seed=seed)
+        told = sim.watch(WEB)
+        for _ in range(100):
+            sim.advance(0.05)
+            assert sim.lookup(WEB).status == "fresh"
+        assert kinds(told) == ADDED
+        assert sim.network.asked["h1.example.com.", "AAAA"] >= 1
+
+
+def test_the_other_family_that_cannot_be_had_is_no_trouble() -> None:
+    """What is known stays, and is refreshed in its time."""
+    broken = where(lambda query: query.key[1] == "AAAA", servfail)
+    sim = SimResolver(THREE, additional=True, fault=broken)
+    told = sim.watch(WEB)
+
+    sim.advance(1000)
+
+    assert kinds(told) == ADDED
+    assert sim.network.asked[WEB, "SRV"] <= 1 + 1000 / (60 * 0.675)
 
 
 def test_a_lie_about_an_address_lasts_until_the_next_refresh_at_most() -> None:
@@ -329,15 +359,15 @@ def test_a_lie_about_an_address_lasts_until_the_next_refresh_at_most() -> None:
     sim = SimResolver(THREE, fault=lying, ttl=10)
     sim.network.negative_ttl = 86400
     assert sim.lookup(WEB).endpoints[1].addresses == ()
-    sim.network.fault = where(lambda _: False, lie)
+    sim.network.fault = honest
 
     sim.advance(10)
 
     assert sim.lookup(WEB).endpoints[1].addresses == ("10.0.0.2",)
 
 
-def test_aliases_of_targets_are_followed() -> None:
-    """RFC 2782 forbids them, and they exist; their TTL counts too."""
+def test_aliases_of_targets_are_followed(caplog: pytest.LogCaptureFixture) -> None:
+    """RFC 2782 forbids them, and they exist; that is told once."""
     records: Records = {
         **hosts_of(range(1, 2)),
         ("h1.example.com.", "CNAME"): ["real.example.com."],
@@ -346,7 +376,12 @@ def test_aliases_of_targets_are_followed() -> None:
     del records["h1.example.com.", "A"]
     sim = SimResolver(records)
 
-    (endpoint,) = sim.lookup(WEB).endpoints
+    with caplog.at_level(logging.WARNING, "dnssd"):
+        (endpoint,) = sim.lookup(WEB).endpoints
+        assert "real.example.com." in caplog.text
+        caplog.clear()
+        sim.advance(300)
+        assert caplog.text == ""
 
     assert (endpoint.target, endpoint.addresses) == ("h1.example.com.", ("10.0.0.9",))
     records["real.example.com.", "A"] = ["10.0.0.10"]
@@ -371,7 +406,7 @@ def test_one_part_that_fails_makes_the_whole_old_but_not_outdated() -> None:
     snapshot = sim.lookup(SERVICE)
     assert (hosts(snapshot), snapshot.status) == (["h4", "h5", "h1"], "stale")
     assert sorted(kinds(told)) == ["changed h1", "removed h2", "removed h3", "stale"]
-    sim.network.fault = where(lambda _: False, silent)
+    sim.network.fault = honest
     sim.advance(1.1 * LAST_RETRY + 0.1)
     assert sim.lookup(SERVICE).status == "fresh"
     assert kinds(told)[4:] == ["recovered"]
@@ -389,7 +424,7 @@ def test_a_change_whose_new_records_cannot_be_had_empties_nothing() -> None:
 
     assert kinds(told) == [*ADDED, "stale"]
     assert hosts(sim.lookup(SERVICE)) == ["h1", "h2", "h3"]
-    sim.network.fault = where(lambda _: False, silent)
+    sim.network.fault = honest
     sim.advance(1.1 * LAST_RETRY + 0.1)
     assert hosts(sim.lookup(SERVICE)) == ["h7"]
 
@@ -438,7 +473,7 @@ def test_what_was_saved_is_used_only_when_nobody_answers() -> None:
     assert kinds(told) == [*ADDED, "stale"]
     assert saved.snapshot.status == "fresh"
 
-    sim.network.fault = where(lambda _: False, silent)
+    sim.network.fault = honest
     sim.advance(2)
     assert hosts(sim.lookup(WEB)) == ["h5", "h6"]
     assert kinds(told)[4] == "recovered"

@@ -5,9 +5,9 @@ import pytest
 from dnssd.errors import Unavailable
 from dnssd.names import Name
 from dnssd.records import Address, Ptr, Rdata, Srv, Txt
-from dnssd.resolver.gather import NOTHING, Gathered, Reply, gather
+from dnssd.resolver.gather import NOTHING, Gathered, Reply, Steps, complete, gather
 from dnssd.resolver.snapshot import MAX_INSTANCES, Findings, Found, Question
-from dnssd.services import parse_service_name
+from dnssd.services import ServiceName, parse_service_name
 
 SERVICE = parse_service_name("_http._tcp.example.com")
 WEB = parse_service_name("web._http._tcp.example.com")
@@ -58,10 +58,14 @@ class Servers:
         self.additional = additional or {}
         self.batches: list[set[tuple[str, str]]] = []
 
-    def run(self, asked: object = WEB, known: Findings = NOTHING, now: float = 0.0) -> Gathered:
+    def run(
+        self, asked: ServiceName = WEB, known: Findings = NOTHING, now: float = 0.0
+    ) -> Gathered:
         """A whole look-up."""
-        assert asked in (WEB, SERVICE)
-        steps = gather(WEB if asked == WEB else SERVICE, known, now)
+        return self.follow(gather(asked, known, now))
+
+    def follow(self, steps: Steps) -> Gathered:
+        """Answer until all is gathered."""
         questions = next(steps)
         while True:
             self.batches.append({(str(name), rdtype) for name, rdtype in questions})
@@ -130,12 +134,13 @@ def test_a_service_without_pointers_is_asked_for_plain_srv_records() -> None:
 
 
 def test_addresses_that_came_with_srv_records_need_no_question() -> None:
-    """One round less; the other family is left for the first refresh."""
+    """One round less; that the other family was not asked for is said."""
     servers = Servers(ONE, additional={("a.example.com.", "A"): at("10.0.0.1")})
 
     gathered = servers.run()
 
     assert len(servers.batches) == 1
+    assert gathered.incomplete
     assert key("a.example.com.", "A") in gathered.found
 
 
@@ -216,7 +221,7 @@ def test_what_was_known_stands_in_for_an_answer(lost: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("asked", [SERVICE, WEB])
-def test_nothing_but_failures_is_a_failure(asked: object) -> None:
+def test_nothing_but_failures_is_a_failure(asked: ServiceName) -> None:
     """Warm: old values alone must not pass for news; nor are more questions asked in vain."""
     servers = Servers(dict.fromkeys(ONE))
 
@@ -279,6 +284,22 @@ def test_a_target_without_any_address_is_asked_about_again() -> None:
     servers.run(known=before, now=30.0)
 
     assert {rdtype for _, rdtype in servers.batches[-1]} == {"A", "AAAA"}
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_look_up_is_completed_by_the_other_family_alone(lost: bool) -> None:
+    """Warm or not, what is known stays, whatever comes of it."""
+    answers: Answers = {**ONE, ("a.example.com.", "AAAA"): None} if lost else ONE
+    servers = Servers(answers, additional={("a.example.com.", "A"): at("10.0.0.1")})
+    before = servers.run().found
+
+    gathered = servers.follow(complete(before))
+
+    assert servers.batches[1:] == [{("a.example.com.", "AAAA")}]
+    assert {question: gathered.found[question] for question in before} == before
+    assert (key("a.example.com.", "AAAA") in gathered.found) != lost
+    assert len(gathered.failures) == lost
+    assert not gathered.in_part
 
 
 def test_the_other_family_is_asked_for_once_something_is_known() -> None:
