@@ -11,7 +11,7 @@ Late answers to earlier attempts count like any other. Answers are believed as f
 
     a value           at once; the values of several answers are united
     none, with SOA    at once while calm; after trouble once `negatives` agree
-    none, no SOA      a fault (RFC 2308), unless ten say so and nothing else comes
+    none, no SOA      a fault (RFC 2308), unless 32 say so and nothing else comes
     a value missing   that was there before: once `answers` of them all lack it
 """
 
@@ -29,7 +29,7 @@ CALMER_AFTER = 8  # bursts; then the interval grows,
 GROWTH = 1.5  # by this factor,
 LONGEST = 0.24  # up to so many seconds
 UNPAID = 0.4  # seconds between attempts when the budget is spent
-UNSIGNED = 10  # negative answers without SOA that are believed if nothing else comes
+UNSIGNED = 32  # negative answers without SOA that are believed if nothing else comes
 
 
 class Attempt(NamedTuple):

@@ -273,7 +273,7 @@ def test_after_trouble_denials_must_agree(negatives: int) -> None:
         assert asked.outcome == end
 
 
-def test_ten_unsigned_denials_alone_are_believed() -> None:
+def test_many_unsigned_denials_alone_are_believed() -> None:
     """Some servers never sign; what they say holds for no time."""
     asked = inquiry()
     attempt = asked.begin()[0]
