@@ -9,7 +9,8 @@ leave() {
     mkdir -p "${override%/*}"
     printf '[Service]\nExecStartPre=\nExecStart=\nExecStart=/bin/true\n' >$override
     systemctl daemon-reload
-    systemctl start $unit
+    # At once: where this is part of a boot, the unit's turn comes after it.
+    systemctl start --job-mode=ignore-dependencies $unit
     systemctl stop $unit
     rm $override
     systemctl daemon-reload

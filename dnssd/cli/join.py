@@ -127,10 +127,7 @@ def command(
     Joining again changes nothing; with another weight, priority, TTL or address it
     replaces this host's own values. Other hosts' values are never touched.
     """
-    if host and target:
-        raise click.UsageError("--host and --target exclude each other")
-    if target and addresses:
-        raise click.UsageError("--target has its own addresses: leave out --address")
+    check_target(target, host, addresses)
 
     from dnssd.cli import registering, serving
     from dnssd.registration.registrar import Registrar
@@ -156,7 +153,7 @@ def command(
         priority=priority,
         weight=weight,
         ttl=ttl,
-        txt=_pairs(txt) if txt else None,
+        txt=txt_pairs(txt) if txt else None,
         owner=facts.owner,
         takeover=takeover,
     )
@@ -177,7 +174,24 @@ def command(
         serving.hint_negative_ttl(zone.origin, nameservers)
 
 
-def _pairs(txt: tuple[str, ...]) -> dict[str, str | None]:
+def check_target(target: str | None, host: str | None, addresses: tuple[str, ...]) -> None:
+    """Whether a target, if one is given, stands alone.
+
+    Raises:
+        UsageError: It does not.
+    """
+    if host and target:
+        raise click.UsageError("--host and --target exclude each other")
+    if target and addresses:
+        raise click.UsageError("--target has its own addresses: leave out --address")
+
+
+def txt_pairs(txt: tuple[str, ...]) -> dict[str, str | None]:
+    """TXT data by key; None for a key without a value.
+
+    Raises:
+        UsageError: A key is given twice.
+    """
     pairs: dict[str, str | None] = {}
     for text in txt:
         key, equals, value = text.partition("=")

@@ -1,6 +1,7 @@
 """The `dnssd` command: finds the command's module, and turns errors into one line and a code."""
 
 import importlib
+import io
 import signal
 import sys
 from collections.abc import Sequence
@@ -93,6 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; return its exit code."""
     reset_logging()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # any letter, on any terminal
     try:
         code = group.main(
             list(arguments), "dnssd", standalone_mode=False, auto_envvar_prefix="DNSSD"
@@ -109,9 +112,6 @@ def run(arguments: Sequence[str]) -> int:
         return 128 + signal.SIGINT
     except errors.DnssdError as error:
         return _report(error, str(error), exit_code(error))
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone; Python would complain about stdout on exit
-        return 128 + signal.SIGPIPE
 
 
 def exit_code(error: errors.DnssdError) -> int:

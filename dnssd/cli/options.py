@@ -176,4 +176,4 @@ host_option = option(
 )
 wait_option = option("--wait", is_flag=True, help="Return only once the change is being served.")
 dry_run_option = option("--dry-run", is_flag=True, help="Show the changes, make none.")
-json_option = option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+json_option = option("--json", "as_json", is_flag=True, help="Print JSON, an object a line.")

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from dnssd.cli.join import check_target, txt_pairs
 from dnssd.cli.join import command as join_command
 from dnssd.cli.leave import command as leave_command
 from dnssd.cli.options import Command, Option, option
@@ -117,11 +118,7 @@ def _check(service: str, options: Mapping[str, Any]) -> None:
     from dnssd.zones.factory import ZoneAddress
 
     host, target, txt = (options[name] for name in ("host", "target", "txt"))
-    if host and target:
-        raise click.UsageError("--host and --target exclude each other")
-    pairs = dict(text.partition("=")[::2] for text in txt)
-    if len(pairs) < len(txt):
-        raise click.UsageError("--txt: a key is given twice")
+    check_target(target, host, options["addresses"])
     ZoneAddress.parse(options["zone_address"])
     addresses = options["addresses"] or (() if target else ("private",))
     Registration(
@@ -131,5 +128,5 @@ def _check(service: str, options: Mapping[str, Any]) -> None:
         host=host or "i-0",  # the host will know, as it will its addresses (RFC 5737)
         target=target,
         addresses=["192.0.2.1" if a in ("private", "public") else a for a in addresses],
-        txt=pairs or None,
+        txt=txt_pairs(txt) or None,
     )

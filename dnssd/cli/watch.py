@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # importing the resolver takes longer than printing --help
     from collections.abc import Sequence
 
     from dnssd.names import Name
+    from dnssd.resolver.client import Resolver
     from dnssd.resolver.events import Event
 
 EPILOG = """\b
@@ -24,6 +25,12 @@ Examples:
   dnssd watch http --domain example.com --json
   dnssd watch http --domain example.com --exec 'systemctl reload haproxy'
 """
+
+WIDEST = 32  # characters: what is longer makes no room for itself in later lines
+_TOLD = {
+    "stale": "no name server answers; its endpoints stay as they were",
+    "recovered": "a name server answers again",
+}
 
 
 def _split(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str]:
@@ -63,7 +70,7 @@ def command(
     answers any more, and recovered when one does again: until then its endpoints stay.
 
     --exec runs a command, without a shell: once for events that come together, once more
-    for those that came meanwhile, and never two at a time.
+    for those that came meanwhile, and never two at a time. What it prints goes to stderr.
     """
     from dnssd.cli.bursts import bursts
     from dnssd.resolver.client import Resolver
@@ -72,9 +79,20 @@ def command(
     start_logging()
     asked = parse_service_name(name, domain or zone_domain()).name
     with Resolver(nameservers) as resolver:
+        _tell_absence(resolver, str(asked))
         for burst in bursts(resolver.watch(str(asked)), _printer(as_json)):
             if words:
                 _run(words, burst)
+
+
+def _tell_absence(resolver: Resolver, name: str) -> None:
+    """Say why there is nothing to print yet, if that is so."""
+    from dnssd.errors import NotFound, Unavailable
+
+    try:
+        resolver.lookup(name)
+    except (NotFound, Unavailable) as error:
+        warn(f"{error}; still watching")
 
 
 def event_json(event: Event) -> dict[str, Any]:
@@ -84,7 +102,7 @@ def event_json(event: Event) -> dict[str, Any]:
     endpoint = event.endpoint
     return {
         "event": event.kind,
-        "time": event.time.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "time": _time(event),
         "name": event.name,
         "endpoint": {"instance": endpoint.instance} | endpoint_json(endpoint) if endpoint else None,
     }
@@ -92,39 +110,51 @@ def event_json(event: Event) -> dict[str, Any]:
 
 def _printer(as_json: bool) -> Any:
     """Prints an event at once, for whoever reads along."""
-    from dnssd.cli.output import json_line, safe
+    from dnssd.cli.output import json_line
+
+    widths: list[int] = []
 
     def show(event: Event) -> None:
-        line = json_line(event_json(event)) if as_json else safe(_line(event))
+        line = json_line(event_json(event)) if as_json else _line(event, widths)
         print(line, flush=True)
 
     return show
 
 
-def _line(event: Event) -> str:
-    time = event.time.isoformat(timespec="seconds").replace("+00:00", "Z")
+def _line(event: Event, widths: list[int]) -> str:
+    """An event in columns, as wide as those of the lines before it: `widths` is kept here."""
+    from dnssd.cli.output import safe
+
+    when = f"{_time(event)}  {event.kind:<9}"
     endpoint = event.endpoint
     if endpoint is None:
-        told = {
-            "stale": "no name server answers; its endpoints stay as they were",
-            "recovered": "a name server answers again",
-        }
-        return f"{time}  {event.kind:<9}  {told[event.kind]}"
-    target = f"{endpoint.target.removesuffix('.')}:{endpoint.port}"
-    addresses = " ".join(endpoint.addresses) or "no address"
-    weights = f"priority {endpoint.priority}  weight {endpoint.weight}"
-    return f"{time}  {event.kind:<9}  {endpoint.instance or '-'}  {target}  {addresses}  {weights}"
+        return f"{when}  {_TOLD[event.kind]}"
+    cells = (
+        safe(endpoint.instance or "-"),
+        safe(f"{endpoint.target.removesuffix('.')}:{endpoint.port}"),
+        " ".join(endpoint.addresses) or "no address",
+        f"priority {endpoint.priority} weight {endpoint.weight}",
+    )
+    widths[:] = map(max, widths or (0,) * len(cells), (min(len(c), WIDEST) for c in cells))
+    columns = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+    return "  ".join((when, *columns)).rstrip()
+
+
+def _time(event: Event) -> str:
+    return event.time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _run(words: Sequence[str], burst: Sequence[Event]) -> None:
     """Run the command; that it fails is told, and ends nothing."""
     import subprocess
+    import sys
 
     from dnssd.cli.output import json_line
 
     lines = "".join(json_line(event_json(event)) + "\n" for event in burst)
     try:
-        done = subprocess.run(words, input=lines, text=True, check=False)
+        # Its output goes to stderr, since stdout holds events and nothing else.
+        done = subprocess.run(words, input=lines.encode(), stdout=sys.stderr, check=False)
     except OSError as error:
         warn(f"--exec {words[0]}: {error.strerror}; it is tried again at the next event")
         return

@@ -16,7 +16,8 @@ from dnssd.resolver.snapshot import Endpoint, Found, Snapshot, instance_names, i
 from dnssd.resolver.store import Store
 from dnssd.services import Service, ServiceName, parse_service_name
 from dnssd.wire.answers import Answer
-from dnssd.wire.asker import Asker, Done
+from dnssd.wire.asker import Asker
+from dnssd.wire.asking import Done
 from dnssd.wire.inquiry import TRUSTING, Doubt
 from dnssd.wire.loop import Loop
 from dnssd.wire.nameservers import NameServer, ResolvConf

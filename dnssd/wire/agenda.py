@@ -36,7 +36,7 @@ class Agenda(Generic[_Item]):
         self._items: list[tuple[float, int, _Item]] = []
         self._number = count()  # items themselves have no order
         self._timer: Timer | None = None
-        self._timer_at = 0.0
+        self._timer_at = _NEVER
 
     def add(self, when: float, item: _Item) -> None:
         """Come back to an item at that time, in seconds."""
@@ -48,37 +48,41 @@ class Agenda(Generic[_Item]):
         self._items.clear()
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+        self._timer_at = _NEVER
+
+    def _next_at(self) -> float:
+        """When the first item is due that is not finished; those before it are dropped."""
+        while self._items and self._items[0][2].finished:
+            heapq.heappop(self._items)
+        return self._items[0][0] if self._items else _NEVER
 
     def _wind(self) -> None:
         """Have the loop call when the first item is due."""
-        while self._items and self._items[0][2].finished:
-            heapq.heappop(self._items)
-        if self._items and (self._timer is None or self._items[0][0] < self._timer_at):
+        at = self._next_at()
+        if at < self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer_at = self._items[0][0]
-            self._timer = self._loop.call_at(self._timer_at, self._tick)
+            self._timer_at = at
+            self._timer = self._loop.call_at(at, self._tick)
 
     def _tick(self) -> None:
-        self._timer_at = _AT_ONCE
+        self._timer_at = _NOW
         self._go_round(self._loop.time(), ROUNDS)
 
     def _go_round(self, now: float, left: int) -> None:
-        if left and self._items and self._items[0][0] <= now:
+        if left and self._next_at() <= now:
             self._timer = self._loop.call_at(now, self._go_round, now, left - 1)
         else:
             self._act(now)
 
     def _act(self, now: float) -> None:
         try:
-            while self._items and self._items[0][0] <= now:
-                _, _, item = heapq.heappop(self._items)
-                if not item.finished:
-                    self._due(item, now)
+            while self._next_at() <= now:
+                self._due(heapq.heappop(self._items)[2], now)
         finally:
-            self._timer = None
+            self._timer_at = _NEVER
             self._wind()
 
 
-_AT_ONCE = float("-inf")  # nothing is to be called before
+_NEVER = float("inf")
+_NOW = float("-inf")  # nothing is earlier

@@ -197,8 +197,6 @@ class Asker:
         self, asking: Asking, attempt: Attempt, sent_at: float, port: Port, data: bytes
     ) -> None:
         """A packet has come for an attempt."""
-        if self._closed:
-            return
         now = self._loop.time()
         self._servers[attempt.server].measured(now - sent_at)
         inquiry = asking.inquiry

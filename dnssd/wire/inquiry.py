@@ -11,7 +11,8 @@ Late answers to earlier attempts count like any other. Answers are believed as f
 
     a value           at once; the values of several answers are united
     none, with SOA    at once while calm; after trouble once `negatives` agree
-    none, no SOA      a fault (RFC 2308), unless 32 say so and nothing else comes
+    none, no SOA      a fault (RFC 2308), unless 32 say so, nothing else comes, and nothing
+                      was there before
     a value missing   that was there before: once `answers` of them all lack it
 """
 

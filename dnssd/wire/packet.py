@@ -1,9 +1,10 @@
 """The names in a packet, compressed as they are (RFC 1035 section 4.1.4).
 
 A name is labels, then the end or a pointer to where the rest of it stands: to an earlier name
-or the end of one, all of whose octets come before those that point. Every name is known by
-its offset once it was read; where a pointer has led, so is every name that it ends in. So the
-work is bounded by the size of the packet, whatever points where.
+or the end of one, all of whose octets come before those that point. Wherever reading has
+begun, by itself or led by a pointer, the name is known from then on; and in long names it
+begins anew every few labels. So the work is bounded by the size of the packet, whatever
+points where.
 """
 
 from dnssd.names import MAX_LABEL, MAX_NAME, Name
@@ -45,9 +46,9 @@ class Packet:
         first = self.data[start]
         if not first:
             return _ROOT, start + 1
-        if first >= _POINTER:  # mostly to what is known
+        if first >= _POINTER:  # mostly to what is known, all of which ends before this
             known = self._known.get(_pointed(self.data, start))
-            if known and known[2] <= start and known[3] < MAX_POINTERS:
+            if known and known[3] < MAX_POINTERS:
                 return known[0], start + 2
         name, _, end, _, _ = self._read(start, 0)
         return name, end

@@ -149,7 +149,7 @@ class Cloud:
 
     def requests(self) -> dict[str, Any]:
         """What became of the requests to Route 53."""
-        with urllib.request.urlopen(f"http://{GATEWAY}:{API_PORT}/sandbox/counts") as answer:  # noqa: S310 (the sandbox's)
+        with urllib.request.urlopen(f"http://{GATEWAY}:{API_PORT}/sandbox/counts") as answer:
             counts: dict[str, Any] = json.load(answer)
             return counts
 

@@ -4,6 +4,8 @@ Its network is one cable to this process's. A unit puts it up, and takes it down
 stops, as any network configuration does: what leaves too late finds no network.
 """
 
+import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -70,13 +72,16 @@ class Host:
         self._mount(root, folder)
         for path, text in _FILES.items():
             self.put(path, text)
-        units = [Path(path).name for path in _FILES if path.endswith(".service")]
-        _run("systemctl", f"--root={self.root}", "enable", "--quiet", *units)
+        self.enable(*(Path(path).name for path in _FILES if path.endswith(".service")))
         self._connect()
 
     def put(self, path: str, text: str) -> None:
         """Write a file on the host."""
         (self.root / path).write_text(text)
+
+    def enable(self, *units: str) -> None:
+        """Let units start with it, before it boots."""
+        _run("systemctl", f"--root={self.root}", "enable", "--quiet", *units)
 
     def boot(self) -> None:
         """Switch it on."""
@@ -104,12 +109,10 @@ class Host:
         return took
 
     def kill(self) -> None:
-        """Pull the plug."""
+        """Pull the plug: without its first process the kernel ends all others, at once."""
         assert self._process
-        init = self._init()
-        self._process.kill()
+        os.kill(self._init(), signal.SIGKILL)
         self._process.wait()
-        until(lambda: not Path(f"/proc/{init}/root/etc").exists(), "the host goes on")
 
     def run(self, *command: str, code: int | None = 0) -> str:
         """What a program prints on the host; it ends with `code`, or None for any."""
@@ -129,6 +132,19 @@ class Host:
         file = self.root / "var/log/dnssd.log"
         lines = file.read_text().splitlines() if file.exists() else []
         return [line.partition(" ")[2] for line in lines]
+
+    def is_sound(self) -> None:
+        """Wait until it has booted, and see that every unit has started."""
+        until(self.has_booted, "the boot does not end")
+        expect(self.run("systemctl", "is-system-running") == "running\n", "some unit has failed")
+        journal = self.run("journalctl", "--boot", "--no-pager")
+        expect("ordering cycle" not in journal, "the units are in a cycle")
+
+    def has_nothing_of_it(self) -> None:
+        """See that nothing of user-data has stayed."""
+        places = ("etc/**/dnssd*.service", "etc/logrotate.d/dnssd", "opt/dnssd", "var/log/dnssd*")
+        left = [str(path) for place in places for path in self.root.glob(place)]
+        expect(not left, f"these are still there: {', '.join(left)}")
 
     def plug(self, state: str) -> None:
         """The cable at our end: `up` or `down`."""

@@ -117,8 +117,8 @@ def _install_dnssd(folder: Path) -> str:
     if _is_current(folder / "installed", key.hexdigest()):
         return spec
     (folder / "installed").unlink(missing_ok=True)
-    for path in (root / WHEELS, root / "opt/dnssd"):
-        _remove(path)
+    for old in (root / WHEELS, root / "opt/dnssd"):
+        _remove(old)
     shutil.copytree(wheels, root / WHEELS)
     script = root / "opt/dnssd/install.sh"
     script.parent.mkdir()
@@ -185,8 +185,7 @@ def _output(
             env=env,
             cwd=cwd,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             errors="replace",
             timeout=timeout,

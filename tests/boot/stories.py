@@ -14,6 +14,15 @@ from boothost import Host
 HERE = {f"{HOST}:8080"}
 MEMBER = f"{INSTANCE}-8080"
 UP = [(MEMBER, "up", True)]
+WEB = """
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -c 'touch /var/log/dnssd.log; sleep 2; cp /var/log/dnssd.log /var/lib/at-start'
+ExecStop=/bin/cp /var/log/dnssd.log /var/lib/at-stop
+[Install]
+WantedBy=multi-user.target
+"""
 DOWN_WITHIN = 30.0  # seconds that a host may take to stop, whatever does not answer
 
 
@@ -43,10 +52,15 @@ class Stage:
         )
 
     def joins(self, within: float = PATIENCE) -> float:
-        """Wait until the host is in DNS and its unit has started; how many seconds the former took."""
+        """Wait until it is in DNS and its unit has started; how many seconds the former took."""
         took = self.sees(HERE, within)
         until(lambda: self.host.unit("ActiveState") == "active", "the unit does not start")
         return took
+
+    def outcomes(self) -> list[str]:
+        """What the host's log has of joins and leaves that were done, in a word or two each."""
+        done = ("joined", "had joined", "left")
+        return [word for line in self.host.log() for word in done if line.startswith(word)]
 
     def is_gone(self) -> None:
         """See that nothing of the host has stayed in the zone, now that it is down."""
@@ -66,11 +80,17 @@ def first_boot(stage: Stage) -> str:
     stage.give("--txt", "motto=$(reboot) %n 'é\"", at_once=False)
     host.boot()
     took = stage.joins(within=180)
-    until(host.has_booted, "the boot does not end")
-    expect(host.run("systemctl", "is-system-running") == "running\n", "some unit has failed")
+    host.is_sound()
     found = dnssd("lookup", NAME, "--nameserver", "10.213.0.1", "--json")
     expect("$(reboot) %n 'é\\\"" in found.stdout, f"its TXT data is not as given: {found.stdout}")
-    refused = dnssd("join", "ftp", "--port=21", "--host=i-0", f"--zone={stage.cloud.zone}")
+    refused = dnssd(
+        "join",
+        "ftp",
+        "--port=21",
+        "--host=i-0",
+        "--address=192.0.2.1",
+        f"--zone={stage.cloud.zone}",
+    )
     denied = stage.cloud.requests()["by_action"]["ChangeResourceRecordSets"].get("AccessDenied")
     expect(refused.returncode == denied == 1, f"the policy does not stop a host: {refused.stderr}")
     host.power_off()
@@ -101,6 +121,21 @@ def poweroff_during_join(stage: Stage) -> str:
     return f"down within {took:.1f} s"
 
 
+def beside_a_service(stage: Stage) -> str:
+    """It joins once the service that it offers is up, and leaves before that stops."""
+    stage.give()
+    stage.host.put("etc/systemd/system/web.service", WEB)
+    stage.host.enable("web.service")
+    stage.host.boot()
+    stage.joins()
+    stage.host.power_off()
+    stage.is_gone()
+    seen = [(stage.host.root / "var/lib" / name).read_text() for name in ("at-start", "at-stop")]
+    expect(seen[0] == "", f"before the service has started the log has {seen[0]}")
+    expect(f"left {NAME}" in seen[1], f"before the service stops the log has {seen[1]}")
+    return ""
+
+
 def second_run(stage: Stage) -> str:
     """The same user-data again changes nothing; with another port it leaves by the old one."""
     stage.give()
@@ -110,9 +145,10 @@ def second_run(stage: Stage) -> str:
     until(stage.host.has_booted, "the boot does not end")
     stage.host.run("sh", "/var/lib/user-data")
     expect(stage.host.unit("InvocationID") == run, "the unit has been started again")
-    stage.give("--weight", "7")
+    stage.give("--port", "8081")
     stage.host.run("sh", "/var/lib/user-data")
-    until(lambda: [m["weight"] for m in stage.cloud.status()["members"]] == [7], "no new weight")
+    stage.sees({f"{HOST}:8081"})
+    until(lambda: len(stage.cloud.members()) == 1, "its old member is still there")
     stage.host.power_off()
     stage.is_gone()
     return ""
@@ -128,8 +164,7 @@ def reboot(stage: Stage) -> str:
     took = stage.joins()
     stage.host.power_off()
     stage.is_gone()
-    said = [line.split()[0] for line in stage.host.log() if line.startswith(("joined", "left"))]
-    expect(said == ["joined", "left"] * 2, f"its log has {said}")
+    expect(stage.outcomes() == ["joined", "left"] * 2, f"its log has {stage.outcomes()}")
     return f"in DNS {took:.1f} s after the restart"
 
 
@@ -161,7 +196,7 @@ def killed(stage: Stage) -> str:
     stage.host.kill()
     stage.stayed()
     stage.host.boot()
-    until(lambda: len(stage.host.log()) > 1, "it does not join again")
+    until(lambda: stage.outcomes() == ["joined", "had joined"], "it does not join again")
     stage.stayed()
     told = stage.cloud.status()
     expect(told["doubled"] == told["unexplained"] == [], f"status tells of {told}")
@@ -234,14 +269,27 @@ def uninstalled(stage: Stage) -> str:
     stage.give("--uninstall")
     stage.host.run("sh", "/var/lib/user-data")
     stage.is_gone()
-    units = list((stage.host.root / "etc/systemd/system").rglob("dnssd*"))
-    left = [*units, *stage.host.root.glob("opt/dnssd"), *stage.host.root.glob("var/log/dnssd*")]
-    expect(not left, f"{left} are still there")
+    stage.host.has_nothing_of_it()
     stage.host.reboot()
-    until(stage.host.has_booted, "the boot does not end")
-    expect(stage.host.run("systemctl", "is-system-running") == "running\n", "some unit has failed")
+    stage.host.is_sound()
     stage.host.power_off()
     stage.is_gone()
+    return ""
+
+
+def uninstalled_at_boot(stage: Stage) -> str:
+    """The plug is pulled, and the reverse is the user-data of the next boot."""
+    stage.give()
+    stage.host.boot()
+    stage.joins()
+    stage.host.kill()
+    stage.give("--uninstall")
+    (stage.host.root / "var/lib/user-data.ran").unlink()
+    stage.host.boot()
+    until(stage.host.has_booted, "the boot does not end")
+    stage.is_gone()
+    stage.host.has_nothing_of_it()
+    stage.host.power_off()
     return ""
 
 
@@ -264,6 +312,7 @@ STORIES: dict[str, Callable[[Stage], str]] = {
         first_boot,
         poweroff,
         poweroff_during_join,
+        beside_a_service,
         second_run,
         reboot,
         stop_and_start,
@@ -274,5 +323,6 @@ STORIES: dict[str, Callable[[Stage], str]] = {
         api_refuses_at_shutdown,
         api_hangs_at_shutdown,
         uninstalled,
+        uninstalled_at_boot,
     )
 }

@@ -496,6 +496,12 @@ def test_one_live_host_is_enough(fleet: Fleet) -> None:
     assert {call.port for call in callers.calls[killed:]} == {webs[5].port}
     assert_nothing_done_twice(fleet)
 
+    webs[5].kill()
+    with client.session() as session:
+        last = _call(session, "GET", "/")
+    assert last.error.startswith(f"'{NAME}': 2 endpoints and then host-")
+    assert last.error.count("Connection refused") == 4
+
 
 def test_half_of_the_hosts_are_replaced_while_dns_is_down(fleet: Fleet, dns: Dns) -> None:
     """Calls go on from what was known, for as long as it takes; then the new hosts are found."""
@@ -506,6 +512,7 @@ def test_half_of_the_hosts_are_replaced_while_dns_is_down(fleet: Fleet, dns: Dns
 
     dns.down = True
     client.skip(TTL)  # a refresh begins
+    callers.await_more()
     client.skip(TIMEOUT)  # and fails
     client.await_events(("stale", ""))
     for web in webs[:2]:
@@ -515,8 +522,8 @@ def test_half_of_the_hosts_are_replaced_while_dns_is_down(fleet: Fleet, dns: Dns
     new = fleet.joined(2)
     for _ in range(6):
         client.skip(600)
-        client.skip(TIMEOUT)
         callers.await_more()
+        client.skip(TIMEOUT)
     assert not client.events
     assert client.resolver.lookup(NAME).status == "stale"
     dns.down = False
@@ -531,6 +538,9 @@ def test_half_of_the_hosts_are_replaced_while_dns_is_down(fleet: Fleet, dns: Dns
     callers.end()
     for call in callers.failed:
         assert_lost_in_flight(call, webs[:2])
+    assert (
+        max(call.ended - call.began for call in callers.calls) < TIMEOUT / 2
+    )  # none waits for DNS
     assert not client.events
     assert not {call.port for call in callers.calls[-THREADS:]} & {web.port for web in webs[:2]}
     assert_nothing_done_twice(fleet)

@@ -1,6 +1,7 @@
-"""scripts/install finds a Python, installs once, and says in one line what is wrong."""
+"""The scripts find what they need, install it once, and say in one line what is wrong."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SYSTEM = ("sh", "cat", "dirname", "grep", "mkdir", "chmod")
+PROGRAMS = re.findall(r"^    need (\S+) ", (ROOT / "scripts/install").read_text(), re.MULTILINE)
+CLIENTS = "awscli cfn-lint configobj octodns octodns-route53 parliament"
 OLD = "exit 1\n"  # a Python before 3.11, or a shim for none
 BARE = 'case "$2" in *ensurepip*) exit 1;; esac\n'  # Debian's without python3-venv
 WHOLE = """
@@ -45,8 +48,19 @@ class Checkout:
 
     def install(self, *arguments: str, pip: str = "exit 0") -> tuple[int, str, str]:
         """Run scripts/install from elsewhere; exit code, stdout and stderr."""
-        completed = subprocess.run(
-            [self.path / "scripts" / "install", *arguments],
+        completed = self._run("install", *arguments, pip=pip)
+        return completed.returncode, completed.stdout, completed.stderr
+
+    def boot_test(self) -> tuple[int, str]:
+        """Run scripts/boot-test; exit code and stderr."""
+        completed = self._run("boot-test")
+        return completed.returncode, completed.stderr
+
+    def _run(
+        self, script: str, *arguments: str, pip: str = "exit 0"
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.path / "scripts" / script, *arguments],
             cwd=self.bin,
             env={"PATH": str(self.bin), "PIP": pip},
             capture_output=True,
@@ -54,7 +68,6 @@ class Checkout:
             timeout=60,
             check=False,
         )
-        return completed.returncode, completed.stdout, completed.stderr
 
 
 @pytest.fixture
@@ -140,11 +153,11 @@ def test_servers_need_apt_and_root(checkout: Checkout) -> None:
 
 
 def test_servers_adds_clients_once(checkout: Checkout) -> None:
-    """Where BIND's tools are, nothing but pip is needed; failing, they are only missed."""
+    """Where all programs are, nothing but pip is needed; failing, they are only missed."""
     checkout.add_python("python3", WHOLE)
-    for tool in ("dig", "named-checkzone"):
+    for tool in PROGRAMS:
         checkout.add_python(tool, "exit 0\n")
-    clients = "pip install --quiet --disable-pip-version-check awscli octodns octodns-route53\n"
+    clients = f"pip install --quiet --disable-pip-version-check {CLIENTS}\n"
     checkout.install()
 
     code, out, error = checkout.install("--servers", pip="exit 1")
@@ -154,6 +167,59 @@ def test_servers_adds_clients_once(checkout: Checkout) -> None:
     assert checkout.install("--servers")[:2] == (0, clients)
     assert checkout.install("--servers") == (0, "", "")
     assert (checkout.path / ".venv-tools/bin/pip").exists()
+
+
+def test_cloud_init_is_unpacked_and_not_installed(checkout: Checkout) -> None:
+    """Installed, it would take over the machine's next start; without it one test is skipped."""
+    checkout.add_python("python3", WHOLE)
+    for tool in (*PROGRAMS, "mv", "rm"):
+        if tool in PROGRAMS:
+            checkout.add_python(tool, "exit 0\n")
+        else:
+            (checkout.bin / tool).symlink_to(shutil.which(tool) or tool)
+    checkout.install()
+    checkout.add_python("apt-get", "exit 1\n")
+    assert "apt-get could not download cloud-init" in checkout.install("--servers")[2]
+    apt = 'case $* in "download "*" cloud-init") : >cloud-init_1.deb ;; *) exit 1 ;; esac\n'
+    checkout.add_python("apt-get", apt)
+    checkout.add_python("dpkg", "mkdir -p usr/lib/python3/dist-packages/cloudinit\n")
+
+    assert checkout.install("--servers")[0] == 0
+
+    assert (checkout.path / ".venv-tools/cloud-init/cloudinit").is_dir()
+    assert not (checkout.path / ".venv-tools/unpacked").exists()
+    assert checkout.install("--servers") == (0, "", "")
+
+
+def test_boots_are_skipped_where_they_cannot_be(checkout: Checkout) -> None:
+    """Whoever is not root, or lacks a program or the right, is told so: no test has failed."""
+    shutil.copy(ROOT / "scripts/boot-test", checkout.path / "scripts")
+    (tools,) = re.findall(r"for program in (.*); do", (ROOT / "scripts/boot-test").read_text())
+    checkout.add_python("id", "echo 1000\n")
+    said = [checkout.boot_test()]
+    checkout.add_python("id", "echo 0\n")
+    for tool in tools.split():
+        checkout.add_python(tool, "echo no >&2; exit 1\n")
+    said.append(checkout.boot_test())
+
+    assert [code for code, _ in said] == [0, 0]
+    assert said[0][1] == "scripts/boot-test: skipped: not root; run: sudo scripts/boot-test\n"
+    assert said[1][1].startswith("no\nscripts/boot-test: skipped: this machine does not let root")
+
+
+def test_boots_need_their_programs(checkout: Checkout) -> None:
+    """The program that is missing is named, and what installs it."""
+    shutil.copy(ROOT / "scripts/boot-test", checkout.path / "scripts")
+    checkout.add_python("id", "echo 0\n")
+    script = (checkout.path / "scripts/boot-test").read_text()
+    (checkout.path / "scripts/boot-test").write_text(script.replace(":/usr/sbin:/sbin", ""))
+
+    code, error = checkout.boot_test()
+
+    assert code == 0
+    assert error == (
+        "scripts/boot-test: skipped: apt-get is missing; scripts/install --servers installs it\n"
+    )
 
 
 def test_an_unknown_option_is_refused(checkout: Checkout) -> None:

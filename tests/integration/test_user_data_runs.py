@@ -369,7 +369,7 @@ def test_uninstalling_leaves_and_removes_everything(shell_host: Host) -> None:
     assert shell_host.systemctl() == [
         "stop dnssd-join.service",
         "daemon-reload",
-        "start dnssd-join.service",
+        "start --job-mode=ignore-dependencies dnssd-join.service",
         "stop dnssd-join.service",
         "daemon-reload",
         "is-failed --quiet dnssd-join.service",

@@ -352,7 +352,23 @@ def test_whoever_waits_is_given_up_in_time() -> None:
     bench.network.fault = honest
     bench.loop.run(lambda: len(bench.came) == AT_ONCE + 2)
     assert isinstance(bench.came[-1], Answer)
-    assert bench.came[0] not in bench.came[1:]
+    bench.loop.run(1.0)
+    before = bench.packets
+    for _ in range(AT_ONCE):
+        bench.ask()
+    assert bench.packets == before + AT_ONCE  # it has taken nobody's place
+
+
+def test_what_is_answered_is_not_come_back_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of answers within the time of one being late leave nothing to do."""
+    bench = Bench()
+    for _ in range(1000):
+        bench.answer()
+    timers: list[float] = []
+    monkeypatch.setattr(bench.loop, "call_at", lambda when, *_: timers.append(when))
+    bench.loop.run(5.0)
+
+    assert timers == []
 
 
 def test_ids_never_collide() -> None:
@@ -384,6 +400,10 @@ def _no_response(query: Query) -> Iterable[Delivery]:
     return [(0.001, query.data), (0.002, query.answer)]
 
 
+def _no_response_to_nothing(query: Query) -> Iterable[Delivery]:
+    return [(0.001, query.data[:4] + bytes(8)), (0.002, query.answer)]
+
+
 def _other_id(query: Query) -> Iterable[Delivery]:
     return [*BROKEN["wrong-id"](query), (0.002, query.answer)]
 
@@ -392,7 +412,9 @@ def _short(query: Query) -> Iterable[Delivery]:
     return [(0.001, query.data[:11]), (0.001, b""), (0.002, query.answer)]
 
 
-@pytest.mark.parametrize("fault", [_other_question, _no_response, _other_id, _short])
+@pytest.mark.parametrize(
+    "fault", [_other_question, _no_response, _no_response_to_nothing, _other_id, _short]
+)
 def test_what_answers_nothing_is_passed_over(fault: Fault) -> None:
     """It is not even a failure: the answer itself comes after it (RFC 5452)."""
     bench = Bench(fault=fault)
@@ -444,6 +466,20 @@ def test_a_false_cut_is_not_remembered() -> None:
     bench.answer()
 
     assert bench.by_tcp() == [False, True, False]
+
+
+def test_only_so_much_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of too many long names the first are forgotten."""
+    monkeypatch.setattr("dnssd.wire.asker.REMEMBERED", 2)
+    names = [f"many{at}.example.com." for at in range(3)]
+    bench = Bench({(name, "SRV"): RECORDS[MANY, "SRV"] for name in names})
+    for name in names:
+        bench.answer(name, "SRV")
+    seen = bench.packets
+    for name in (*names[1:], names[0]):
+        bench.answer(name, "SRV")
+
+    assert bench.by_tcp()[seen:] == [True, True, False, True]
 
 
 def test_a_long_answer_by_udp_does_not_ask_for_tcp() -> None:
@@ -625,7 +661,7 @@ def test_whoever_answers_is_asked_first_from_then_on(fault: Fault) -> None:
 
 def test_doubt_is_no_reason_to_change_the_server() -> None:
     """All are asked when a value has vanished; the first of them did nothing wrong."""
-    gone = Doubt(frozenset({ADDRESS, Address.parse("10.0.0.2")}))
+    gone = Doubt(frozenset({ADDRESS, Address.parse("10.0.0.2")}), answers=3)
     bench = Bench(servers=(ONE, TWO, THREE))
 
     assert bench.answer(doubt=gone).values == (ADDRESS,)
@@ -698,6 +734,7 @@ class Failing(SimNetwork):
 
     dead: tuple[NameServer, ...] = ()
     opens = True
+    fails = 0  # so many packets cannot be sent
 
     def open(
         self,
@@ -709,13 +746,27 @@ class Failing(SimNetwork):
         """Open a channel, or not."""
         if server in self.dead and not self.opens:
             raise OSError(errno.EMFILE, "Too many open files")
-        channel = super().open(server, by_tcp, receive, lost)
-        return _Deaf(self, server, by_tcp, receive, lost) if server in self.dead else channel
+        self.open_channels += 1
+        return _FailingChannel(self, server, by_tcp, receive, lost)
 
 
-class _Deaf(SimChannel):
+class _FailingChannel(SimChannel):
+    def __init__(
+        self,
+        network: Failing,
+        server: NameServer,
+        by_tcp: bool,
+        receive: Callable[[bytes], object],
+        lost: Callable[[str], object],
+    ) -> None:
+        super().__init__(network, server, by_tcp, receive, lost)
+        self._failing, self._to = network, server
+
     def send(self, packet: bytes) -> None:
-        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+        if self._failing.fails or self._to in self._failing.dead:
+            self._failing.fails = max(0, self._failing.fails - 1)
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
+        super().send(packet)
 
 
 def failing(dead: tuple[NameServer, ...], opens: bool) -> Bench:
@@ -770,6 +821,22 @@ def test_the_udp_port_changes_while_answers_are_outstanding() -> None:
     assert len(bench.came) == PORT_LIFE + 10
     assert bench.packets == PORT_LIFE + 10
     assert bench.network.open_channels == 1
+
+
+def test_a_port_that_failed_is_closed_with_the_others() -> None:
+    """What could not be sent is not waited for."""
+    bench = failing((), opens=True)
+    bench.answer()
+    assert isinstance(bench.network, Failing)
+    bench.network.fails = 1
+    for _ in range(PORT_LIFE + 1):
+        bench.answer()
+
+    assert {query.server for query in bench.network.queries} == {ONE, TWO}
+    bench.network.fails = 1
+    for _ in range(PORT_LIFE + 1):
+        bench.answer()
+    assert bench.network.open_channels == 2
 
 
 def test_a_port_that_cannot_be_replaced_is_used_on() -> None:
@@ -832,7 +899,10 @@ def test_a_callback_may_ask_and_close() -> None:
 @pytest.mark.parametrize("seconds", [0.0, 0.0005, 0.1, 0.25, 0.5])
 def test_closing_leaves_nothing(seconds: float) -> None:
     """No channel, no timer, no word: neither of what is asked nor of what waits."""
-    bench = Bench(fault=breaking(1.0, 1, "drop"))
+    bench = Bench()
+    bench.answer(MANY, "SRV")
+    bench.came.clear()
+    bench.network.fault = breaking(1.0, 1, "drop")
     for at in range(AT_ONCE + 50):
         bench.ask(*((MANY, "SRV") if at % 2 else (HOST, "A")), seconds=1.0)
     bench.loop.run(seconds)
@@ -849,21 +919,23 @@ def test_closing_leaves_nothing(seconds: float) -> None:
 
 
 @pytest.mark.parametrize("tcp", [True, False])
-def test_closing_while_failures_are_told_opens_nothing(tcp: bool) -> None:
-    """One connection breaks under many questions; the first of them to hear of it closes all."""
+def test_closing_while_failures_are_told_ends_them(tcp: bool) -> None:
+    """A socket fails under many questions whose time is over; the first to be told closes all."""
     bench = Bench()
     bench.answer(MANY, "SRV")
-    bench.network.fault = loses("connection reset by peer")
     name, rdtype = (MANY, "SRV") if tcp else (HOST, "A")
+    bench.network.fault = lambda _: [(0.1, "connection reset by peer")]
+
+    def close(error: Answer | Unavailable) -> None:
+        bench.came.append(error)
+        bench.asker.close()
+
     for _ in range(10):
-        bench.ask(name, rdtype, seconds=0.001)
-    bench.asker.ask(
-        Name.parse(name), rdtype, bench.loop.now + 0.0005, lambda _: bench.asker.close()
-    )
+        bench.asker.ask(Name.parse(name), rdtype, bench.loop.now + 0.1, close)
     bench.loop.run(5.0)
 
+    assert len(bench.came) == 2
     assert bench.network.open_channels == 0
-    assert len(bench.came) <= 11
 
 
 def test_a_random_life_leaves_nothing() -> None:

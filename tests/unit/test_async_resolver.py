@@ -118,7 +118,9 @@ def test_many_tasks_make_one_flight(server: SimServer) -> None:
     assert server.asked[WEB, "TXT"] <= 3  # a busy machine may be late to answer
 
 
-def test_a_task_that_is_cancelled_takes_nothing_from_others(server: SimServer) -> None:
+def test_a_task_that_is_cancelled_takes_nothing_from_others(
+    server: SimServer, caplog: pytest.LogCaptureFixture
+) -> None:
     """The look-up goes on: for whoever waits too, and for the cache."""
 
     async def main() -> None:
@@ -136,6 +138,7 @@ def test_a_task_that_is_cancelled_takes_nothing_from_others(server: SimServer) -
             assert await tasks[2] is await resolver.lookup(WEB)
 
     asyncio.run(main())
+    assert "error" not in caplog.text
 
 
 def test_closing_wakes_everybody_who_waits(server: SimServer) -> None:

@@ -11,7 +11,7 @@ from simresolver import SERVER, SimResolver, hosts_of, kinds
 
 from dnssd.errors import NotFound, Unavailable
 from dnssd.names import Name
-from dnssd.resolver.cache import LAST_RETRY
+from dnssd.resolver.cache import LAST_RETRY, Limits
 from dnssd.resolver.core import FAREWELL, SystemServers
 from dnssd.resolver.engine import COMPLETE, VERIFY
 from dnssd.resolver.events import Event
@@ -102,6 +102,22 @@ def test_an_outage_is_told_once_and_so_is_its_end() -> None:
     recovery = sim.until(lambda: len(told) > 4)
     assert kinds(told)[4:] == ["recovered"]
     assert recovery <= 1.1 * LAST_RETRY + 0.1
+
+
+def test_old_age_is_told_when_it_begins() -> None:
+    """Not when the next look-up has failed too."""
+    sim = SimResolver(THREE, limits=Limits(timeout=0.1))
+    told = sim.watch(WEB)
+    sim.advance(1)
+    sim.network.fault = silent
+    entry = sim.entry(WEB)
+    assert entry
+    expires_at = entry.latest().expires_at
+
+    sim.advance(expires_at - sim.now - 0.01)
+    assert kinds(told) == ADDED
+    sim.advance(0.02)
+    assert kinds(told) == [*ADDED, "stale"]
 
 
 def test_what_has_changed_during_an_outage_is_told_after_it() -> None:
@@ -293,6 +309,14 @@ def test_trouble_at_the_first_look_up_is_looked_into_soon() -> None:
     assert sim.network.asked[WEB, "SRV"] == asked + 1
     sim.advance(30)
     assert sim.network.asked[WEB, "SRV"] == asked + 1
+
+
+def test_one_denial_after_trouble_is_not_believed() -> None:
+    """Of a service that is not known yet, several have to agree; calm, one is enough."""
+    faults = iter([servfail, lie, lie])
+    sim = SimResolver(THREE, fault=lambda query: next(faults, honest)(query))
+
+    assert hosts(sim.lookup(SERVICE)) == ["h1", "h2", "h3"]
 
 
 def test_a_first_look_up_without_trouble_is_left_alone() -> None:

@@ -143,6 +143,14 @@ def test_ttls_beyond_31_bits_are_zero() -> None:
     assert more.ttl == 0
 
 
+def buried(name: bytes, pointers: int) -> bytes:
+    """A response with an alias for a name in unknown rdata, behind pointers to pointers."""
+    behind = RDATA_AT + len(name)
+    ats = [RDATA_AT, *range(behind, behind + 2 * (pointers - 1), 2)]
+    rdata = name + b"".join(map(pointer, ats[:-1]))
+    return header(2) + ASKED + record(65280, rdata) + record(5, pointer(ats[-1]))
+
+
 RUN = b"\1x" * 127  # 254 octets, the most that fit before the root
 SOUND = {
     "a name of 255 octets": alias(RUN + b"\0"),
@@ -150,6 +158,7 @@ SOUND = {
     + ASKED
     + record(5, RUN + b"\0")
     + record(5, b"\1x" + pointer(RDATA_AT + 2)),
+    "the longest name behind as many pointers as can be": buried(RUN + b"\0", 16),
     "the root behind a pointer": alias(pointer(ROOT_AT)),
     "options": header(0, additional=1) + ASKED + opt(rdata=b"\0\3\0\2ab\xff\xff\0\0"),
     "a broken option": header(0, additional=1) + ASKED + opt(rdata=b"\0\x0a\0\1a"),
@@ -181,6 +190,7 @@ BROKEN = {
     "a query": header(flags=0x0100) + ASKED,
     "another opcode": header(flags=0xA800) + ASKED,
     "two questions": header(questions=2) + ASKED + ASKED,
+    "two questions, cut short": header(questions=2, flags=0x8200) + ASKED + ASKED,
     "a question of another class": header() + ASKED[:-1] + b"\3",
     "half a question": (header() + ASKED)[:-1],
     "an octet more": header() + ASKED + b"\0",
@@ -188,6 +198,7 @@ BROKEN = {
     "a million records": header(65535, additional=65535) + ASKED + record(1, b"abcd"),
     "half a record": (header(1) + ASKED + record(1, b"abcd"))[:-1],
     "an address of 3 octets": header(1) + ASKED + record(1, b"abc"),
+    "an address of 5 octets": header(1) + ASKED + record(1, b"abcde"),
     "an address of 17 octets": header(1) + ASKED + record(28, bytes(17)),
     "no text": header(1) + ASKED + record(16, b""),
     "a string longer than the text": header(1) + ASKED + record(16, b"\2a"),
@@ -199,7 +210,7 @@ BROKEN = {
     "a name beyond its rdata": header(1) + ASKED + record(5, b"\1x") + b"\0",
     "a label of 64 octets": alias(b"\x40" + bytes(64) + b"\0"),
     "a bit label": alias(b"\x80\0"),
-    "a name of 257 octets": alias(RUN + b"\1x\0"),
+    "a name of 256 octets": alias(RUN[2:] + b"\2xy\0"),
     "the same behind a pointer": header(2)
     + ASKED
     + record(5, RUN + b"\0")
@@ -213,10 +224,13 @@ BROKEN = {
     + ASKED
     + record(5, pointer(RDATA_AT + 14))
     + record(5, pointer(RDATA_AT)),
-    "a pointer to labels that run into it": header(2)
+    "a pointer to a label that runs beyond it": header(3)
     + ASKED
-    + record(16, b"\2\x0cx")
-    + record(5, pointer(RDATA_AT + 1)),
+    + record(16, b"\1\x10")  # sixteen octets on, in the type of the last record, is a nought
+    + record(5, pointer(RDATA_AT + 1))
+    + record(16, b"\1x"),
+    "pointers to pointers without end": buried(b"\1x\0", 8000),
+    "a pointer more than can be": buried(b"\0", 17),
     "17 pointers in a row": chain(17),
     "OPT among the answers": header(1) + ASKED + opt(),
     "OPT twice": header(additional=2) + ASKED + opt() + opt(),

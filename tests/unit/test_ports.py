@@ -1,0 +1,123 @@
+"""Who waits for an answer, and where; how long a server takes."""
+
+import itertools
+
+import pytest
+from simnet import SimLoop, SimNetwork, honest, silent
+
+from dnssd.names import Name
+from dnssd.wire.nameservers import NameServer
+from dnssd.wire.ports import IDLE, MAX_LATE, MIN_LATE, Port, Server
+from dnssd.wire.query import question
+
+ONE = NameServer("192.0.2.1")
+
+
+class Waiter:
+    """Waits, and keeps what it is told."""
+
+    question = question(Name.parse("a.example.com."), "A")
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def received(self, port: Port, data: bytes) -> None:
+        """An answer."""
+        self.told.append(data)
+
+    def failed(self, why: str) -> None:
+        """None."""
+        self.told.append(why)
+
+
+class Bench:
+    """One server."""
+
+    def __init__(self) -> None:
+        self.loop = SimLoop()
+        self.network = SimNetwork(self.loop, {("a.example.com.", "A"): ["10.0.0.1"]})
+        self.server = Server(ONE, self.loop, self.network)
+        self.ids = itertools.count()
+
+    def ask(self, *, by_tcp: bool = True) -> Waiter:
+        """Ask a question, which fits any port."""
+        waiter = Waiter()
+        port = self.server.port(by_tcp, lambda _: False)
+        port.ask(waiter, lambda size: next(self.ids).to_bytes(size, "big"), edns=True)
+        return waiter
+
+
+def test_a_connection_with_a_question_is_not_idle() -> None:
+    """However long ago the last answer came; it is once that question has been answered."""
+    bench = Bench()
+    assert bench.ask()
+    bench.loop.run(IDLE - 1)
+    bench.network.fault = lambda query: [(3 * IDLE, query.answer)]
+    waiter = bench.ask()
+    bench.loop.run(3 * IDLE - 1)
+    assert bench.network.open_channels == 1
+    bench.loop.run(IDLE)
+    assert waiter.told
+    assert bench.network.open_channels == 1
+    bench.loop.run(1.1)
+    assert bench.network.open_channels == 0
+    assert bench.loop.pending() == 0
+
+
+def test_udp_is_never_idle() -> None:
+    """A socket without a connection costs the server nothing."""
+    bench = Bench()
+    bench.ask(by_tcp=False)
+    bench.loop.run(100 * IDLE)
+
+    assert bench.network.open_channels == 1
+
+
+@pytest.mark.parametrize("by_tcp", [True, False])
+def test_what_is_lost_is_told_to_all_who_wait(by_tcp: bool) -> None:
+    """And to each once; a connection is of no more use, a UDP port is."""
+    bench = Bench()
+    bench.network.fault = silent
+    waiters = [bench.ask(by_tcp=by_tcp) for _ in range(3)]
+    port = bench.server.port(by_tcp, lambda _: False)
+
+    port.lost("connection refused")
+    port.lost("connection refused")
+
+    assert [waiter.told for waiter in waiters] == [["connection refused"]] * 3
+    assert bench.network.open_channels == (0 if by_tcp else 1)
+    bench.network.fault = honest
+    waiter = bench.ask(by_tcp=by_tcp)
+    bench.loop.run(0.01)
+    assert len(waiter.told) == 1
+
+
+def test_closing_leaves_no_timer() -> None:
+    """Of connections that were idle, and of those that were not."""
+    bench = Bench()
+    bench.ask()
+    bench.loop.run(0.1)
+    assert bench.loop.pending() == 1
+
+    bench.server.close()
+
+    assert bench.loop.pending() == 0
+    assert bench.network.open_channels == 0
+
+
+def test_a_server_that_varies_is_waited_for() -> None:
+    """Four times the variation beyond the mean (RFC 6298): its slow answers are not late."""
+    bench = Bench()
+    for seconds in (0.01, 0.1) * 50:
+        bench.server.measured(seconds)
+
+    assert 0.1 < bench.server.late < 0.35
+
+
+@pytest.mark.parametrize(("seconds", "late"), [(0.0, MIN_LATE), (30.0, MAX_LATE)])
+def test_lateness_has_bounds(seconds: float, late: float) -> None:
+    """Neither does a fast server make us impatient, nor a slow one patient for ever."""
+    bench = Bench()
+    bench.server.measured(seconds)
+
+    assert bench.server.late == late
