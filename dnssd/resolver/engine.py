@@ -1,7 +1,7 @@
 """Looks names up and keeps them fresh; runs in one event loop's thread and never blocks."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -10,63 +10,21 @@ from typing import Protocol, TypeVar
 
 from dnssd.errors import NotFound, Unavailable
 from dnssd.names import Name
-from dnssd.records import Address
 from dnssd.resolver.cache import Cache, Entry
 from dnssd.resolver.events import Event, events
-from dnssd.resolver.gather import (
-    FAMILIES,
-    NOTHING,
-    Gathered,
-    Replies,
-    Reply,
-    Steps,
-    complete,
-    gather,
-)
-from dnssd.resolver.snapshot import (
-    MAX_INSTANCES,
-    Findings,
-    Found,
-    Question,
-    Snapshot,
-    build_snapshot,
-)
+from dnssd.resolver.flight import NEWS, Flight, Questioner
+from dnssd.resolver.gather import Gathered, Steps, complete, gather
+from dnssd.resolver.snapshot import MAX_INSTANCES, Snapshot, build_snapshot
 from dnssd.services import ServiceName
 from dnssd.wire.answers import Answer
-from dnssd.wire.inquiry import TRUSTING, Doubt
 from dnssd.wire.loop import Loop, Timer
 
 VERIFY = 0.2  # seconds after a first look-up in trouble
 COMPLETE = 1.0  # seconds, give or take, until the other address family is asked for
-GONE = 10  # answers that must all lack a value which was there before
-NEWS = Doubt(negatives=3)  # of a service not known before: absence after trouble is doubted
-
-_ALIAS = "%s: an alias of %s; targets of SRV records must have addresses of their own (RFC 2782)"
 
 _log = logging.getLogger(__name__)
 _Told = TypeVar("_Told")
 Listener = Callable[[Event | None], object]
-
-
-class Questioner(Protocol):
-    """Asks name servers (see `wire.asker.Asker`)."""
-
-    @property
-    def pressed(self) -> int:
-        """Questions so far that one attempt did not settle."""
-
-    def ask(
-        self,
-        name: Name,
-        rdtype: str,
-        deadline: float,
-        done: Callable[[Answer | Unavailable], object],
-        doubt: Doubt = ...,
-    ) -> None:
-        """Ask for one RRset."""
-
-    def close(self) -> None:
-        """Free what it holds."""
 
 
 class Saved(Protocol):
@@ -108,12 +66,11 @@ class Engine:
         self._rng = rng
         self._wall = wall
         self._saved = saved
-        self._flights: dict[Entry, _Flight] = {}
+        self._flights: dict[Entry, Flight] = {}
         self._timers: dict[Entry, Timer] = {}
         self._listeners: dict[Entry, list[Listener]] = {}
         self._asking: dict[int, tuple[Name, Callable[[Unavailable], object]]] = {}
         self._numbers = count()
-        self._closed = False
         for entry in cache:
             if entry.warm:
                 self._wind(entry, loop.time())
@@ -179,14 +136,14 @@ class Engine:
 
     def close(self) -> None:
         """Free what it holds; whoever waits is told, and listeners that it is the end."""
-        self._closed = True
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
         self._questioner.close()
         for entry, flight in tuple(self._flights.items()):
             entry.unavailable = _closed(entry.asked.name)
-            flight.finish(entry)
+            flight.cancel()
+            self._finish(entry, flight)
         self._flights.clear()
         for name, done in self._asking.values():
             _call(done, _closed(name))
@@ -202,71 +159,35 @@ class Engine:
         except (NotFound, Unavailable):
             return True
 
-    def _flight(self, entry: Entry, now: float, steps: Steps | None = None) -> "_Flight":
+    def _flight(self, entry: Entry, now: float, steps: Steps | None = None) -> Flight:
         """The look-up under way; one is begun if there is none."""
         flight = self._flights.get(entry)
         if flight is None:
             if timer := self._timers.pop(entry, None):
                 timer.cancel()
-            steps = steps or gather(entry.asked, entry.found, now)
             deadline = now + self._limits.timeout
-            flight = _Flight(steps, entry.found, deadline, self._questioner)
+            over = partial(self._over, entry)
+            flight = Flight(self._questioner, self._loop.time, entry.found, deadline, over)
             self._flights[entry] = flight
-            self._advance(entry, flight, None)
+            flight.start(steps or gather(entry.asked, entry.found, now))
         return flight
 
-    def _advance(self, entry: Entry, flight: "_Flight", replies: Replies | None) -> None:
-        """Give the answers of one batch of questions, and ask the next."""
-        outcome: Gathered | Unavailable
+    def _over(self, entry: Entry, outcome: Gathered | Unavailable) -> None:
+        """A look-up has come to its end."""
+        flight = self._flights[entry]
         try:
-            questions: Sequence[Question] = flight.send(replies)
-            while not questions:
-                questions = flight.send(())
-        except StopIteration as stop:
-            outcome = stop.value
-        except Unavailable as error:
-            outcome = error.with_traceback(None)  # which would keep all of this
-        else:
-            self._ask(entry, flight, questions)
-            return
-        if isinstance(outcome, Gathered):
-            self._landed(entry, flight, outcome)
-        else:
-            self._failed(entry, flight, outcome)
+            if isinstance(outcome, Gathered):
+                self._landed(entry, flight, outcome)
+            else:
+                self._failed(entry, flight, outcome)
+        except Exception as error:  # a mistake here must leave nobody waiting
+            _log.exception("%s: unexpected error", entry.asked.name)
+            what = f"{entry.asked.name}: unexpected {type(error).__name__}; see the log"
+            entry.learn_failure(Unavailable(what), self._loop.time(), self._limits)
+            self._flights.pop(entry, None)
+            self._finish(entry, flight)
 
-    def _ask(self, entry: Entry, flight: "_Flight", questions: Sequence[Question]) -> None:
-        """Ask a batch of questions side by side, and go on when all are answered."""
-        batch: list[Reply | Unavailable | None] = [None] * len(questions)
-        left = count(len(questions) - 1, -1)
-
-        def answered(at: int, answer: Answer | Unavailable) -> None:
-            batch[at] = self._reply(answer)
-            if isinstance(answer, Answer) and answer.via and questions[at][1] in FAMILIES:
-                level = logging.WARNING if flight.is_first else logging.DEBUG
-                _log.log(level, _ALIAS, questions[at][0], answer.via)
-            if next(left) == 0 and not self._closed:
-                self._advance(entry, flight, [reply for reply in batch if reply is not None])
-
-        for at, question in enumerate(questions):
-            flight.ask(question, partial(answered, at))
-
-    def _reply(self, answer: Answer | Unavailable) -> Reply | Unavailable:
-        if isinstance(answer, Unavailable):
-            return answer
-        now = self._loop.time()
-        additional: dict[Question, Found] = {}
-        for name, rdtype, ttl, address in answer.additional:
-            if isinstance(address, Address):
-                key = (name, rdtype)
-                found = Found((address,), now + ttl)
-                if known := additional.get(key):  # one TTL for an RRset, the smallest
-                    until = min(known.expires_at, found.expires_at)
-                    found = Found((*known.values, address), until)
-                additional[key] = found
-        expires_at = now + (answer.ttl if answer.signed else 0)
-        return Reply(Found(answer.values, expires_at), additional)
-
-    def _landed(self, entry: Entry, flight: "_Flight", gathered: Gathered) -> None:
+    def _landed(self, entry: Entry, flight: Flight, gathered: Gathered) -> None:
         now = self._loop.time()
         for failure in gathered.failures:
             _log.log(logging.DEBUG if entry.failures else logging.WARNING, "%s", failure)
@@ -290,7 +211,7 @@ class Engine:
             elif gathered.incomplete and entry.ttl > 4 * COMPLETE:  # else a refresh is near
                 self._wind(entry, now, now + COMPLETE * (0.5 + self._rng()), complete(entry.found))
 
-    def _failed(self, entry: Entry, flight: "_Flight", error: Unavailable) -> None:
+    def _failed(self, entry: Entry, flight: Flight, error: Unavailable) -> None:
         now = self._loop.time()
         before = entry.snapshot
         entry.learn_failure(error, now, self._limits)
@@ -304,7 +225,7 @@ class Engine:
         self._tell(entry, before)
         self._end(entry, flight)
 
-    def _end(self, entry: Entry, flight: "_Flight") -> None:
+    def _end(self, entry: Entry, flight: Flight) -> None:
         del self._flights[entry]
         entry.warm = entry.snapshot is not None
         now = self._loop.time()
@@ -313,7 +234,13 @@ class Engine:
         for other in self._cache.surplus(self._is_busy):
             if timer := self._timers.pop(other, None):
                 timer.cancel()
-        flight.finish(entry)
+        self._finish(entry, flight)
+
+    def _finish(self, entry: Entry, flight: Flight) -> None:
+        """Tell who waits."""
+        done, flight.done = flight.done, []
+        for one in done:
+            _call(one, entry)
 
     def _wind(
         self, entry: Entry, now: float, when: float | None = None, steps: Steps | None = None
@@ -353,52 +280,6 @@ class Engine:
                     _call(listener, event)
         if self._saved and (after is None or after.status == "fresh"):
             self._saved.save(entry.asked, after, self._loop.time())
-
-
-class _Flight:
-    """One look-up under way, and who waits for it."""
-
-    __slots__ = ("_deadline", "_known", "_pressed", "_questioner", "_steps", "done")
-
-    def __init__(
-        self, steps: Steps, known: Findings, deadline: float, questioner: Questioner
-    ) -> None:
-        self._steps = steps
-        self._known = known
-        self._deadline = deadline
-        self._questioner = questioner
-        self._pressed = questioner.pressed
-        self.done: list[Callable[[Entry], object]] = []
-
-    @property
-    def is_first(self) -> bool:
-        """Whether nothing was known before."""
-        return self._known is NOTHING
-
-    @property
-    def in_trouble(self) -> bool:
-        """Whether questions had to be repeated meanwhile, of this look-up or another."""
-        return self._questioner.pressed != self._pressed
-
-    def send(self, replies: Replies | None) -> Sequence[Question]:
-        """The next questions."""
-        return next(self._steps) if replies is None else self._steps.send(replies)
-
-    def ask(self, question: Question, done: Callable[[Answer | Unavailable], object]) -> None:
-        """Ask one of them."""
-        self._questioner.ask(*question, self._deadline, done, self._doubt(question))
-
-    def finish(self, entry: Entry) -> None:
-        """Tell who waits."""
-        done, self.done = self.done, []
-        for one in done:
-            _call(one, entry)
-
-    def _doubt(self, question: Question) -> Doubt:
-        known = self._known.get(question)
-        if known is not None and known.values:
-            return Doubt(frozenset(known.values), answers=GONE)
-        return TRUSTING if question[1] in FAMILIES else NEWS
 
 
 def _closed(name: Name) -> Unavailable:

@@ -45,6 +45,7 @@ class Worker:
             Unavailable: The thread has ended meanwhile.
         """
         results: list[_Result] = []
+        errors: list[Exception] = []
         ready = threading.Lock()
         ready.acquire()
 
@@ -52,10 +53,19 @@ class Worker:
             results.append(result)
             ready.release()
 
-        self._loop.post(lambda: function(done))
+        def call() -> None:
+            try:
+                function(done)
+            except Exception as error:  # raised where somebody waits for it
+                errors.append(error)
+                ready.release()
+
+        self._loop.post(call)
         while not ready.acquire(timeout=CHECK):
             if not self._thread.is_alive() and not results:
                 raise Unavailable("the resolver was closed while it was in use; make another")
+        if errors:
+            raise errors[0]
         return results[0]
 
     def stop(self) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -35,6 +36,7 @@ NOT_RUN_HERE = {  # they make this very environment, or are tested elsewhere
     "scripts/install",
     ". .venv/bin/activate",
 }
+AWS = ROOT / ".venv-tools/bin/aws"
 JOIN = ("join", "http", "--instance", "web", "--port", "8080", "--txt", "version=1")
 VARYING = (
     (r"since=[0-9-]+T[0-9:]+Z", "since=TIME"),
@@ -124,13 +126,85 @@ def test_completion_is_set_up_as_shown(example_com: Sandbox) -> None:
     assert completion.startswith("complete ")
 
 
+def shell_lines(start: str) -> list[str]:
+    """The commands of the `sh` blocks that start so, continued lines made one."""
+    lines = [line for block in blocks("sh") for line in block.replace("\\\n    ", "").splitlines()]
+    return [line for line in lines if line.startswith(start)]
+
+
 def test_every_other_command_is_there() -> None:
     """What is shown and not run here is a script of this project, or the activation."""
-    commands = {line for block in blocks("sh") for line in block.splitlines()}
+    commands = set(shell_lines("")) - set(shell_lines("aws ")) - set(shell_lines("dnssd "))
 
     assert commands == NOT_RUN_HERE
     for command in commands:
         assert command.startswith(".") or os.access(ROOT / command, os.X_OK)
+
+
+def test_five_minutes_on_ec2(example_com: Sandbox, tmp_path: Path) -> None:
+    """Its user-data is made, and with a host there the look-up finds it."""
+    user_data, lookup = shell_lines("dnssd ")
+    env = environment(example_com)
+    run("dnssd", *JOIN, env=env)
+
+    run("sh", "-euc", f"cd {shlex.quote(str(tmp_path))}; {user_data}", env=env)
+
+    assert (tmp_path / "join.sh").read_text().startswith("#!/bin/sh\n# User-data")
+    assert "i-0123456789abcdef0" in run("sh", "-euc", lookup, env=env)
+
+
+def test_the_role_is_made_with_what_its_template_asks_for() -> None:
+    """Each parameter without a default is given, and no other."""
+    (deploy,) = shell_lines("aws cloudformation deploy")
+    template = (ROOT / "iam/role.yaml").read_text()
+    head, _, _ = template.partition("\nResources:")
+    asked = re.findall(r"^  (\w+):\n((?:    .*\n)+)", head + "\n", re.MULTILINE)
+
+    given = deploy.partition("--parameter-overrides ")[2].split()
+
+    needed = {name for name, about in asked if "Default:" not in about}
+    assert {pair.partition("=")[0] for pair in given} == needed
+    assert len(needed) == 3
+
+
+@pytest.mark.skipif(not AWS.exists(), reason="aws is missing: scripts/install --servers adds it")
+def test_aws_knows_the_options(tmp_path: Path) -> None:
+    """The client takes each command apart, and asks nobody."""
+    commands = [*shell_lines("aws "), *re.findall(r"`(aws .*?)`", README)]
+    env = {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", "PATH": os.environ["PATH"]}
+    env |= {"AWS_DEFAULT_REGION": "us-east-1"}
+    (tmp_path / "join.sh").touch()
+
+    for command in commands:
+        if " deploy " in command:  # made of several calls: it has no skeleton
+            continue
+        command = command.partition(" --query ")[0].replace("file://", f"file://{tmp_path}/")
+        told = run(str(AWS), *shlex.split(command)[1:], "--generate-cli-skeleton", "input", env=env)
+        assert told.startswith("{"), command
+
+    assert len(commands) == 5
+
+
+def test_a_container_passes_the_signal_on(tmp_path: Path) -> None:
+    """Its process 1 leaves before it ends the server, and ends after that."""
+    (line,) = re.findall(r"`(trap .*?)`", README)
+    waited_for = 'while [ "$(cut -d" " -f3 /proc/$PPID/stat)" != S ]; do :; done'
+    server = f"{waited_for}; echo serving; exec sleep 1000"
+    for name, script in (("dnssd", 'echo "$@"'), ("server", server)):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+
+    with subprocess.Popen(
+        ["/bin/sh", "-c", line], env={"PATH": path}, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        said = {process.stdout.readline() for _ in range(2)}
+        process.terminate()
+        last = process.stdout.read()
+
+    assert said == {"join http --port 8080\n", "serving\n"}
+    assert last == "leave http --port 8080 --deadline 10\n"
 
 
 def test_the_python_blocks_print_what_their_comments_say(
@@ -256,6 +330,11 @@ def condition(key: str) -> list[str]:
     assert conditions["Null"][name] == "false"  # ForAllValues holds where there is no value
     (values,) = (v[name] for k, v in conditions.items() if k.startswith("ForAll") and name in v)
     return list(values)
+
+
+def test_the_policy_is_the_file() -> None:
+    """To the letter."""
+    assert blocks("json") == [(ROOT / "iam/policy.json").read_text()]
 
 
 def test_the_policy_allows_what_is_asked_and_no_more(requests_seen: list[Request]) -> None:

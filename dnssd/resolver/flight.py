@@ -1,0 +1,146 @@
+"""One look-up under way: asks side by side what each of its steps wants to know."""
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import count
+from typing import Protocol
+
+from dnssd.errors import Unavailable
+from dnssd.names import Name
+from dnssd.records import Address
+from dnssd.resolver.cache import Entry
+from dnssd.resolver.gather import FAMILIES, NOTHING, Gathered, Replies, Reply, Steps
+from dnssd.resolver.snapshot import Findings, Found, Question
+from dnssd.wire.answers import Answer
+from dnssd.wire.inquiry import TRUSTING, Doubt
+
+GONE = 10  # answers that must all lack a value which was there before
+NEWS = Doubt(negatives=3)  # of a service not known before: absence after trouble is doubted
+
+_ALIAS = "%s: an alias of %s; targets of SRV records must have addresses of their own (RFC 2782)"
+
+_log = logging.getLogger(__name__)
+
+
+class Questioner(Protocol):
+    """Asks name servers (see `wire.asker.Asker`)."""
+
+    @property
+    def pressed(self) -> int:
+        """Questions so far to which something else than an answer came."""
+
+    def ask(
+        self,
+        name: Name,
+        rdtype: str,
+        deadline: float,
+        done: Callable[[Answer | Unavailable], object],
+        doubt: Doubt = ...,
+    ) -> None:
+        """Ask for one RRset."""
+
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+class Flight:
+    """Carries out the steps of a look-up, and knows who waits for it.
+
+    Args:
+        questioner: Asks name servers.
+        clock: Gives the time of the loop, in seconds.
+        known: What was known before.
+        deadline: When every question is given up, on that clock.
+        landed: Gets what came of it, once.
+    """
+
+    def __init__(
+        self,
+        questioner: Questioner,
+        clock: Callable[[], float],
+        known: Findings,
+        deadline: float,
+        landed: Callable[[Gathered | Unavailable], object],
+    ) -> None:
+        self._questioner = questioner
+        self._clock = clock
+        self._known = known
+        self._deadline = deadline
+        self._landed = landed
+        self._pressed = questioner.pressed
+        self._cancelled = False
+        self.done: list[Callable[[Entry], object]] = []
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nothing was known before."""
+        return self._known is NOTHING
+
+    @property
+    def in_trouble(self) -> bool:
+        """Whether questions had to be repeated meanwhile, of this look-up or another."""
+        return self._questioner.pressed != self._pressed
+
+    def start(self, steps: Steps) -> None:
+        """Take the first of these steps; the others follow."""
+        self._advance(steps, None)
+
+    def cancel(self) -> None:
+        """Take no more steps."""
+        self._cancelled = True
+
+    def _advance(self, steps: Steps, replies: Replies | None) -> None:
+        """Give the answers of one batch of questions, and ask the next."""
+        outcome: Gathered | Unavailable
+        try:
+            questions = next(steps) if replies is None else steps.send(replies)
+            while not questions:
+                questions = steps.send(())
+        except StopIteration as stop:
+            outcome = stop.value
+        except Unavailable as error:
+            outcome = error.with_traceback(None)  # which would keep all of this
+        else:
+            self._ask(steps, questions)
+            return
+        self._landed(outcome)
+
+    def _ask(self, steps: Steps, questions: Sequence[Question]) -> None:
+        """Ask a batch of questions side by side, and go on when all are answered."""
+        batch: list[Reply | Unavailable | None] = [None] * len(questions)
+        left = count(len(questions) - 1, -1)
+
+        def answered(at: int, answer: Answer | Unavailable) -> None:
+            batch[at] = self._reply(questions[at], answer)
+            if next(left) == 0 and not self._cancelled:
+                self._advance(steps, [reply for reply in batch if reply is not None])
+
+        for at, question in enumerate(questions):
+            doubt = self._doubt(question)
+            self._questioner.ask(*question, self._deadline, partial(answered, at), doubt)
+
+    def _reply(self, question: Question, answer: Answer | Unavailable) -> Reply | Unavailable:
+        if isinstance(answer, Unavailable):
+            return answer
+        if answer.via and question[1] in FAMILIES:
+            level = logging.WARNING if self.is_first else logging.DEBUG
+            _log.log(level, _ALIAS, question[0], answer.via)
+        now = self._clock()
+        additional: dict[Question, Found] = {}
+        for name, rdtype, ttl, address in answer.additional:
+            if isinstance(address, Address):
+                key = (name, rdtype)
+                found = Found((address,), now + ttl)
+                if known := additional.get(key):  # one TTL for an RRset, the smallest
+                    until = min(known.expires_at, found.expires_at)
+                    found = Found((*known.values, address), until)
+                additional[key] = found
+        expires_at = now + (answer.ttl if answer.signed else 0)
+        return Reply(Found(answer.values, expires_at), additional)
+
+    def _doubt(self, question: Question) -> Doubt:
+        known = self._known.get(question) if self._known else None
+        if known is not None and known.values:
+            return Doubt(frozenset(known.values), answers=GONE)
+        return TRUSTING if question[1] in FAMILIES else NEWS
