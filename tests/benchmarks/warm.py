@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import repeat
+from typing import Any
 
 import dns.resolver
+import dns.rrset
 import requests
 from servers import Host, Server, Zone, knot, service
 from tables import Rates, rates, show
@@ -25,7 +27,7 @@ NAMES = 1000  # of the measurement of memory, with ten endpoints each
 
 def picks() -> None:
     """Cached `pick` and `order`, with 3 and 200 endpoints."""
-    rows = []
+    rows: list[tuple[object, ...]] = []
     with _served(_sized_zone()) as server, Resolver([_address(server)]) as resolver:
         peer = dns.resolver.Resolver(configure=False)
         peer.nameservers, peer.port = ["127.0.0.1"], server.port
@@ -53,7 +55,7 @@ def _picks(
 
     def cached(number: int) -> None:
         for _ in repeat(None, number):
-            peer.resolve(name, "SRV").rrset.processing_order()[0]
+            ordered(peer.resolve(name, "SRV").rrset)[0]
 
     def order(number: int) -> None:
         for _ in repeat(None, number):
@@ -61,17 +63,18 @@ def _picks(
 
     def processing_order(number: int) -> None:
         for _ in repeat(None, number):
-            rrset.processing_order()
+            ordered(rrset)
 
+    ordered: Callable[[Any], Any] = dns.rrset.RRset.processing_order
     rrset = peer.resolve(name, "SRV").rrset
     works = [pick, choices, cached, order, processing_order]
-    picked, chosen, resolved, ordered, processed = rates(ROUNDS, 0.3, works)
+    picked, chosen, resolved, arranged, processed = rates(ROUNDS, 0.3, works)
     peers = {
         f"pick, {size} endpoints": [
             (picked, "random.choices(weights)", chosen),
             (picked, "dnspython, cached resolve and processing_order", resolved),
         ],
-        f"order, {size} endpoints": [(ordered, "dnspython, processing_order alone", processed)],
+        f"order, {size} endpoints": [(arranged, "dnspython, processing_order alone", processed)],
     }
     for work, pairs in peers.items():
         for ours, text, theirs in pairs:
