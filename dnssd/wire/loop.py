@@ -161,7 +161,7 @@ class SelectLoop:
         while self._timers and self._timers[0].callback is None:
             heapq.heappop(self._timers)
         self._sleeping = True
-        if self._posted or self._stopped:
+        if self._posted:
             return 0
         return max(0.0, self._timers[0].when - self.time()) if self._timers else None
 

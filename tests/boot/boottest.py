@@ -12,10 +12,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from bootcloud import Wrong, cloud
 from boothost import Host
@@ -26,6 +24,7 @@ AT_A_TIME = 2
 STORY = 300  # seconds that one may take
 RUN = Path("/run")  # in these namespaces a folder in memory
 CGROUPS = RUN / "cgroup"
+GROUP = "dnssd-boot-"
 ENTER = """
 echo 0 >"$1/cgroup.procs"
 shift
@@ -34,38 +33,65 @@ exec setpriv --pdeathsig KILL -- unshare --mount --net --pid --cgroup --ipc --ut
 """
 
 
-class Ending(NamedTuple):
-    """How a story ended: what it remarks, or why it failed."""
+class Child:
+    """One story that runs.
 
-    name: str
-    holds: bool
-    seconds: float
-    said: str
+    Args:
+        name: The story's.
+        root: What its host boots from.
+    """
 
-    def __str__(self) -> str:
-        head = f"{'ok    ' if self.holds else 'FAILED'} {self.seconds:5.1f} s  {self.name}"
-        return f"{head}: {self.said}" if self.said else head
+    def __init__(self, name: str, root: Root) -> None:
+        self._name = name
+        self._said = RUN / name
+        self._group = _new_group(name)
+        self._started = time.monotonic()
+        child = (sys.executable, __file__, "--perform", name, str(root.path), root.wheel)
+        with self._said.open("wb") as said:
+            self._process = subprocess.Popen(
+                ("sh", "-euc", ENTER, "enter", str(self._group), *child),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+            )
+
+    def has_ended(self) -> bool:
+        """Whether it has, or has had its time."""
+        return self._process.poll() is not None or self._seconds > STORY
+
+    def end(self) -> bool:
+        """End it if it goes on, and tell how it went; whether the story holds."""
+        took = self._seconds
+        self._process.kill()
+        holds = self._process.wait() == 0
+        _remove(self._group)
+        head = f"{'ok    ' if holds else 'FAILED'} {took:5.1f} s  {self._name}"
+        said = self._said.read_text(errors="replace").strip()
+        print(f"{head}: {said}" if said else head, flush=True)
+        return holds
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._started
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the stories that are named, or all."""
     if unknown := set(arguments) - set(STORIES):
-        print(f"scripts/boot-test: {', '.join(sorted(unknown))}: there is no such story; "
-              f"use some of {', '.join(STORIES)}", file=sys.stderr)  # fmt: skip
+        told = f"{', '.join(sorted(unknown))}: no such story; use some of {', '.join(STORIES)}"
+        print(f"scripts/boot-test: {told}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     _mount_own()
     started = time.monotonic()
-    with prepared_root() as root, ThreadPoolExecutor(AT_A_TIME) as pool:
+    with prepared_root() as root:
+        for left in _own_group().glob(f"{GROUP}*"):  # by a run that was killed
+            _remove(left)
         print(f"ready  {time.monotonic() - started:5.1f} s", flush=True)
-        endings = []
-        for ending in pool.map(lambda name: _run(name, root), arguments or STORIES):
-            print(ending, flush=True)
-            endings.append(ending)
-    failed = sum(not ending.holds for ending in endings)
-    took = time.monotonic() - started
-    print(f"{len(endings) - failed} of {len(endings)} stories hold, in {took:.0f} s")
-    return 1 if failed else 0
+        names = list(dict.fromkeys(arguments)) or list(STORIES)
+        held = _run(names, root)
+    print(f"{held} of {len(names)} stories hold, in {time.monotonic() - started:.0f} s")
+    return 0 if held == len(names) else 1
 
 
 def perform(name: str, root: Root) -> int:
@@ -84,28 +110,23 @@ def perform(name: str, root: Root) -> int:
     return 0
 
 
-def _run(name: str, root: Root) -> Ending:
-    group = _group(name)
-    started = time.monotonic()
-    enter = ("sh", "-euc", ENTER, "enter", str(group))
-    child = (sys.executable, __file__, "--perform", name, str(root.path), root.wheel)
+def _run(names: Sequence[str], root: Root) -> int:
+    """Run stories, so many at a time; how many of them hold."""
+    waiting = list(names)
+    running: list[Child] = []
+    held = 0
     try:
-        ran = subprocess.run(
-            (*enter, *child),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=STORY,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        said = (error.stdout or b"").decode(errors="replace")
-        return Ending(name, False, STORY, f"it does not end; {said}")
+        while waiting or running:
+            while waiting and len(running) < AT_A_TIME:
+                running.append(Child(waiting.pop(0), root))
+            time.sleep(0.05)
+            for child in [child for child in running if child.has_ended()]:
+                running.remove(child)
+                held += child.end()
     finally:
-        _remove(group)
-    return Ending(name, ran.returncode == 0, time.monotonic() - started, ran.stdout.strip())
+        for child in running:  # somebody has had enough
+            child.end()
+    return held
 
 
 def _mount_own() -> None:
@@ -118,11 +139,14 @@ def _mount(kind: str, folder: Path) -> None:
     subprocess.run(["mount", "-t", kind, kind, str(folder)], check=True)
 
 
-def _group(name: str) -> Path:
-    """A new control group, below this process's."""
+def _own_group() -> Path:
+    """This process's control group."""
     lines = Path("/proc/self/cgroup").read_text().splitlines()
-    own = next(line.removeprefix("0::/") for line in lines if line.startswith("0::/"))
-    group = CGROUPS / own / f"dnssd-{name}-{os.getpid()}"
+    return CGROUPS / next(line[4:] for line in lines if line.startswith("0::/"))
+
+
+def _new_group(name: str) -> Path:
+    group = _own_group() / f"{GROUP}{name}"
     group.mkdir()
     return group
 

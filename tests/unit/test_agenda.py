@@ -89,7 +89,7 @@ def test_what_is_added_meanwhile_delays_nothing() -> None:
     bench.add("a", 1.0)
 
     def busy(left: int) -> None:
-        bench.add("late", 0.5)
+        bench.add("late", left / 200)
         if left and not bench.came:
             bench.loop.call_at(bench.loop.now, busy, left - 1)
 

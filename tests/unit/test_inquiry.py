@@ -151,6 +151,32 @@ def test_nothing_is_sent_at_the_deadline() -> None:
     assert asked.failures == {0: "SERVFAIL"}
 
 
+def test_nothing_is_replaced_at_the_deadline() -> None:
+    """Answers that are read late may still fail; there is no time for others."""
+    asked = inquiry(deadline=T0 + 0.1)
+    attempt = pressed(asked)
+
+    assert len(asked.failed(attempt, "SERVFAIL", T0 + 0.09)) == 1
+    assert asked.failed(attempt, "SERVFAIL", T0 + 0.1) == ()
+
+
+def test_a_budget_fills_with_time_and_answers_up_to_its_capacity() -> None:
+    """Ten a second, ten an answer; a clock that goes back takes nothing."""
+    budget = Budget(capacity=5, refund=2, trickle=10)
+
+    assert budget.take(9, T0) == 5
+    assert budget.take(9, T0) == 0
+    assert budget.take(9, T0 + 0.25) == 2
+    assert budget.take(9, T0 + 0.25) == 0
+    assert budget.take(9, T0 + 0.5) == 3  # half a packet was left
+    budget.earn()
+    assert budget.take(1, T0 + 0.5) == 1
+    assert budget.take(9, T0 + 0.25) == 1
+    for _ in range(10):
+        budget.earn()
+    assert budget.take(9, T0 + 99) == 5
+
+
 def test_a_question_that_comes_too_late_is_not_asked() -> None:
     """Its turn came after its deadline: no packet, and nobody is blamed."""
     asked = inquiry(deadline=T0)

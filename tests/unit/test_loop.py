@@ -270,6 +270,31 @@ def test_reading_and_writing_are_apart(
     assert came == ["write", "read", "again"]
 
 
+@pytest.mark.parametrize("after", ["a post", "writing"])
+def test_a_loop_with_nothing_to_do_sleeps(
+    loop: SelectLoop, after: str, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    """Also once its bell has rung, and while a socket that could be written is only read."""
+    rounds = 0
+
+    def over() -> bool:
+        nonlocal rounds
+        rounds += 1
+        return False
+
+    if after == "a post":
+        loop._sleeping = True
+        loop.post(int)
+    else:
+        loop.add_reader(pair[0].fileno(), int)
+        loop.add_writer(pair[0].fileno(), int)
+        loop.remove_writer(pair[0].fileno())
+    loop.call_at(loop.time() + 0.02, loop.stop)
+    loop.run(over)
+
+    assert rounds < 10
+
+
 def test_who_is_taken_out_is_not_called_in_the_same_round(loop: SelectLoop) -> None:
     """Two sockets are ready; whoever comes first closes both, and their numbers are used anew."""
     pairs = [socket.socketpair() for _ in range(2)]
