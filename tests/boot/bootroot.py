@@ -23,7 +23,8 @@ CHECKOUT = Path(__file__).parents[2]
 PACKAGES = ("dbus", "iproute2", "python3-venv", "systemd-sysv")
 WHEELS = Path("opt/wheels")  # in the root
 PIP = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": f"/{WHEELS}"}  # hosts have no index
-BOOTSTRAPPING = 900  # seconds at most
+BOOTSTRAPPING = 300  # seconds at most
+ATTEMPTS = 2  # a mirror may have a bad moment
 
 
 class Broken(Exception):
@@ -89,15 +90,22 @@ def _make_system(folder: Path) -> None:
     if _is_current(folder / "system", key):
         return
     print("scripts/boot-test: making a system to boot; this takes minutes", flush=True)
-    (folder / "system").unlink(missing_ok=True)
+    for stamp in ("system", "installed"):
+        (folder / stamp).unlink(missing_ok=True)
     root = folder / "root"
-    _remove(root)
     command = (
         *("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
         f"--components={','.join(source.components)}",
         *(source.suite, str(root), source.uri),
     )
-    _output(*command, env={**os.environ, **_proxy()}, timeout=BOOTSTRAPPING)
+    for others in reversed(range(ATTEMPTS)):
+        _remove(root)
+        try:
+            _output(*command, env={**os.environ, **_proxy()}, timeout=BOOTSTRAPPING)
+            break
+        except Broken:
+            if not others:
+                raise
     # Journals are looked at when a host is down; and who a machine is its first boot decides.
     (root / "var/log/journal").mkdir(exist_ok=True)
     (root / "etc/machine-id").write_text("")
