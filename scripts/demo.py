@@ -119,7 +119,10 @@ def a_client_finds_them() -> None:
 def picks_spread() -> None:
     """Load balancing."""
     heading("4. How 1,000 picks spread")
-    say("DNS is asked once; each pick is drawn anew. Weights share out what the best priority gets.")
+    say(
+        "DNS is asked once, and each pick is drawn anew. Weights share out what the best "
+        "priority gets."
+    )
     counted = picks(1000)
     check(650 < counted["web-1"] < 850, "web-1 did not get about 75 % of the picks")
     check(counted["web-3"] == 0, "web-3 was picked although better hosts are up")

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from dnssd.wire.loop import Loop
@@ -35,8 +36,10 @@ class Sockets:
         return (Tcp if by_tcp else Udp)(self._loop, server, receive, lost)
 
 
-class Udp:
-    """A UDP socket that is connected: the kernel passes on nothing from elsewhere."""
+class _Channel(ABC):
+    """A socket that does not block, connected to one server."""
+
+    _kind: socket.SocketKind
 
     def __init__(
         self,
@@ -48,15 +51,40 @@ class Udp:
         self._loop = loop
         self._receive = receive
         self._lost = lost
-        self._socket = _socket(server, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
+        self._socket = socket.socket(family, self._kind)
+        self._socket.setblocking(False)
         try:
-            with contextlib.suppress(OSError):
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
-            self._socket.connect((server.address, server.port))
+            self._prepare()
+            with contextlib.suppress(BlockingIOError):  # TCP takes its time
+                self._socket.connect((server.address, server.port))
         except OSError:
             self._socket.close()
             raise
         loop.add_reader(self._socket.fileno(), self._read)
+
+    def close(self) -> None:
+        """Free the socket."""
+        fd = self._socket.fileno()
+        if fd >= 0:
+            with contextlib.suppress(RuntimeError):  # the loop may be closed already
+                self._loop.remove_reader(fd)
+                self._loop.remove_writer(fd)
+            self._socket.close()
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Set what the socket needs before it connects."""
+
+    @abstractmethod
+    def _read(self) -> None:
+        """Take what has come."""
+
+
+class Udp(_Channel):
+    """A UDP socket that is connected: the kernel passes on nothing from elsewhere."""
+
+    _kind = socket.SOCK_DGRAM
 
     def send(self, packet: bytes) -> None:
         """Send a packet.
@@ -66,12 +94,9 @@ class Udp:
         """
         self._socket.send(packet)
 
-    def close(self) -> None:
-        """Free the socket."""
-        if self._socket.fileno() >= 0:
-            with contextlib.suppress(RuntimeError):  # the loop may be closed already
-                self._loop.remove_reader(self._socket.fileno())
-            self._socket.close()
+    def _prepare(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
 
     def _read(self) -> None:
         for _ in range(AT_A_TIME):
@@ -86,8 +111,10 @@ class Udp:
             self._receive(packet)
 
 
-class Tcp:
+class Tcp(_Channel):
     """A TCP connection: questions go out as soon as it stands, answers come in any order."""
+
+    _kind = socket.SOCK_STREAM
 
     def __init__(
         self,
@@ -96,21 +123,10 @@ class Tcp:
         receive: Callable[[bytes], object],
         lost: Callable[[str], object],
     ) -> None:
-        self._loop = loop
-        self._receive = receive
-        self._lost = lost
+        super().__init__(loop, server, receive, lost)
         self._out = bytearray()
         self._in = bytearray()
         self._stands = False
-        self._socket = _socket(server, socket.SOCK_STREAM)
-        try:
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with contextlib.suppress(BlockingIOError):
-                self._socket.connect((server.address, server.port))
-        except OSError:
-            self._socket.close()
-            raise
-        loop.add_reader(self._socket.fileno(), self._read)
         loop.add_writer(self._socket.fileno(), self._write)
 
     def send(self, packet: bytes) -> None:
@@ -122,14 +138,8 @@ class Tcp:
             if self._out:
                 self._loop.add_writer(self._socket.fileno(), self._write)
 
-    def close(self) -> None:
-        """Free the socket."""
-        fd = self._socket.fileno()
-        if fd >= 0:
-            with contextlib.suppress(RuntimeError):  # the loop may be closed already
-                self._loop.remove_reader(fd)
-                self._loop.remove_writer(fd)
-            self._socket.close()
+    def _prepare(self) -> None:
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _write(self) -> None:
         try:
@@ -162,13 +172,6 @@ class Tcp:
             packet = bytes(self._in[2:end])
             del self._in[:end]
             self._receive(packet)
-
-
-def _socket(server: NameServer, kind: socket.SocketKind) -> socket.socket:
-    family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
-    made = socket.socket(family, kind)
-    made.setblocking(False)
-    return made
 
 
 def _reason(error: OSError) -> str:

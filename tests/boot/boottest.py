@@ -28,7 +28,8 @@ GROUP = "dnssd-boot-"
 ENTER = """
 echo 0 >"$1/cgroup.procs"
 shift
-exec setpriv --pdeathsig KILL -- unshare --mount --net --pid --cgroup --fork --kill-child --mount-proc -- "$@"
+exec setpriv --pdeathsig KILL -- unshare --mount --net --pid --cgroup \
+    --fork --kill-child --mount-proc -- "$@"
 """
 
 
