@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, Self, TypeVar
 from dnssd.errors import NotFound, Unavailable
 from dnssd.names import Name
 from dnssd.resolver.cache import Entry
-from dnssd.resolver.connecting import open_connection
+from dnssd.resolver.connecting import connect_async, open_connection
 from dnssd.resolver.core import (
     Core,
     Policy,
@@ -38,7 +39,8 @@ class AsyncResolver:
     Belongs to the event loop that uses it; under another one, as in a second `asyncio.run`,
     it goes on with what it knows. Close it before its loop ends.
 
-    The arguments are those of `Resolver`, and so is what it raises.
+    The arguments are those of `Resolver`, and so is what it raises; `monotonic` must agree
+    with the event loop's clock.
     """
 
     def __init__(
@@ -99,6 +101,10 @@ class AsyncResolver:
     def report(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
         """Tell how a call went; needs no await."""
         self._core.report(endpoint, ok, seconds)
+
+    async def connect(self, name: str, timeout: float | None = 3.0) -> socket.socket:
+        """A TCP connection to the first endpoint that takes it, as a socket without blocking."""
+        return await connect_async(await self.order(name), timeout, report=self.report)
 
     async def open_connection(
         self, name: str, timeout: float | None = 3.0, **options: Any

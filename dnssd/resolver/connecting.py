@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from errno import EINPROGRESS
 from ssl import SSLContext, SSLError
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from dnssd.resolver.pacing import DELAY, Attempt, Pacing, Report, attempts
 from dnssd.resolver.snapshot import Endpoint
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+_Opened = TypeVar("_Opened")
 
 
 def connect(
@@ -88,11 +89,31 @@ async def open_connection(
 
     now = asyncio.get_running_loop().time()
     pacing = Pacing(attempts(endpoints), now, timeout, report, delay)
-    tasks: dict[asyncio.Task[Streams], Attempt] = {}
-    try:
-        return await _race_tasks(pacing, tasks, opened)
-    finally:
-        await _abandon(tasks)
+    return await _first(pacing, opened, lambda streams: streams[1].transport.abort())
+
+
+async def connect_async(
+    endpoints: Iterable[Endpoint],
+    timeout: float | None,
+    *,
+    report: Report,
+    delay: float = DELAY,
+) -> socket.socket:
+    """`connect` for asyncio; the socket does not block, as `loop.sock_recv` and others need it."""
+    loop = asyncio.get_running_loop()
+
+    async def connected(attempt: Attempt) -> socket.socket:
+        sock = socket.socket(_family(attempt), socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            await loop.sock_connect(sock, (attempt.address, attempt.port))
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    pacing = Pacing(attempts(endpoints), loop.time(), timeout, report, delay)
+    return await _first(pacing, connected, socket.socket.close)
 
 
 def host_name(target: str) -> str:
@@ -129,8 +150,7 @@ def _race(
 
 def _begun(attempt: Attempt) -> socket.socket:
     """A socket that is connecting."""
-    family = socket.AF_INET6 if ":" in attempt.address else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = socket.socket(_family(attempt), socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
         code = sock.connect_ex((attempt.address, attempt.port))
@@ -142,17 +162,38 @@ def _begun(attempt: Attempt) -> socket.socket:
     return sock
 
 
+def _family(attempt: Attempt) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in attempt.address else socket.AF_INET
+
+
 def _socket_of(key: selectors.SelectorKey) -> socket.socket:
     assert isinstance(key.fileobj, socket.socket)  # noqa: S101 (nothing else is registered)
     return key.fileobj
 
 
+async def _first(
+    pacing: Pacing,
+    opened: Callable[[Attempt], Coroutine[Any, Any, _Opened]],
+    drop: Callable[[_Opened], object],
+) -> _Opened:
+    """What opens first; the others are abandoned."""
+    tasks: dict[asyncio.Task[_Opened], Attempt] = {}
+    try:
+        return await _race_tasks(pacing, tasks, opened)
+    finally:
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if not isinstance(outcome, BaseException):  # it won a little too late
+                drop(outcome)
+
+
 async def _race_tasks(
     pacing: Pacing,
-    tasks: dict[asyncio.Task[Streams], Attempt],
-    opened: Callable[[Attempt], Coroutine[Any, Any, Streams]],
-) -> Streams:
-    """The first streams that open; those still under way stay in `tasks`."""
+    tasks: dict[asyncio.Task[_Opened], Attempt],
+    opened: Callable[[Attempt], Coroutine[Any, Any, _Opened]],
+) -> _Opened:
+    """What opens first; those still under way stay in `tasks`."""
     clock = asyncio.get_running_loop().time
     while not pacing.is_over(now := clock()):
         if attempt := pacing.start(now):
@@ -164,21 +205,13 @@ async def _race_tasks(
         for task in [task for task in tasks if task in done]:
             attempt = tasks.pop(task)
             try:
-                streams = task.result()
+                first = task.result()
             except (OSError, UnicodeError) as error:
                 pacing.fail(attempt, _plain(error), clock())
             else:
                 pacing.succeed(attempt, clock())
-                return streams
+                return first
     raise pacing.expire(clock())
-
-
-async def _abandon(tasks: Iterable[asyncio.Task[Streams]]) -> None:
-    for task in tasks:
-        task.cancel()
-    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-        if not isinstance(outcome, BaseException):  # it won a little too late
-            outcome[1].transport.abort()
 
 
 def _plain(error: Exception) -> Exception:

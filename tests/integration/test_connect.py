@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from dnssd.errors import DeadlineExceeded, Unavailable
-from dnssd.resolver.connecting import connect, open_connection
+from dnssd.resolver.connecting import connect, connect_async, open_connection
 from dnssd.resolver.snapshot import Endpoint
 
 DELAY = 0.02  # seconds between attempts, so that tests are fast
@@ -86,15 +86,27 @@ def by_stream(endpoints: list[Endpoint], timeout: float | None, reports: Reports
     return asyncio.run(peer())
 
 
+def by_async_socket(endpoints: list[Endpoint], timeout: float | None, reports: Reports) -> str:
+    """Connect with asyncio, to a socket; the address that answered."""
+
+    async def peer() -> str:
+        report = reporting(reports)
+        with await connect_async(endpoints, timeout, report=report, delay=DELAY) as sock:
+            assert sock.gettimeout() == 0
+            return str(sock.getpeername()[0])
+
+    return asyncio.run(peer())
+
+
 async def closed(writer: asyncio.StreamWriter) -> None:
     """Close a stream and wait for it."""
     writer.close()
     await writer.wait_closed()
 
 
-@pytest.fixture(params=[by_socket, by_stream])
+@pytest.fixture(params=[by_socket, by_stream, by_async_socket])
 def peer(request: pytest.FixtureRequest) -> Peer:
-    """Either way to connect; gives the address that answered."""
+    """Each way to connect; gives the address that answered."""
     function: Peer = request.param
     return function
 

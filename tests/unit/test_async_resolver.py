@@ -14,6 +14,7 @@ from simserver import SimServer
 
 from dnssd.errors import NotFound, Unavailable, UsageError
 from dnssd.resolver.asyncio import AsyncResolver
+from dnssd.resolver.client import Resolver
 from dnssd.resolver.events import Event
 
 HOSTS = {"h1.example.com.", "h2.example.com.", "h3.example.com."}
@@ -35,6 +36,13 @@ def resolver_of(server: SimServer) -> AsyncResolver:
 def descriptors() -> int:
     """How many descriptors this process has open."""
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_both_resolvers_have_the_same_names() -> None:
+    """Streams are asyncio's own."""
+    names = {name for name in dir(AsyncResolver) if not name.startswith("_")}
+
+    assert names - {"open_connection"} == {n for n in dir(Resolver) if not n.startswith("_")}
 
 
 class Loop(asyncio.SelectorEventLoop):

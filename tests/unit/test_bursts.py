@@ -11,11 +11,11 @@ class Source:
     """Events that a test lets happen."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[int | None | Exception] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[int | Exception | None] = queue.SimpleQueue()
         self.shown: list[int] = []
         self.seen = threading.Semaphore(0)
 
-    def put(self, *events: int | None | Exception) -> None:
+    def put(self, *events: int | Exception | None) -> None:
         """Let them happen; None ends it."""
         for event in events:
             self._queue.put(event)
