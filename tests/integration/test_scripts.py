@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SYSTEM = ("sh", "cat", "dirname", "grep", "mkdir", "chmod")
 PROGRAMS = re.findall(r"^    need (\S+) ", (ROOT / "scripts/install").read_text(), re.MULTILINE)
-CLIENTS = "awscli cfn-lint configobj octodns octodns-route53 parliament"
+CLIENTS = "awscli cfn-lint configobj octodns octodns-route53 parliament requests"
 OLD = "exit 1\n"  # a Python before 3.11, or a shim for none
 BARE = 'case "$2" in *ensurepip*) exit 1;; esac\n'  # Debian's without python3-venv
 WHOLE = """
