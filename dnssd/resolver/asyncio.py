@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from dnssd.errors import NotFound, Unavailable
+from dnssd.errors import NotFound, Unavailable, UsageError
 from dnssd.names import Name
 from dnssd.resolver.cache import Entry
 from dnssd.resolver.connecting import connect_async, open_connection
@@ -187,14 +187,40 @@ class AsyncResolver:
         loop = asyncio.get_running_loop()
         if self._process != os.getpid():
             # A fork: the former loop's selector is the parent's too. Closing nothing leaves it be.
-            self._engine, self._process = None, os.getpid()
+            self._engine, self._loop, self._process = None, None, os.getpid()
             self._core.forked()
         if self._engine is None or self._loop is not loop:
-            former, self._loop = self._engine, loop
-            if former is not None:
-                former.close()
-            self._engine = self._core.engine(loop)
+            self._engine = self._moved(loop)
         return self._engine
+
+    def _moved(self, loop: asyncio.AbstractEventLoop) -> Engine:
+        """An engine in that loop; the one in another, which has ended, is freed.
+
+        Raises:
+            UsageError: That loop cannot do it, or the other one still runs.
+        """
+        _check_sockets(loop)
+        if self._engine is not None and self._loop is not None:
+            if self._loop.is_running():
+                raise UsageError(
+                    "AsyncResolver: in use in another event loop, in another thread; "
+                    "make one for each loop, or share a Resolver"
+                )
+            self._engine.close()
+        self._loop = loop
+        return self._core.engine(loop)
+
+
+def _check_sockets(loop: asyncio.AbstractEventLoop) -> None:
+    """Refuse loops that cannot watch sockets, before something waits for that for ever."""
+    with socket.socket() as probe:
+        try:
+            loop.remove_reader(probe)
+        except NotImplementedError as error:
+            raise UsageError(
+                f"{type(loop).__name__}: this event loop cannot watch sockets (add_reader); "
+                "use asyncio.SelectorEventLoop, or Resolver in a thread"
+            ) from error
 
 
 async def _called_back(start: Callable[[Callable[[_Result], object]], object]) -> _Result:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from dnssd.errors import NotFound, Unavailable
+from dnssd.errors import NotFound, Unavailable, UsageError
 from dnssd.names import Name
 from dnssd.resolver.balance import Choice
 from dnssd.resolver.gather import NOTHING
@@ -17,6 +17,7 @@ AHEAD = 0.75  # of the TTL, after which an answer is refreshed, give or take
 JITTER = 0.1  # of that
 FIRST_RETRY, LAST_RETRY = 1.0, 30.0  # seconds until a failed refresh is tried again (RFC 8767)
 IDLE = 600.0  # seconds, or three TTLs, after which a name that nobody uses is left alone
+OVERDUE = 1.0  # seconds beyond a look-up's time that a refresh may take to begin
 _NEVER = float("-inf")
 
 
@@ -29,11 +30,22 @@ class Limits:
         max_stale: Seconds that an answer may be used after it has expired, if no name
             server gives another.
         max_names: How many names are remembered.
+
+    Raises:
+        UsageError: No limits that can be held.
     """
 
     timeout: float = 2.0
     max_stale: float = 86_400.0
     max_names: int = 10_000
+
+    def __post_init__(self) -> None:
+        # Written so that a NaN anywhere is refused too.
+        if not (self.timeout > 0 and self.max_stale >= 0 and self.max_names >= 1):
+            raise UsageError(
+                f"{self}: cannot be held; timeout is over 0, max_stale at least 0 and "
+                "max_names at least 1"
+            )
 
 
 class Entry:
@@ -95,7 +107,10 @@ class Entry:
         if snapshot is not None:
             if now < snapshot.expires_at or snapshot.status == "stale":
                 return snapshot if self.warm or now < snapshot.expires_at else None
-            return as_stale(snapshot) if self.warm else None
+            # A refresh that has neither failed nor succeeded for long was slept through, as
+            # when the machine was suspended: nothing says that name servers would not answer.
+            overdue = now >= snapshot.expires_at + limits.timeout + OVERDUE
+            return as_stale(snapshot) if self.warm and (self.failures or not overdue) else None
         if now < self.holds_until:
             self.fail()
         return None

@@ -29,7 +29,7 @@ from dnssd.resolver.core import (
 )
 from dnssd.resolver.events import Event
 from dnssd.resolver.snapshot import Endpoint, Snapshot
-from dnssd.resolver.worker import Worker
+from dnssd.resolver.worker import CHECK, Worker
 from dnssd.services import ServiceName, parse_service_name
 from dnssd.wire.answers import Answer
 
@@ -88,9 +88,9 @@ class Resolver:
         self._counting = self._core.counting
         self._rng = rng
         self._monotonic = monotonic
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # what the collector or a signal calls may come back here
         self._worker: Worker | None = None
-        self._stop: Callable[[], object] = _nothing
+        self._finalizer: weakref.finalize[..., "Resolver"] | None = None
         _all.add(self)
 
     def __enter__(self) -> Self:
@@ -107,8 +107,9 @@ class Resolver:
     def close(self) -> None:
         """End its thread and free its sockets; watches end. It may be used again."""
         with self._lock:
-            stop, self._stop, self._worker = self._stop, _nothing, None
-        stop()
+            worker = self._detached()
+        if worker is not None:
+            worker.stop()
 
     def lookup(self, name: str) -> Snapshot:
         """Everything there is to know about a service or an instance now.
@@ -259,10 +260,11 @@ class Resolver:
     def _find(self, name: str) -> tuple[Entry, Snapshot]:
         """What is known of a name; if that is nothing, have the worker find out."""
         entry = self._entries.get(name)
-        if entry is not None and (snapshot := self._core.known(entry)):
+        if entry is not None:
             if self._worker is None:  # closed, or a copy of another process: keep it fresh again
                 self._running()
-            return entry, snapshot
+            if snapshot := self._core.known(entry):
+                return entry, snapshot
         asked = parse_service_name(name)
         worker = self._running()
 
@@ -284,27 +286,41 @@ class Resolver:
         return answer
 
     def _running(self) -> Worker:
-        """The worker, started if it is not running."""
+        """The worker, started if it is not running.
+
+        Raises:
+            Unavailable: The system has no descriptor or thread left for it.
+        """
         with self._lock:
-            if self._worker is None:
-                self._worker = Worker(self._core.engine, self._monotonic)
-                self._stop = weakref.finalize(self, self._worker.stop)
-            return self._worker
+            worker = self._worker
+            if worker is None or not worker.is_alive:
+                self._detached()
+                try:
+                    worker = Worker(self._core.engine, self._monotonic)
+                except (OSError, RuntimeError) as error:
+                    raise Unavailable(
+                        f"the resolver cannot start: {error}; raise the limits of this process"
+                    ) from error
+                self._worker = worker
+                # Whoever drops a resolver may hold a lock that the thread waits for: be brief.
+                self._finalizer = weakref.finalize(self, worker.stop, CHECK)
+            return worker
+
+    def _detached(self) -> Worker | None:
+        """The worker, if there is one, which is this resolver's no more."""
+        worker, self._worker = self._worker, None
+        if self._finalizer is not None:
+            self._finalizer.detach()
+            self._finalizer = None
+        return worker
 
     def _forked(self) -> None:
         """Go on without the thread, which stayed with the parent."""
-        self._lock = threading.Lock()
-        worker, self._worker = self._worker, None
-        if isinstance(self._stop, weakref.finalize):
-            self._stop.detach()
-        self._stop = _nothing
+        self._lock = threading.RLock()
+        worker = self._detached()
         self._core.forked()
         if worker is not None:
             worker.abandon()
-
-
-def _nothing() -> None:
-    """Nothing is to be stopped."""
 
 
 def _forked() -> None:

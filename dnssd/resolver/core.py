@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from dnssd.errors import MalformedName, UsageError
-from dnssd.names import Name, display
+from dnssd.names import Name, display, shown
 from dnssd.records import Ptr
 from dnssd.resolver.balance import Choice, choose
 from dnssd.resolver.cache import Cache, Entry, Limits
@@ -27,7 +27,7 @@ from dnssd.wire.sockets import Sockets
 Policy = Literal["weighted", "least_pending"]
 POLICIES: tuple[Policy, ...] = ("weighted", "least_pending")
 BROWSING = (b"b", b"db", b"lb")  # what points to domains worth browsing (RFC 6763 section 11)
-FAREWELL = 60.0  # seconds after which questions to former name servers are over
+FAREWELL = 60.0  # seconds at least, after which questions to former name servers are over
 CHECK = 1.0  # seconds after which a pick of an old answer looks for a newer one
 
 
@@ -51,6 +51,8 @@ class Core:
     ) -> None:
         if policy not in POLICIES:
             raise UsageError(f"policy {policy!r}: no such; there are {' and '.join(POLICIES)}")
+        if isinstance(nameservers, str):  # each of its letters would be looked up as a host
+            raise UsageError(f"name servers {shown(nameservers)}: one text; give a list of them")
         self._servers = tuple(map(NameServer.parse, nameservers or ()))
         self._resolv_conf = None if self._servers else ResolvConf()
         self.limits = Limits(timeout, max_stale, max_names)
@@ -60,7 +62,7 @@ class Core:
         self.monotonic = monotonic
         self._saved = Store(Path(cache_dir), self.limits) if cache_dir is not None else None
         self._health = Health()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # what the garbage collector calls may report too
 
     def engine(self, loop: Loop) -> Engine:
         """What looks names up, in that loop."""
@@ -117,7 +119,7 @@ class Core:
 
     def forked(self) -> None:
         """This is a copy of a process whose threads are not here."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         for entry in self.cache:
             entry.until = float("-inf")
 
@@ -144,7 +146,7 @@ class SystemServers:
         servers = self._resolv_conf.servers(now)
         if servers != self._askers[-1].servers:
             self._askers.append(Asker(self._loop, servers, self._network))
-            self._loop.call_at(now + FAREWELL, self._close_former)
+            self._loop.call_at(max(deadline, now + FAREWELL), self._close_former)
         self._askers[-1].ask(name, rdtype, deadline, done, doubt)
 
     def close(self) -> None:

@@ -37,6 +37,10 @@ class Saved(Protocol):
         """Keep a snapshot; None to forget the one that is kept."""
 
 
+def _ignore(entry: Entry) -> None:
+    """Nobody waits for it."""
+
+
 class Engine:
     """Fills a cache, and keeps in it what is used.
 
@@ -71,9 +75,12 @@ class Engine:
         self._listeners: dict[Entry, list[Listener]] = {}
         self._asking: dict[int, tuple[Name, Callable[[Unavailable], object]]] = {}
         self._numbers = count()
+        now = loop.time()
         for entry in cache:
-            if entry.warm:
-                self._wind(entry, loop.time())
+            if entry.snapshot is not None and now < entry.snapshot.expires_at:
+                self._wind(entry, now)
+            else:  # expired while nobody looked after it: whoever wants it has it looked up
+                entry.warm = False
 
     def want(self, text: str, asked: ServiceName, done: Callable[[Entry], object]) -> None:
         """Call back once there is something to be said about a name, good or bad."""
@@ -83,7 +90,7 @@ class Engine:
         if self._is_known(entry, now):
             done(entry)
         else:
-            self._flight(entry, now).done.append(done)
+            self._flight(entry, now, done=done)
 
     def pointers(self, name: Name, done: Callable[[Answer | Unavailable], object]) -> None:
         """Ask for the PTR records of a name."""
@@ -159,18 +166,26 @@ class Engine:
         except (NotFound, Unavailable):
             return True
 
-    def _flight(self, entry: Entry, now: float, steps: Steps | None = None) -> Flight:
-        """The look-up under way; one is begun if there is none."""
+    def _flight(
+        self,
+        entry: Entry,
+        now: float,
+        steps: Steps | None = None,
+        done: Callable[[Entry], object] = _ignore,
+    ) -> None:
+        """Call back at the end of the look-up under way; one is begun if there is none."""
         flight = self._flights.get(entry)
-        if flight is None:
+        if flight is not None:
+            flight.done.append(done)
+        else:
             if timer := self._timers.pop(entry, None):
                 timer.cancel()
             deadline = now + self._limits.timeout
             over = partial(self._over, entry)
             flight = Flight(self._questioner, self._loop.time, entry.found, deadline, over)
+            flight.done.append(done)
             self._flights[entry] = flight
             flight.start(steps or gather(entry.asked, entry.found, now))
-        return flight
 
     def _over(self, entry: Entry, outcome: Gathered | Unavailable) -> None:
         """A look-up has come to its end."""

@@ -102,8 +102,14 @@ class Flight:
         except Unavailable as error:
             outcome = error.with_traceback(None)  # which would keep all of this
         else:
-            self._ask(steps, questions)
-            return
+            try:
+                self._ask(steps, questions)
+                return
+            except Exception as error:  # whatever it is must not leave anybody waiting
+                _log.exception("unexpected error while asking for %s", questions[0][0])
+                self.cancel()
+                what = f"unexpected {type(error).__name__}; see the log"
+                outcome = Unavailable(f"{questions[0][0]}: {what}")
         self._landed(outcome)
 
     def _ask(self, steps: Steps, questions: Sequence[Question]) -> None:

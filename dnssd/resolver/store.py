@@ -96,6 +96,9 @@ class Store:
                 self._write(asked, snapshot, self._wall() + snapshot.ttl(now))
         except OSError as error:
             _log.warning("%s: %s; what is known of %s is not kept", self._folder, error, asked.name)
+        self._written.pop(asked, None)
+        if len(self._written) >= self._limits.max_names:  # of those, forget the oldest
+            del self._written[next(iter(self._written))]
         self._written[asked] = (instances, now)
 
     def _write(self, asked: ServiceName, snapshot: Snapshot, expires: float) -> None:

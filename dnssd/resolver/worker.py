@@ -29,7 +29,16 @@ class Worker:
         self._loop = SelectLoop(monotonic)
         self.engine = make(self._loop)
         self._thread = threading.Thread(target=self._run, name="dnssd-resolver", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:
+            self.abandon()
+            raise
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
 
     def post(self, function: Callable[[], object]) -> None:
         """Have the thread call a function; do not wait for it."""
@@ -42,8 +51,11 @@ class Worker:
             function: Gets what to call with the result.
 
         Raises:
-            Unavailable: The thread has ended meanwhile.
+            Unavailable: The thread has ended meanwhile, or is the caller: a log handler that
+                looks up where to send what this very thread logs would wait for itself.
         """
+        if threading.current_thread() is self._thread:
+            raise Unavailable("the resolver's own thread cannot wait for it; use another thread")
         results: list[_Result] = []
         errors: list[Exception] = []
         ready = threading.Lock()
@@ -68,11 +80,15 @@ class Worker:
             raise errors[0]
         return results[0]
 
-    def stop(self) -> None:
-        """End the thread, and free what it holds."""
+    def stop(self, patience: float | None = None) -> None:
+        """End the thread, which frees what it holds.
+
+        Args:
+            patience: Seconds to wait for that; None for as long as it takes.
+        """
         self._loop.stop()
         if self._thread is not threading.current_thread():
-            self._thread.join()
+            self._thread.join(patience)
 
     def abandon(self) -> None:
         """Free what a process inherited whose parent goes on using it: it has no thread here.

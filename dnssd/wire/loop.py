@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+LONGEST_SLEEP = 86_400.0  # seconds; selectors fail where it is more than 24 days
+
 _log = logging.getLogger(__name__)
 
 
@@ -163,7 +165,9 @@ class SelectLoop:
         self._sleeping = True
         if self._posted:
             return 0
-        return max(0.0, self._timers[0].when - self.time()) if self._timers else None
+        if not self._timers:
+            return None
+        return min(LONGEST_SLEEP, max(0.0, self._timers[0].when - self.time()))
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):  # full: it will wake; closed: it need not

@@ -32,7 +32,7 @@ class NameServer:
             Unavailable: The system does not know the host.
         """
         with contextlib.suppress(ValueError):
-            return cls(str(ipaddress.ip_address(text)))
+            return cls(_literal(text))
         host, colon, port = text.rpartition(":")
         if not colon or text.endswith("]"):
             host, port = text, "53"
@@ -40,7 +40,9 @@ class NameServer:
             if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536 and host):
                 raise ValueError(port)
             if host.startswith("[") and host.endswith("]"):
-                return cls(str(ipaddress.IPv6Address(host[1:-1])), int(port))
+                if ":" not in host:
+                    raise ValueError(host)
+                return cls(_literal(host[1:-1]), int(port))
             if ":" in host:
                 raise ValueError(host)
         except ValueError as error:
@@ -109,16 +111,27 @@ def system_nameservers(path: Path = RESOLV_CONF) -> tuple[NameServer, ...]:
     for words in map(str.split, lines):
         if len(words) >= 2 and words[0] == "nameserver":
             with contextlib.suppress(ValueError):
-                servers.append(NameServer(str(ipaddress.ip_address(words[1]))))
+                servers.append(NameServer(_literal(words[1])))
     if not servers:
         raise UsageError(f"{path}: it names no name server; give --nameserver")
     return tuple(servers)
 
 
+def _literal(text: str) -> str:
+    """An IP address; sockets take only ASCII in the scope of IPv6.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError(text)
+    return str(ipaddress.ip_address(text))
+
+
 def _address(host: str) -> str:
     """The first address of a name server given by name."""
     with contextlib.suppress(ValueError):
-        return str(ipaddress.ip_address(host))
+        return _literal(host)
     try:
         return str(socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)[0][4][0])
     except (OSError, UnicodeError) as error:

@@ -8,6 +8,7 @@ from dnssd.wire.nameservers import NameServer
 from dnssd.wire.query import answers_question, query
 
 PORT_LIFE = 1000  # questions asked from one UDP port before another is drawn (RFC 5452)
+SILENT = 0.5  # seconds after which one that is asked, but hears nothing, is replaced
 IDLE = 10.0  # seconds that a TCP connection without questions is kept (RFC 7766)
 FIRST_LATE, MIN_LATE, MAX_LATE = 0.2, 0.03, 1.0  # seconds: before the first answer, and bounds
 
@@ -101,12 +102,15 @@ class Server:
             OSError: It cannot be opened.
         """
         current = self._current.get(by_tcp)
-        if current is not None and not (avoid(current) if by_tcp else current.asked >= PORT_LIFE):
+        now = self._loop.time()
+        if current is not None and not (avoid(current) if by_tcp else current.is_spent(now)):
+            current.silent_since = min(current.silent_since, now)
             return current
         port = Port(self, by_tcp)
         port.channel = self._network.open(self.address, by_tcp, port.receive, port.lost)
         self._ports.add(port)
         self._current[by_tcp] = port
+        port.silent_since = now
         if current is not None:
             current.retire()
         return port
@@ -152,6 +156,7 @@ class Port:
         "by_tcp",
         "channel",
         "idle_at",
+        "silent_since",
         "timer",
         "waiting",
     )
@@ -163,8 +168,17 @@ class Port:
         self.by_tcp = by_tcp
         self.asked = 0
         self.idle_at = 0.0  # when it has had nothing to wait for too long
+        self.silent_since = _NEVER  # when the first question after the last packet was asked
         self.timer: Timer | None = None  # that sees to it
         self.waiting: dict[int, Waiter] = {}
+
+    def is_spent(self, now: float) -> bool:
+        """Whether another UDP port is to be drawn.
+
+        A port that hears nothing may be at fault itself: the address that it was bound to is
+        gone, or what translates addresses on the way leads to a server that is gone.
+        """
+        return self.asked >= PORT_LIFE or now - self.silent_since >= SILENT
 
     def ask(self, waiter: Waiter, entropy: Callable[[int], bytes], *, edns: bool) -> int:
         """Send a question under an ID that nobody can guess and no other has; return the ID.
@@ -197,6 +211,7 @@ class Port:
         One that repeats no question cannot be believed, but tells of an error: that is how
         some servers refuse what they do not understand.
         """
+        self.silent_since = _NEVER
         if len(data) < 12:
             return
         ticket = data[0] << 8 | data[1]
@@ -232,6 +247,9 @@ class Port:
             self.timer.cancel()
         self._server.closed(self)
         self.channel.close()
+
+
+_NEVER = float("inf")
 
 
 def _repeats_none(data: bytes) -> bool:

@@ -175,6 +175,7 @@ def test_whoever_asks_an_ended_thread_is_told(
     resolver.lookup(WEB)
     running = resolver._running()
     running.stop()  # behind the resolver's back: as if it were being closed just now
+    monkeypatch.setattr(resolver, "_running", lambda: running)
 
     with pytest.raises(Unavailable, match="closed"):
         resolver.lookup(SERVICE)
