@@ -1,5 +1,6 @@
 """The `dnssd` command: finds the command's module, and turns errors into one line and a code."""
 
+import contextlib
 import importlib
 import io
 import signal
@@ -100,6 +101,8 @@ def run(arguments: Sequence[str]) -> int:
         code = group.main(
             list(arguments), "dnssd", standalone_mode=False, auto_envvar_prefix="DNSSD"
         )
+        if sys.stdout is not None:
+            sys.stdout.flush()  # while an error can still be told
         return code if isinstance(code, int) else 0  # of ctx.exit(); commands return None
     except click.exceptions.Exit as error:
         return error.exit_code
@@ -110,6 +113,10 @@ def run(arguments: Sequence[str]) -> int:
         return _report(error, _usage_message(error), 2)
     except (click.Abort, KeyboardInterrupt):
         return 128 + signal.SIGINT
+    except OSError as error:  # of stdout, as on a full disk; commands translate all others
+        with contextlib.suppress(OSError):
+            sys.stdout.close()  # what is left in it would fail again, and be told by Python
+        return _report(error, f"output: {error.strerror or error}; check where it goes", 1)
     except errors.DnssdError as error:
         return _report(error, str(error), exit_code(error))
 

@@ -24,11 +24,15 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
     """Print rows in columns under their headings; on a terminal no line is cut in two."""
     cells = [tuple(headings), *(tuple(safe(str(cell)) for cell in row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    room = shutil.get_terminal_size().columns if _is_terminal() else None
     for row in cells:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         line = line.rstrip()
         print(line if room is None or len(line) <= room else line[: room - 1] + "…")
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()  # None where it was closed at first
 
 
 def safe(text: str) -> str:

@@ -90,7 +90,7 @@ class Resolver:
         self._monotonic = monotonic
         self._lock = threading.RLock()  # what the collector or a signal calls may come back here
         self._worker: Worker | None = None
-        self._finalizer: weakref.finalize[..., "Resolver"] | None = None
+        self._finalizer: weakref.finalize[..., Resolver] | None = None
         _all.add(self)
 
     def __enter__(self) -> Self:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Any
 from dnssd.errors import DnssdError
 from dnssd.names import Name
 from dnssd.records import Address, Srv, Txt
-from dnssd.resolver.cache import Limits
+from dnssd.resolver.cache import MAX_TTL, Limits
 from dnssd.resolver.snapshot import Endpoint, Instance, Snapshot, instance_text
 from dnssd.services import Service, ServiceName
 
@@ -34,6 +35,7 @@ _UNREADABLE = (
     RecursionError,
     DnssdError,
 )
+_OURS = re.compile(r"[0-9a-f]{32}\.json|tmp\w+\.new")
 _log = logging.getLogger(__name__)
 
 
@@ -104,6 +106,8 @@ class Store:
     def _write(self, asked: ServiceName, snapshot: Snapshot, expires: float) -> None:
         """In full or not at all: another file first, which then takes the place."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._written:
+            self._sweep()
         content = {
             "version": VERSION,
             "name": str(asked.name),
@@ -119,6 +123,14 @@ class Store:
             with contextlib.suppress(OSError):
                 Path(path).unlink()
             raise
+
+    def _sweep(self) -> None:
+        """Once: remove what is too old to be read, and what was left by a run that was killed."""
+        oldest = self._wall() - self._limits.max_stale - MAX_TTL
+        for path in self._folder.iterdir():
+            with contextlib.suppress(OSError):
+                if _OURS.fullmatch(path.name) and path.stat().st_mtime < oldest:
+                    path.unlink()
 
     def _path(self, asked: ServiceName) -> Path:
         # Names from DNS may hold any byte, "/" too: a digest of them never leads elsewhere.
