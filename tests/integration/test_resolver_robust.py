@@ -1,0 +1,430 @@
+"""Resolvers as production treats them: frozen, starved, misused, on networks that change."""
+
+import asyncio
+import gc
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from simnet import SERVICE, WEB, SimLoop, SimNetwork, silent
+from simresolver import SimResolver, hosts_of
+from simserver import Clock, SimServer
+
+from dnssd.errors import Unavailable, UsageError
+from dnssd.names import Name
+from dnssd.resolver import client
+from dnssd.resolver.asyncio import AsyncResolver
+from dnssd.resolver.client import Resolver
+from dnssd.resolver.core import FAREWELL, SystemServers
+from dnssd.resolver.snapshot import Endpoint
+from dnssd.wire.answers import Answer
+from dnssd.wire.nameservers import NameServer, ResolvConf
+from dnssd.wire.ports import SILENT
+
+DAY = 86_400.0  # seconds
+PATIENCE = 30.0  # seconds; nothing here takes long unless it is broken
+
+
+@pytest.fixture
+def server() -> Iterator[SimServer]:
+    """A name server that knows one instance on two hosts."""
+    with SimServer(hosts_of(range(1, 3))) as running:
+        yield running
+
+
+def in_time(work: Callable[[], object]) -> list[object]:
+    """Have another thread do something, which must end; what came of it."""
+    came: list[object] = []
+
+    def run() -> None:
+        try:
+            came.append(work())
+        except Exception as error:  # the test looks at it
+            came.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    return came
+
+
+@pytest.mark.parametrize("was_stale", [False, True])
+def test_what_expired_while_nobody_looked_after_it_is_looked_up_first(
+    server: SimServer, was_stale: bool
+) -> None:
+    """A closed resolver that is used again days later serves nothing of then if DNS answers."""
+    clock = Clock()
+    with Resolver([server.nameserver], monotonic=clock, timeout=PATIENCE) as resolver:
+        resolver.lookup(WEB)
+        resolver.close()
+        if was_stale:
+            entry = resolver._core.cache.by_text[WEB]
+            clock.ahead += 61
+            entry.failures = 1
+            entry.expire(clock())
+        clock.ahead += 10 * DAY
+        server.network.change(hosts_of(range(5, 6)))
+
+        snapshot = resolver.lookup(WEB)
+
+    assert (snapshot.status, [e.target for e in snapshot.endpoints]) == (
+        "fresh",
+        ["h5.example.com."],
+    )
+
+
+def test_after_a_suspension_the_first_look_up_asks() -> None:
+    """The clock has gone on for days, and no timer had a chance to refresh anything."""
+    sim = SimResolver(hosts_of(range(1, 3)))
+    sim.lookup(WEB)
+    sim.advance(3.0)
+    sim.network.change(hosts_of(range(5, 6)))
+
+    sim.loop.now += 3 * DAY  # no callback runs meanwhile
+
+    assert sim.known(WEB) is None
+    assert [e.target for e in sim.lookup(WEB).endpoints] == ["h5.example.com."]
+
+
+def test_in_an_outage_what_was_suspended_is_served_stale_after_one_time_out() -> None:
+    """Within `max_stale`: old is better than nothing, once nobody has answered."""
+    sim = SimResolver(hosts_of(range(1, 3)))
+    sim.lookup(WEB)
+    sim.network.fault = silent
+    sim.loop.now += 3600.0
+
+    before = sim.now
+    assert sim.lookup(WEB).status == "stale"
+    assert sim.now - before <= sim.limits.timeout + 0.1
+    asked = sim.questions
+    assert sim.known(WEB) is not None
+    assert sim.questions == asked
+
+
+class Mute(SimNetwork):
+    """A network on which the first socket gets no answer, however often it asks."""
+
+    def open(self, server, by_tcp, receive, lost):  # type: ignore[no-untyped-def] # as above
+        """The first hears nothing."""
+        is_first = not hasattr(self, "_first")
+        self._first = True
+        deaf = (lambda _: None) if is_first else receive
+        return super().open(server, by_tcp, deaf, lost)
+
+
+def test_a_look_up_outlives_a_socket_that_hears_nothing_any_more() -> None:
+    """Its address is gone, or a translation of addresses leads nowhere: another port is drawn."""
+    sim = SimResolver({})
+    sim.asker.close()
+    sim.network = Mute(sim.loop, hosts_of(range(1, 3)))
+    sim.asker._network = sim.network
+    for server in sim.asker._servers:
+        server._network = sim.network
+    sim.asker._closed = False
+
+    begin = sim.now
+    assert len(sim.lookup(WEB).endpoints) == 2
+    assert SILENT <= sim.now - begin < 1.0
+    sim.advance(5.0)
+    assert sim.network.open_channels == 1
+
+
+def test_a_silent_server_costs_few_sockets() -> None:
+    """Two hundred names in an outage: those that nobody waits for any more are closed."""
+    sim = SimResolver({})
+    sim.network.fault = silent
+    most = 0
+    for number in range(200):
+        sim.want(f"n{number}.{SERVICE}")
+    for _ in range(300):
+        sim.advance(0.02)
+        most = max(most, sim.network.open_channels)
+
+    assert most <= 8
+    assert sim.network.open_channels == 1
+
+
+def test_one_text_is_no_list_of_name_servers() -> None:
+    """Its letters are no hosts; `Resolver("10.0.0.2")` is what anybody writes once."""
+    for kind in (Resolver, AsyncResolver):
+        with pytest.raises(UsageError, match="list"):
+            kind("10.0.0.2")
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"timeout": 0},
+        {"timeout": -1.0},
+        {"timeout": float("nan")},
+        {"max_stale": -1.0},
+        {"max_stale": float("nan")},
+        {"max_names": 0},
+    ],
+)
+def test_limits_that_cannot_be_held_are_refused(limits: dict[str, float]) -> None:
+    """When it is made, not by look-ups that never end."""
+    with pytest.raises(UsageError, match=next(iter(limits))):
+        Resolver(["127.0.0.1:9"], **limits)  # type: ignore[arg-type] # they are wrong
+
+
+def test_a_log_handler_may_look_up_where_to_send_logs(server: SimServer) -> None:
+    """What the resolver's own thread logs cannot wait for that thread; it is told, and goes on."""
+    told: list[Exception] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            try:
+                resolver.lookup(f"logs.{SERVICE}")
+            except Unavailable as error:
+                told.append(error)
+
+    handler = Handler()
+    logger = logging.getLogger("dnssd")
+    logger.addHandler(handler)
+    try:
+        with Resolver([server.nameserver], timeout=PATIENCE) as resolver:
+            worker = resolver._running()
+
+            def warn(done: Callable[[None], object]) -> None:
+                logger.warning("a warning")
+                done(None)
+
+            worker.wait(warn)
+            assert resolver.lookup(WEB).status == "fresh"
+    finally:
+        logger.removeHandler(handler)
+    assert "own thread" in str(told[0])
+
+
+def test_what_the_garbage_collector_calls_may_report(server: SimServer) -> None:
+    """A call that is dropped while its thread is choosing reports from within that choice."""
+    with Resolver([server.nameserver], timeout=PATIENCE) as resolver:
+        endpoint = resolver.pick(WEB)
+
+        class Call:
+            def __del__(self) -> None:
+                resolver.report(endpoint, ok=False)
+
+        def choose() -> Endpoint:
+            with resolver._core._lock:  # as while it chooses
+                call = Call()
+                del call
+                return resolver.pick(WEB)
+
+        assert in_time(choose)[0] in resolver.order(WEB)
+
+
+def test_dropping_a_resolver_never_waits_for_ever(
+    server: SimServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The collector may drop it in a thread that has the lock its own thread waits for."""
+    monkeypatch.setattr(client, "CHECK", 0.05)
+    lock = threading.Lock()
+    waiting = threading.Event()
+
+    def stuck() -> None:
+        waiting.set()
+        with lock:
+            pass
+
+    def drop() -> None:
+        resolver = Resolver([server.nameserver], timeout=PATIENCE)
+        resolver.lookup(WEB)
+        with lock:
+            resolver._running().post(stuck)
+            assert waiting.wait(PATIENCE)
+            del resolver
+            gc.collect()
+
+    assert in_time(drop) == [None]
+    end = time.monotonic() + PATIENCE
+    while any(thread.name == "dnssd-resolver" for thread in threading.enumerate()):
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def test_a_process_out_of_descriptors_is_told_so(
+    server: SimServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an error of dnssd's; and once it has some, all is well."""
+    resolver = Resolver([server.nameserver], timeout=PATIENCE)
+
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", fail)
+        with pytest.raises(Unavailable, match="cannot start: can't start new thread"):
+            resolver.lookup(WEB)
+    with resolver:
+        assert resolver.lookup(WEB).status == "fresh"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_has_died_is_replaced(server: SimServer) -> None:
+    """Of what cannot be caught, such as descriptors that the program has closed under it."""
+    with Resolver([server.nameserver], timeout=PATIENCE) as resolver:
+        resolver.lookup(WEB)
+        first = resolver._running()
+
+        def die() -> None:
+            raise SystemExit
+
+        first.post(die)
+        first._thread.join(PATIENCE)
+
+        assert len(resolver.lookup(SERVICE).endpoints) == 2
+
+
+class NoReaders(asyncio.SelectorEventLoop):
+    """A loop like those on Windows, which cannot watch sockets."""
+
+    def add_reader(self, *args: object) -> None:
+        """It cannot."""
+        raise NotImplementedError
+
+    remove_reader = add_reader  # type: ignore[assignment] # it returns nothing either way
+
+
+def test_a_loop_that_cannot_watch_sockets_is_refused(server: SimServer) -> None:
+    """Each time, at once, and by name: nobody waits for what cannot come."""
+
+    async def main() -> None:
+        resolver = AsyncResolver([server.nameserver], timeout=PATIENCE)
+        for _ in range(2):
+            with pytest.raises(UsageError, match="NoReaders"):
+                await asyncio.wait_for(resolver.lookup(WEB), PATIENCE)
+
+    loop = NoReaders()
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
+def test_a_resolver_in_use_in_another_loop_is_refused(server: SimServer) -> None:
+    """Two threads with loops of their own: the second would take the first one's sockets."""
+    resolver = AsyncResolver([server.nameserver], timeout=PATIENCE)
+
+    async def other() -> None:
+        await resolver.lookup(WEB)
+
+    async def main() -> None:
+        await resolver.lookup(WEB)
+        errors = await asyncio.to_thread(in_time, lambda: asyncio.run(other()))
+        assert isinstance(errors[0], UsageError)
+        assert (await resolver.pick(SERVICE)).port == 80
+        await resolver.close()
+
+    asyncio.run(main())
+    asyncio.run(other())
+    asyncio.run(resolver.close())
+
+
+def test_an_error_while_asking_leaves_nobody_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever the network raises: an answer comes, and the next look-up begins anew."""
+    sim = SimResolver(hosts_of(range(1, 3)))
+
+    def broken(*args: object) -> None:
+        raise TypeError("encoding of hostname failed")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sim.network, "open", broken)
+        with pytest.raises(Unavailable, match="TypeError"):
+            sim.lookup(WEB)
+    sim.advance(2.0)
+
+    assert "unexpected error" in caplog.text
+    assert len(sim.lookup(WEB).endpoints) == 2
+
+
+def test_a_long_look_up_outlives_a_change_of_name_servers(tmp_path: Path) -> None:
+    """Who was asked before `resolv.conf` changed has until the deadline to answer."""
+    path = tmp_path / "resolv.conf"
+    path.write_text("nameserver 10.0.0.1\n")
+    loop = SimLoop()
+    network = SimNetwork(loop, hosts_of(range(1, 3)), fault=silent)
+    servers = SystemServers(loop, network, ResolvConf(path))
+    came: list[Answer | Unavailable] = []
+    servers.ask(Name.parse(WEB), "SRV", loop.now + 3 * FAREWELL, came.append)
+    loop.run(10.0)
+    other = tmp_path / "other"
+    other.write_text("nameserver 10.0.0.2\n")
+    other.replace(path)
+    servers.ask(Name.parse(WEB), "TXT", loop.now + 3 * FAREWELL, came.append)
+
+    loop.run(4 * FAREWELL)
+
+    assert len(came) == 2
+    servers.close()
+
+
+@pytest.mark.parametrize("scope", ["é", "\x7f"])
+def test_a_scope_that_no_socket_takes_is_no_address(scope: str, tmp_path: Path) -> None:
+    """It is passed over in `resolv.conf`, and refused where it is given; others are taken."""
+    path = tmp_path / "resolv.conf"
+    path.write_text(f"nameserver fe80::1%a{scope}\nnameserver fe80::1%eth0\n", encoding="utf-8")
+
+    assert ResolvConf(path).servers(0.0) == (NameServer("fe80::1%eth0"),)
+    with pytest.raises(UsageError):
+        NameServer.parse(f"[fe80::1%a{scope}]:53")
+
+
+def test_memory_of_what_is_on_disk_is_bounded(tmp_path: Path, server: SimServer) -> None:
+    """Of names that come and go for months, those seen last are remembered, and their files."""
+    clock = Clock()
+    server.network.change(
+        {k: v for n in range(8) for k, v in hosts_of(range(1, 3), f"v{n}").items()}
+    )
+    options = {"max_names": 2, "cache_dir": tmp_path, "monotonic": clock, "timeout": PATIENCE}
+    with Resolver([server.nameserver], **options) as resolver:  # type: ignore[arg-type] # mixed
+        for number in range(8):
+            resolver.lookup(f"v{number}.{SERVICE}")
+        saved = resolver._core._saved
+        assert saved is not None
+        assert len(saved._written) <= 2
+    assert len(os.listdir(tmp_path)) == 8
+
+
+def test_files_too_old_to_be_read_are_removed(tmp_path: Path, server: SimServer) -> None:
+    """Those of this store alone, and those that a killed run has begun; once a run writes."""
+    old, temporary, foreign, young = "a" * 32 + ".json", "tmpx_1.new", "my.json", "b" * 32 + ".json"
+    for name in (old, temporary, foreign, young):
+        path = tmp_path / name
+        path.touch()
+        if name != young:
+            os.utime(path, (1e9, 1e9))
+    with Resolver([server.nameserver], cache_dir=tmp_path, timeout=PATIENCE) as resolver:
+        resolver.lookup(WEB)
+
+    left = set(os.listdir(tmp_path))
+    assert {foreign, young} < left
+    assert not {old, temporary} & left
+
+
+@pytest.mark.parametrize(
+    ("where", "code", "said"),
+    [
+        (">/dev/full", 1, "dnssd: output: No space left on device; check where it goes\n"),
+        (">&-", 0, ""),
+    ],
+)
+def test_output_that_goes_nowhere_is_one_line(
+    server: SimServer, where: str, code: int, said: str
+) -> None:
+    """A full disk is a failure; a standard output that is closed was meant to be."""
+    command = f'"$0" -m dnssd lookup {WEB} --nameserver {server.nameserver} {where}'
+
+    done = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable], capture_output=True, text=True, timeout=PATIENCE
+    )
+
+    assert (done.returncode, done.stderr) == (code, said)
