@@ -232,23 +232,13 @@ class Resolver:
     def clear(self) -> None:
         """Empty the cache; what is watched stays watched."""
         worker = self._running()
-
-        def clear(done: Callable[[None], object]) -> None:
-            worker.engine.clear()
-            done(None)
-
-        worker.wait(clear)
+        worker.call(worker.engine.clear)
 
     def _events(self, asked: ServiceName) -> Iterator[Event]:
         queue: SimpleQueue[Event | None] = SimpleQueue()
         worker = self._running()
-
-        def listen(done: Callable[[None], object]) -> None:
-            worker.engine.listen(asked, queue.put)
-            done(None)
-
         try:
-            worker.wait(listen)
+            worker.call(lambda: worker.engine.listen(asked, queue.put))
         except Unavailable:  # closed at this very moment
             return
         try:

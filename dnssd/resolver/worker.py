@@ -44,6 +44,18 @@ class Worker:
         """Have the thread call a function; do not wait for it."""
         self._loop.post(function)
 
+    def call(self, function: Callable[[], object]) -> None:
+        """Have the thread call a function, and wait until it has.
+
+        Raises:
+            Unavailable: The thread has ended meanwhile.
+        """
+
+        def called(done: Callable[[object], object]) -> None:
+            done(function())
+
+        self.wait(called)
+
     def wait(self, function: Callable[[Callable[[_Result], object]], object]) -> _Result:
         """Have the thread call a function, and wait until that calls back.
 
