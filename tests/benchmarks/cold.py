@@ -43,9 +43,15 @@ def one_at_a_time() -> None:
     """Look-ups one after the other, of services on three hosts."""
     with knot(_zone()) as server:
         names = cycle(f"_s{at}._tcp.{_DOMAIN}" for at in range(SERVICES))
-        with _dnssd(server) as ours, _aiodns(server) as aio, _raw(server) as raw:
+        with (
+            _dnssd(server) as ours,
+            _async_dnssd(server) as in_loop,
+            _aiodns(server) as aio,
+            _raw(server) as raw,
+        ):
             finds = {
                 "dnssd": ours,
+                "dnssd, AsyncResolver": in_loop,
                 "dnspython": _dnspython(server),
                 "aiodns": aio,
                 "srvlookup (SRV alone)": _srvlookup(server),
@@ -169,8 +175,33 @@ def _repeated(find: Find, names: Iterator[str]) -> Callable[[int], None]:
 
 @contextmanager
 def _dnssd(server: Server) -> Iterator[Find]:
-    with Resolver([_address(server)], max_names=SERVICES // 2) as resolver:
-        yield resolver.lookup  # half of the services have been forgotten when their turn comes
+    """It forgets now and then: else it would ask for IPv6 addresses a second later."""
+    with Resolver([_address(server)]) as resolver:
+        left = cycle(range(FORGET // 4))
+
+        def find(name: str) -> None:
+            if not next(left):
+                resolver.clear()
+            resolver.lookup(name)
+
+        yield find
+
+
+@contextmanager
+def _async_dnssd(server: Server) -> Iterator[Find]:
+    resolver = AsyncResolver([_address(server)])
+    left = cycle(range(FORGET // 4))
+
+    async def look_up(name: str) -> None:
+        if not next(left):
+            await resolver.clear()
+        await resolver.lookup(name)
+
+    with asyncio.Runner() as runner:
+        try:
+            yield lambda name: runner.run(look_up(name))
+        finally:
+            runner.run(resolver.close())
 
 
 def _dnspython(server: Server) -> Find:
