@@ -147,36 +147,6 @@ def choose(
     return Choice(best, sums, sums[-1], until, groups)
 
 
-def pick(endpoints: Iterable[_Weighted], random: Callable[[], float]) -> _Weighted:
-    """Draw one endpoint of the best priority.
-
-    Args:
-        endpoints: n >= 1, in any order.
-        random: Gives a number in [0, 1).
-
-    Raises:
-        ValueError: There is no endpoint.
-    """
-    everybody = list(endpoints)
-    lowest = min(endpoint.priority for endpoint in everybody)
-    best = [endpoint for endpoint in everybody if endpoint.priority == lowest]
-    sums = list(accumulate(shares(best)))
-    return best[bisect_right(sums, random() * sums[-1])]
-
-
-def order(endpoints: Iterable[_Weighted], random: Callable[[], float]) -> tuple[_Weighted, ...]:
-    """Every endpoint in the order in which to try them.
-
-    Args:
-        endpoints: n >= 0, in any order.
-        random: Gives a number in [0, 1).
-    """
-    tried: list[_Weighted] = []
-    for group in _by_priority(endpoints):
-        tried += _permuted(group, _scales(shares(group)), random)
-    return tuple(tried)
-
-
 def shares(group: Sequence[Weighted]) -> list[float]:
     """How likely each endpoint of one priority is to be drawn, up to a common factor."""
     total = sum(endpoint.weight for endpoint in group)

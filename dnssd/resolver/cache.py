@@ -105,12 +105,15 @@ class Entry:
         """
         snapshot = self.snapshot
         if snapshot is not None:
-            if now < snapshot.expires_at or snapshot.status == "stale":
-                return snapshot if self.warm or now < snapshot.expires_at else None
+            if now < snapshot.expires_at:
+                return snapshot
+            if not self.warm:
+                return None
             # A refresh that has neither failed nor succeeded for long was slept through, as
             # when the machine was suspended: nothing says that name servers would not answer.
             overdue = now >= snapshot.expires_at + limits.timeout + OVERDUE
-            return as_stale(snapshot) if self.warm and (self.failures or not overdue) else None
+            known_old = snapshot.status == "stale" or self.failures or not overdue
+            return as_stale(snapshot) if known_old else None
         if now < self.holds_until:
             self.fail()
         return None
@@ -180,7 +183,7 @@ class Entry:
         self._put(as_stale(snapshot))
 
     def next_look(self, now: float, rng: Callable[[], float]) -> float:
-        """When to look again, on the monotonic clock; not before somebody asks if it is inf."""
+        """When to look again, on the monotonic clock."""
         spread = 1 - JITTER + 2 * JITTER * rng()
         wait = spread * min(LAST_RETRY, FIRST_RETRY * 2.0 ** min(16, self.failures - 1))
         if self.snapshot is None:

@@ -302,8 +302,8 @@ def _closed(name: Name) -> Unavailable:
 
 
 def _call(callback: Callable[[_Told], object], told: _Told) -> None:
-    """Call back; what goes wrong there is no reason not to tell others."""
+    """Call back, and go on whatever goes wrong there."""
     try:
         callback(told)
-    except Exception:
+    except Exception:  # of a caller's own; others are to be told all the same
         _log.exception("unexpected error in a callback")

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from clouds import Clock
 
 from dnssd.errors import DeadlineExceeded, Unavailable
 from dnssd.hosts import HostFacts, detect, ec2
@@ -21,23 +22,6 @@ TOKEN = "/latest/api/token"
 IDENTITY = '{"accountId": "123456789012", "region": "us-west-2", "instanceId": "i-0ABC"}'
 
 Reply = tuple[int, str]
-
-
-class Clock:
-    """A time that only sleeping moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.slept: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += seconds
-        self.slept.append(seconds)
-
-    def pace(self, seconds: float = 30.0) -> Pace:
-        """A deadline on this clock; every wait is the longest that jitter allows."""
-        return Pace(seconds, monotonic=lambda: self.now, sleep=self.sleep, draw=lambda: 1.0)
 
 
 class Service:

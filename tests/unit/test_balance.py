@@ -1,16 +1,17 @@
 import random
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
-from itertools import permutations
-from math import inf, prod
+from itertools import accumulate, permutations
+from math import inf, log, prod
 from typing import TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnssd.resolver.balance import Choice, choose, order, pick, shares
+from dnssd.resolver.balance import Choice, choose, shares
 from dnssd.resolver.health import Key
 from dnssd.resolver.snapshot import Endpoint
 
@@ -68,6 +69,26 @@ RULE = [
     ((0, 0, 199), (1 / 400, 1 / 400, 199 / 200)),
     ((65535, 1), (65535 / 65536, 1 / 65536)),
 ]
+
+
+def pick(endpoints: Sequence[Endpoint], random: Random) -> Endpoint:
+    """The rule with nothing prepared: one endpoint of the best priority, by weight."""
+    lowest = min(endpoint.priority for endpoint in endpoints)
+    best = [endpoint for endpoint in endpoints if endpoint.priority == lowest]
+    sums = list(accumulate(shares(best)))
+    return best[bisect_right(sums, random() * sums[-1])]
+
+
+def order(endpoints: Sequence[Endpoint], random: Random) -> tuple[Endpoint, ...]:
+    """The same for a whole order: each priority sorted by `-ln(U) / weight`."""
+    tried: list[Endpoint] = []
+    for priority in sorted({endpoint.priority for endpoint in endpoints}):
+        group = [endpoint for endpoint in endpoints if endpoint.priority == priority]
+        keys = [-log(1 - random()) / share for share in shares(group)]
+        tried += [group[at] for at in sorted(range(len(group)), key=keys.__getitem__)]
+    return tuple(tried)
+
+
 # Ways to draw: each makes, of endpoints, what draws one.
 WAYS: dict[str, Callable[[Sequence[Endpoint]], Callable[[Random], Endpoint]]] = {
     "pick": lambda servers: partial(pick, servers),
