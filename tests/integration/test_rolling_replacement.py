@@ -28,6 +28,7 @@ from dnssd.resolver.snapshot import Endpoint
 from dnssd.sandbox.answers import respond
 from dnssd.sandbox.dns import DnsServer
 from dnssd.sandbox.sandbox import Sandbox
+from dnssd.wire.agenda import ROUNDS
 
 NAME = "web._http._tcp.example.test"
 URL = f"http+dnssd://{NAME}"
@@ -310,9 +311,13 @@ class Client:
         return callers
 
     def skip(self, seconds: float) -> None:
-        """Skip so much time; returns once the resolver has begun what is due by then."""
+        """Skip so much time; returns once the resolver has begun, or given up, what is due.
+
+        A question is given up some rounds of its loop after the time, and each watch waits for
+        a round. One that were given up after the next skip only would be tried again late.
+        """
         self.clock.skip(seconds)
-        for _ in range(2):  # its thread wakes up to the first, and the second finds it done
+        for _ in range(ROUNDS + 4):
             next(self.resolver.watch(NAME))
 
     def await_events(self, *wanted: tuple[Kind, str]) -> None:
