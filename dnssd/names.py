@@ -48,9 +48,9 @@ class Name:
                     f"domain name: label {display(label)[:20]}… has {len(label)} octets; "
                     f"at most {MAX_LABEL} are allowed"
                 )
-        if (size := sum(len(label) + 1 for label in self.labels) + 1) > MAX_NAME:
+        if (size := len(b".".join(self.labels)) + 2) > MAX_NAME:
             raise MalformedName(f"domain name: {size} octets; at most {MAX_NAME} are allowed")
-        object.__setattr__(self, "key", tuple(label.lower() for label in self.labels))
+        object.__setattr__(self, "key", tuple(map(bytes.lower, self.labels)))
 
     @classmethod
     def parse(cls, text: str, *, radix: int = 10) -> Self:

@@ -219,12 +219,14 @@ class Engine:
         else:
             entry.learn(snapshot, gathered.found, now, in_part=gathered.in_part)
         self._tell(entry, before)
-        self._end(entry, flight)
-        if flight.is_first and entry.snapshot and entry.texts:
-            if flight.in_trouble:  # a lie may have come through: look again, with doubt
-                self._wind(entry, now, now + VERIFY)
-            elif gathered.incomplete and entry.ttl > 4 * COMPLETE:  # else a refresh is near
-                self._wind(entry, now, now + COMPLETE * (0.5 + self._rng()), complete(entry.found))
+        is_first = flight.is_first and entry.snapshot is not None
+        if is_first and flight.in_trouble:  # a lie may have come through: look again, with doubt
+            self._end(entry, flight, now + VERIFY)
+        elif is_first and gathered.incomplete and entry.ttl > 4 * COMPLETE:  # no refresh is near
+            soon = now + COMPLETE * (0.5 + self._rng())
+            self._end(entry, flight, soon, complete(entry.found))
+        else:
+            self._end(entry, flight)
 
     def _failed(self, entry: Entry, flight: Flight, error: Unavailable) -> None:
         now = self._loop.time()
@@ -240,12 +242,18 @@ class Engine:
         self._tell(entry, before)
         self._end(entry, flight)
 
-    def _end(self, entry: Entry, flight: Flight) -> None:
+    def _end(
+        self,
+        entry: Entry,
+        flight: Flight,
+        when: float | None = None,
+        steps: Steps | None = None,
+    ) -> None:
+        """Go on to the next look, at a time and with steps of its own if there are any."""
         del self._flights[entry]
         entry.warm = entry.snapshot is not None
-        now = self._loop.time()
         if entry.texts:  # else it was forgotten meanwhile
-            self._wind(entry, now)
+            self._wind(entry, self._loop.time(), when, steps)
         for other in self._cache.surplus(self._is_busy):
             if timer := self._timers.pop(other, None):
                 timer.cancel()

@@ -9,6 +9,7 @@ caller asks those of one batch side by side.
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dnssd.errors import Unavailable
 from dnssd.names import Name
@@ -27,8 +28,7 @@ FAMILIES = ("A", "AAAA")
 NOTHING: Findings = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What came of one question.
 
     Attributes:

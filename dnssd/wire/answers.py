@@ -1,8 +1,7 @@
 """What a message says about its question: values, an alias, nothing, or no answer at all."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from dnssd.names import Name
 from dnssd.records import MAX_TTL, Rdata
@@ -19,8 +18,7 @@ class NoAnswer(Exception):
     """A message that leaves its question open; the text says what it is instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What one message says about a name and a type.
 
     Attributes:

@@ -3,7 +3,6 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from dnssd.errors import Unavailable
 from dnssd.names import Name
@@ -121,16 +120,14 @@ class Asker:
 
     def _send(self, asking: Asking, attempts: Iterable[Attempt], now: float) -> None:
         """Send, and what is to be sent in place of what cannot be."""
-        todo = deque(attempts)
-        while todo:
-            attempt = todo.popleft()
+        for attempt in attempts:
             try:
-                port = self._servers[attempt.server].port(attempt.by_tcp, asking.waits_for)
+                port = self._servers[attempt.server].port(attempt.by_tcp, asking.waits_for, now)
                 sent = _Sent(self, asking, attempt, now)
                 asking.sent.append((port, port.ask(sent, self._entropy, edns=asking.edns)))
             except OSError as error:
                 why = error.strerror or type(error).__name__
-                todo.extend(asking.inquiry.failed(attempt, why, now))
+                self._send(asking, asking.inquiry.failed(attempt, why, now), now)
 
     def _await(self, asking: Asking) -> None:
         """See whether the inquiry is settled; if not, come back to it in time."""
@@ -182,7 +179,7 @@ class Asker:
         ttl = min(answer.ttl, asking.ttl)
         if answer.alias is None:
             if asking.aliases:
-                answer = replace(answer, ttl=ttl, via=answer.via or asking.name)
+                answer = answer._replace(ttl=ttl, via=answer.via or asking.name)
             return answer
         if asking.aliases == MAX_ALIASES:
             why = f"{MAX_ALIASES} aliases (CNAME) in a row, the last to {answer.alias}"

@@ -17,7 +17,7 @@ Late answers to earlier attempts count like any other. Answers are believed as f
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from dnssd.records import Rdata
@@ -236,7 +236,7 @@ class Inquiry:
         values = dict.fromkeys(value for answer in answers for value in answer.values)
         additional = dict.fromkeys(record for answer in answers for record in answer.additional)
         ttl = min(answer.ttl for answer in answers)
-        return replace(answers[0], values=tuple(values), ttl=ttl, additional=tuple(additional))
+        return answers[0]._replace(values=tuple(values), ttl=ttl, additional=tuple(additional))
 
     def _settle(self, outcome: Answer) -> None:
         self.outcome = outcome
@@ -247,7 +247,7 @@ class Inquiry:
         if self._union:
             merged = self._merged()
             kept = (v for v in self._doubt.expected if v not in merged.values)
-            self.outcome = replace(merged, values=(*merged.values, *kept))
+            self.outcome = merged._replace(values=(*merged.values, *kept))
         elif self._negatives and not self._doubt.expected:
             self.outcome = Answer((), 0)
         else:

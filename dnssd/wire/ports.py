@@ -91,18 +91,18 @@ class Server:
             self._smoothed += (seconds - self._smoothed) / 8
         self.late = min(MAX_LATE, max(MIN_LATE, self._smoothed + 4 * self._variation))
 
-    def port(self, by_tcp: bool, avoid: Callable[["Port"], bool]) -> "Port":
+    def port(self, by_tcp: bool, avoid: Callable[["Port"], bool], now: float) -> "Port":
         """The port to use now, opened if need be.
 
         Args:
             by_tcp: By TCP, else by UDP.
             avoid: Whether a TCP connection is not to be used: it may be stuck.
+            now: Monotonic clock reading, in seconds.
 
         Raises:
             OSError: It cannot be opened.
         """
         current = self._current.get(by_tcp)
-        now = self._loop.time()
         if current is not None and not (avoid(current) if by_tcp else current.is_spent(now)):
             current.silent_since = min(current.silent_since, now)
             return current

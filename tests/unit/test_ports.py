@@ -42,7 +42,7 @@ class Bench:
     def ask(self, *, by_tcp: bool = True) -> Waiter:
         """Ask a question, which fits any port."""
         waiter = Waiter()
-        port = self.server.port(by_tcp, lambda _: False)
+        port = self.server.port(by_tcp, lambda _: False, self.loop.time())
         port.ask(waiter, lambda size: next(self.ids).to_bytes(size, "big"), edns=True)
         return waiter
 
@@ -79,7 +79,7 @@ def test_what_is_lost_is_told_to_all_who_wait(by_tcp: bool) -> None:
     bench = Bench()
     bench.network.fault = silent
     waiters = [bench.ask(by_tcp=by_tcp) for _ in range(3)]
-    port = bench.server.port(by_tcp, lambda _: False)
+    port = bench.server.port(by_tcp, lambda _: False, bench.loop.time())
 
     port.lost("connection refused")
     port.lost("connection refused")
