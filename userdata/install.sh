@@ -46,11 +46,14 @@ fi
 case $spec in
     *git+*) command -v git >/dev/null || install_packages git ;;
 esac
-if ! $venv/bin/python -c '' 2>/dev/null; then
+# Anew after a first installation that was cut short, which may have left halves of packages, and
+# where the system has put another Python under it, which finds none.
+if ! [ -e $venv/spec ] || ! $venv/bin/python -m pip --version >/dev/null 2>&1; then
     python=$(find_python) || fail "no Python 3.11 or newer, even in this system's packages; put one on PATH"
     "$python" -m venv --clear $venv
 fi
 $venv/bin/pip install --quiet --disable-pip-version-check --no-input --no-cache-dir --upgrade "$spec" ||
     fail "pip could not install $spec: its own words are above"
 $venv/bin/dnssd --version
+sync # or a stamp could outlive, after a loss of power, what it stands for
 printf '%s\n' "$spec" >$venv/spec

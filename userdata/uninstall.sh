@@ -17,13 +17,19 @@ leave() {
     ! systemctl is-failed --quiet $unit
 }
 
-[ -e /etc/systemd/system/$unit ] || exit 0
-systemctl stop $unit || true
-if [ -e /opt/dnssd/venv/bin/dnssd ] && ! leave; then
-    echo "dnssd: uninstall: leaving failed, nothing is removed; see journalctl -u $unit, then run this again" >&2
-    exit 1
+# A run that was cut short, of join.sh or of this, may have left any of it.
+if [ -e /etc/systemd/system/$unit ]; then
+    systemctl stop $unit || true
+    if [ -e /opt/dnssd/venv/bin/dnssd ] && ! leave; then
+        echo "dnssd: uninstall: leaving failed, nothing is removed; see journalctl -u $unit, then run this again; to give its records up, remove /opt/dnssd/venv first" >&2
+        exit 1
+    fi
 fi
-systemctl disable $unit dnssd-sleep.service
-rm -rf /opt/dnssd /etc/systemd/system/dnssd-join.service /etc/systemd/system/dnssd-sleep.service \
-    /etc/logrotate.d/dnssd /var/log/dnssd.log*
+for each in $unit dnssd-sleep.service; do
+    [ ! -e "/etc/systemd/system/$each" ] || systemctl disable "$each"
+done
+for each in /etc/systemd/system/dnssd-sleep.service /etc/logrotate.d/dnssd /etc/systemd/system/$unit; do
+    rm -f "$each" "$each.new"
+done
+rm -rf /opt/dnssd /var/log/dnssd.log*
 systemctl daemon-reload

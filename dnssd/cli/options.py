@@ -144,9 +144,15 @@ zone_option = option(
 )
 
 
-def _check_nameservers(
+def check_nameservers(
     ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
 ) -> tuple[str, ...]:
+    """Find now what a look-up would find wrong with name servers.
+
+    Raises:
+        BadParameter: One of them is not understood.
+        Unavailable: The system does not know one of them.
+    """
     if value:
         from dnssd.errors import UsageError
         from dnssd.wire.nameservers import NameServer
@@ -165,7 +171,7 @@ nameserver_option = option(
     metavar="HOST[:PORT]",
     multiple=True,
     shared="DNSSD_NAMESERVER",
-    callback=_check_nameservers,
+    callback=check_nameservers,
     help="Ask this name server; may be repeated.  [default: the system's]",
 )
 instance_option = option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,7 +12,7 @@ import click
 from dnssd.cli.join import check_target, txt_pairs
 from dnssd.cli.join import command as join_command
 from dnssd.cli.leave import command as leave_command
-from dnssd.cli.options import Command, Option, option
+from dnssd.cli.options import Command, Option, check_nameservers, option
 
 EPILOG = """\b
 Examples:
@@ -47,11 +48,25 @@ class _UserData(Command):
 
 
 def _unattended(param: Option) -> Option:
-    """An option of join, with the default that suits a host on its own."""
+    """An option of join, as it suits a host on its own and somewhere else."""
+    param = copy.copy(param)
     if param.name == "splay":
-        param = copy.copy(param)
         param.default = SPLAY
+    if param.name == "nameservers":
+        param.callback = _readable
     return param
+
+
+def _readable(
+    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Check name servers as join does; some names only the hosts know."""
+    from dnssd.errors import Unavailable
+
+    for nameserver in value:
+        with contextlib.suppress(Unavailable):
+            check_nameservers(ctx, param, (nameserver,))
+    return value
 
 
 @click.command("user-data", cls=_UserData, epilog=EPILOG)
@@ -62,7 +77,7 @@ def _unattended(param: Option) -> Option:
     type=click.Choice(["shell", "cloud-config", "systemd"]),
     default="shell",
     show_default=True,
-    help="What to print; systemd is the unit alone, for a host that has dnssd.",
+    help="What to print; systemd is the unit alone, for a host with dnssd in /opt/dnssd/venv.",
 )
 @option(
     "--install",

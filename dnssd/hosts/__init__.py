@@ -88,6 +88,9 @@ def _asker(cloud: str) -> Ask:
 
 
 def _checked_label(found: HostFacts) -> str:
+    if found.label.lower() == "localhost":  # as images are called that nobody has given a name
+        why = f"host {found.label!r}: every host calls itself so"
+        raise MalformedName(f"{why}; it is from the {found.source}: give --host LABEL")
     try:
         return parse_host_label(found.label)
     except MalformedName as error:

@@ -8,7 +8,8 @@ from botocore.parsers import ResponseParserError
 
 from dnssd import errors
 
-FAILURES = (aws.ClientError, aws.BotoCoreError, ResponseParserError)
+# A RuntimeError is botocore's word for fresh credentials that have ended by this host's clock.
+FAILURES = (aws.ClientError, aws.BotoCoreError, ResponseParserError, RuntimeError)
 MALFORMED = (KeyError, ValueError, TypeError, errors.UsageError)  # from reading an answer
 
 LONGEST = 500  # characters of what the provider said
@@ -64,12 +65,20 @@ def judge(error: Exception, what: str) -> Verdict:
     Args:
         error: The client's error.
         what: The zone and action, for the message.
+
+    Raises:
+        RuntimeError: As given, unless it speaks of credentials.
     """
     if isinstance(error, aws.ClientError):
         return _judge_answer(error, what)
     if isinstance(error, aws.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
         advice = "check the clock, and AWS_CA_BUNDLE if a proxy intercepts TLS"
         return Verdict(Fate.FINAL, errors.Unavailable(f"{what}: {_line(error)}; {advice}"))
+    if isinstance(error, RuntimeError):
+        if "expired" not in str(error):
+            raise error  # a mistake, of whomever: nothing that we know how to put
+        advice = "check this host's clock"
+        return Verdict(Fate.FINAL, errors.AccessDenied(f"{what}: {_line(error)}; {advice}"))
     if isinstance(error, _NEVER_SENT):
         return Verdict(
             Fate.NOT_DONE,

@@ -75,4 +75,6 @@ class Pace:
         remaining = self.remaining
         self._sleep(min(seconds, remaining))
         if seconds >= remaining:
-            raise DeadlineExceeded(f"{why}; the deadline of {self.seconds:g} s has passed")
+            raise DeadlineExceeded(
+                f"{why}; the deadline of {round(self.seconds, 3):g} s has passed"
+            )

@@ -207,6 +207,18 @@ def test_a_container_passes_the_signal_on(tmp_path: Path) -> None:
     assert last == "leave http --port 8080 --deadline 10\n"
 
 
+def test_a_container_that_is_stopped_while_it_joins_starts_no_server(tmp_path: Path) -> None:
+    """The shell hears the signal once join has ended: it leaves, and that is all."""
+    (line,) = re.findall(r"`(trap .*?)`", README)
+    join = 'echo "$1"; [ "$1" != join ] || kill -TERM $PPID'
+    for name, script in (("dnssd", join), ("server", "echo serving")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+
+    assert run("/bin/sh", "-c", line, env={"PATH": path}) == "join\nleave\n"
+
+
 def test_the_python_blocks_print_what_their_comments_say(
     example_com: Sandbox, tmp_path: Path
 ) -> None:

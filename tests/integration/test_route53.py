@@ -305,6 +305,26 @@ def test_refusals_are_translated(
         assert "sandbox" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("environment")
+def test_fresh_credentials_that_have_ended_are_the_clocks_doing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """On a host whose clock is a day ahead; the client has no error of its own for it."""
+    answer, config = tmp_path / "answer.json", tmp_path / "config"
+    answer.write_text(
+        '{"Version": 1, "AccessKeyId": "ASIA", "SecretAccessKey": "secret", '
+        '"SessionToken": "token", "Expiration": "2000-01-01T00:00:00Z"}'
+    )
+    config.write_text(f"[default]\ncredential_process = cat {answer}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    zone = open_zone("example.test,id=Z0123456789ABC")
+
+    with pytest.raises(errors.AccessDenied, match=r"still expired; check this host's clock$"):
+        zone.commit(ADD, patient())
+
+
 def test_a_batch_that_the_zone_never_takes_ends_as_rejected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

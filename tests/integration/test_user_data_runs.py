@@ -40,6 +40,7 @@ case $1 in is-failed) exec cat @ROOT@/failed >/dev/null 2>&1 ;; esac
 """
 PYTHON = """#!/bin/sh
 case $1 in -c) exit 0 ;; esac # otherwise -m venv --clear FOLDER
+rm -rf "$4" # and the links in it, through which one could write to the system's own Python
 mkdir -p "$4/bin"
 printf '#!/bin/sh\\n' >"$4/bin/python"
 cat >"$4/bin/pip" <<'END'
@@ -75,6 +76,7 @@ class Host:
         for tool in TOOLS:
             (root / "bin" / tool).symlink_to(shutil.which(tool) or tool)
         self.add("bin/systemctl", SYSTEMCTL)
+        self.add("bin/sync", "#!/bin/sh\n")
 
     def add(self, path: str, script: str) -> None:
         """Put a program on the host."""
@@ -343,6 +345,32 @@ def test_a_broken_environment_is_made_anew(host: Host) -> None:
     assert host.run("/opt/dnssd/venv/bin/dnssd").stdout == "dnssd 1\n"
 
 
+@pytest.mark.parametrize("what", ["no pip", "another Python"])
+def test_an_environment_without_pip_is_made_anew(host: Host, what: str) -> None:
+    """Its making was cut short, or an upgrade of the system has put another Python under it."""
+    python = shutil.which("python3") or sys.executable
+    venv = host.root / "opt/dnssd/venv"
+    checked(python, "-m", "venv", "--without-pip", str(venv))
+    if what == "another Python":
+        (venv / "spec").write_text("dnssd\n")
+        for name in ("pip", "dnssd"):
+            host.add(f"opt/dnssd/venv/bin/{name}", "#!/bin/sh\nexit 1\n")
+    host.add("bin/python3", PYTHON)
+
+    assert host.run(template("install.sh"), "dnssd").returncode == 0
+    assert host.run("/opt/dnssd/venv/bin/dnssd").stdout == "dnssd 1\n"
+
+
+def test_halves_of_packages_are_not_built_upon(host: Host) -> None:
+    """A first installation lost its power: pip would take for whole what it finds."""
+    host.add("bin/python3", PYTHON)
+    for name in ("python", "pip", "dnssd"):
+        host.add(f"opt/dnssd/venv/bin/{name}", "#!/bin/sh\nexit 0\n")
+
+    assert host.run(template("install.sh"), "dnssd").returncode == 0
+    assert host.run("/opt/dnssd/venv/bin/dnssd").stdout == "dnssd 1\n"
+
+
 def test_a_machine_without_python_is_one_clear_line(host: Host) -> None:
     """It says what to do."""
     ran = host.run(template("install.sh"), "dnssd")
@@ -361,8 +389,7 @@ def test_uninstalling_leaves_and_removes_everything(shell_host: Host) -> None:
     shell_host.add("var/log/dnssd.log", "")
     shell_host.systemctl()
 
-    for _ in range(2):
-        assert shell_host.run(uninstalling(Format.SHELL)).returncode == 0
+    assert shell_host.run(uninstalling(Format.SHELL)).returncode == 0
 
     assert shell_host.files() == {}
     assert list((shell_host.root / "var/log").iterdir()) == []
@@ -373,9 +400,62 @@ def test_uninstalling_leaves_and_removes_everything(shell_host: Host) -> None:
         "stop dnssd-join.service",
         "daemon-reload",
         "is-failed --quiet dnssd-join.service",
-        "disable dnssd-join.service dnssd-sleep.service",
+        "disable dnssd-join.service",
+        "disable dnssd-sleep.service",
         "daemon-reload",
     ]
+    assert shell_host.run(uninstalling(Format.SHELL)).returncode == 0
+    assert shell_host.systemctl() == ["daemon-reload"]
+
+
+FULL = ("opt/dnssd/install.sh", UNIT, "etc/systemd/system/dnssd-sleep.service")
+
+
+@pytest.mark.parametrize("where", [*FULL, "etc/logrotate.d/dnssd"])
+def test_a_full_disk_takes_no_host_out_of_service(shell_host: Host, where: str) -> None:
+    """New options cannot be written: the host stays joined by the old ones."""
+    script = user_data(install="dnssd==2", join=("join", "http", "--port=81"))
+    shell_host.run(user_data())
+    before = shell_host.files()
+    file = shell_host.root / where
+    file.write_text("an older one\n")
+    old = shell_host.files()
+    file.with_name(f"{file.name}.new").symlink_to("/dev/full")
+    shell_host.systemctl()
+
+    ran = shell_host.run(script)
+
+    assert ran.returncode != 0
+    assert shell_host.systemctl() == []
+    assert {path: shell_host.files()[path] for path in before} == old
+    file.with_name(f"{file.name}.new").unlink()
+    assert shell_host.run(script).returncode == 0
+    assert shell_host.systemctl()[0] == "stop dnssd-join.service"
+    assert not list(shell_host.root.rglob("*.new"))
+
+
+@pytest.mark.parametrize("where", [*FULL, "etc/logrotate.d/dnssd"])
+def test_uninstalling_removes_what_was_begun(shell_host: Host, where: str) -> None:
+    """A first run that a full disk cut short leaves nothing behind either."""
+    file = shell_host.root / where
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.with_name(f"{file.name}.new").symlink_to("/dev/full")
+    assert shell_host.run(user_data()).returncode != 0
+
+    assert shell_host.run(uninstalling(Format.SHELL)).returncode == 0
+
+    assert shell_host.files() == {}
+    assert not list(shell_host.root.rglob("*.new"))
+    assert not [asked for asked in shell_host.systemctl() if asked.startswith("disable")]
+
+
+def test_uninstalling_goes_on_where_it_was_cut_short(host: Host) -> None:
+    """The unit is gone, and its last files are not."""
+    host.run(user_data())
+    (host.root / UNIT).unlink()
+
+    assert host.run(uninstalling(Format.SHELL)).returncode == 0
+    assert host.files() == {}
 
 
 def test_uninstalling_keeps_what_could_not_leave(host: Host) -> None:

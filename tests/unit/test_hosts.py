@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dnssd.errors import MalformedName, UsageError
+from dnssd.errors import DeadlineExceeded, MalformedName, UsageError
 from dnssd.hosts import HostFacts, detect, plain
 from dnssd.hosts.imds import IPV4, IPV6, Settings
 from dnssd.zones.pace import Pace
@@ -93,7 +93,7 @@ def test_finding_the_route_sends_nothing_and_never_fails() -> None:
         assert address is None or (":" in address) == (family == socket.AF_INET6)
 
 
-@pytest.mark.parametrize("label", ["ü", "a.b", "", "x" * 58, "-a"])
+@pytest.mark.parametrize("label", ["ü", "a.b", "", "x" * 58, "-a", "localhost"])
 def test_a_host_may_be_given_another_label(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, label: str
 ) -> None:
@@ -177,3 +177,11 @@ def test_a_malformed_variable_is_named(variable: str, text: str) -> None:
     """The message says which one to correct."""
     with pytest.raises(UsageError, match=variable):
         Settings.from_environ({variable: text})
+
+
+def test_a_deadline_is_told_as_people_would() -> None:
+    """What is left of a whole number of seconds is not: some of it has gone by."""
+    pace = Pace(4.99999, monotonic=lambda: 0, sleep=lambda seconds: None)
+
+    with pytest.raises(DeadlineExceeded, match="the deadline of 5 s has passed"):
+        pace.pause(5, "no answer")

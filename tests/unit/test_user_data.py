@@ -1,9 +1,10 @@
 """User-data carries a caller's options to the host as they are, and runs none of them."""
 
 import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import pytest
@@ -165,6 +166,23 @@ def test_a_hostile_value_reaches_join_as_it_is(
     expected = parsed(join_command, ["join", *options])
     assert options_at_start == {**expected, "splay": 3.0}
     assert options_at_start["txt"] == (f"a={value}", "b")
+
+
+def test_a_name_server_may_have_a_name_that_only_the_hosts_know(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """User-data is made elsewhere; what cannot be read anywhere is refused all the same."""
+
+    def unknown(*_: Any, **__: Any) -> NoReturn:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+
+    unit = printed(capsys, *WEB, "--nameserver", "ns.internal:53", "--format", "systemd")
+
+    assert "--nameserver=ns.internal:53" in arguments(unit, "ExecStart")
+    both = ("--nameserver", "ns.internal", "--nameserver", "ns:x")
+    assert "'ns:x': not understood" in refused(capsys, *WEB, *both)
 
 
 def test_every_option_of_join_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
@@ -348,12 +366,22 @@ def test_cloud_init_starts_the_unit_without_waiting_for_it() -> None:
 
     assert set(config) == {"write_files", "runcmd"}
     assert config["runcmd"] == [
+        ["systemctl", "stop", "dnssd-join.service"],  # as systemd knows it until it reloads
         ["systemctl", "daemon-reload"],
         ["systemctl", "enable", "dnssd-join.service", "dnssd-sleep.service"],
-        ["systemctl", "restart", "--no-block", "dnssd-join.service"],
+        ["systemctl", "start", "--no-block", "dnssd-join.service"],
     ]
     modes = {file["path"]: file.get("permissions") for file in config["write_files"]}
     assert {path: mode for path, mode in modes.items() if mode} == {"/opt/dnssd/install.sh": "0755"}
+
+
+def test_the_unit_can_ask_every_cloud() -> None:
+    """Triton's virtual machines ask over a serial line, /dev/ttyS1: a private /dev has none."""
+    unit = unitfile.settings((USERDATA / "systemd" / "dnssd-join.service").read_text())
+
+    assert "PrivateDevices" not in unit
+    assert unit["DevicePolicy"] == ["closed"]
+    assert unit["DeviceAllow"] == ["char-ttyS rw"]
 
 
 def test_uninstalling_removes_what_is_put() -> None:
@@ -365,7 +393,7 @@ def test_uninstalling_removes_what_is_put() -> None:
 
     assert written == set(re.findall(r"^put (\S+)", joining(Format.SHELL, life()), re.MULTILINE))
     for path in written:
-        assert path in script or "/opt/dnssd " in script
+        assert path.replace(UNIT, "/etc/systemd/system/$unit") in script or "/opt/dnssd " in script
     ((shell, option, inner),) = yaml.safe_load(uninstalling(Format.CLOUD_CONFIG))["runcmd"]
     assert (shell, option, inner) == ("sh", "-c", script)
 
