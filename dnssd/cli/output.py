@@ -3,7 +3,9 @@
 import json
 import shutil
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
 from dnssd.records import Txt
@@ -23,12 +25,36 @@ def json_line(value: Any) -> str:
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows in columns under their headings; on a terminal no line is cut in two."""
     cells = [tuple(headings), *(tuple(safe(str(cell)) for cell in row) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths = [max(map(width_of, column)) for column in zip(*cells, strict=True)]
     room = shutil.get_terminal_size().columns if _is_terminal() else None
     for row in cells:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        line = "  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True))
         line = line.rstrip()
-        print(line if room is None or len(line) <= room else line[: room - 1] + "…")
+        print(line if room is None or width_of(line) <= room else _cut(line, room - 1) + "…")
+
+
+def width_of(text: str) -> int:
+    """How many columns a terminal takes for it: two for each Chinese character, say."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_columns, text))
+
+
+def padded(text: str, width: int) -> str:
+    """`text` with spaces behind it, up to so many columns."""
+    return text + " " * (width - width_of(text))
+
+
+def _cut(text: str, room: int) -> str:
+    """As much of `text` as fits into so many columns."""
+    taken = accumulate(map(_columns, text))
+    return text[: sum(1 for columns in taken if columns <= room)]
+
+
+def _columns(char: str) -> int:
+    if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
 
 
 def _is_terminal() -> bool:

@@ -35,9 +35,9 @@ def wait_seen(
         DeadlineExceeded: One of them does not yet.
     """
     for nameserver in nameservers:
-        server = NameServer.parse(nameserver)
+        servers = NameServer.parse(nameserver)
         while True:
-            seen = _values(server, name)
+            seen = _values(servers, name)
             if seen is not None and wanted <= seen and not gone & seen:
                 break
             pace.pause(INTERVAL, f"{name}: not yet served as written by {nameserver}")
@@ -49,7 +49,8 @@ def hint_negative_ttl(origin: Name, nameservers: Sequence[str]) -> None:
     A client that asks before the first join does not ask again for that long.
     """
     try:
-        servers = tuple(map(NameServer.parse, nameservers)) or system_nameservers()
+        given = tuple(one for text in nameservers for one in NameServer.parse(text))
+        servers = given or system_nameservers()
         answer = ask(servers, origin, "SOA", 1.0)
     except DnssdError:
         return  # a hint is not worth an error
@@ -74,8 +75,8 @@ def warn_negative_ttl(origin: Name, ttl: int, soa: str) -> None:
         )
 
 
-def _values(server: NameServer, name: Name) -> frozenset[Rdata] | None:
+def _values(servers: Sequence[NameServer], name: Name) -> frozenset[Rdata] | None:
     try:
-        return frozenset(ask((server,), name, "SRV", PATIENCE).values)
+        return frozenset(ask(servers, name, "SRV", PATIENCE).values)
     except Unavailable:
         return None

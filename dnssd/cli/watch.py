@@ -26,7 +26,7 @@ Examples:
   dnssd watch http --domain example.com --exec 'systemctl reload haproxy'
 """
 
-WIDEST = 32  # characters: what is longer makes no room for itself in later lines
+WIDEST = 32  # columns: what is longer makes no room for itself in later lines
 _TOLD = {
     "stale": "no name server answers; its endpoints stay as they were",
     "recovered": "a name server answers again",
@@ -123,7 +123,7 @@ def _printer(as_json: bool) -> Any:
 
 def _line(event: Event, widths: list[int]) -> str:
     """An event in columns, as wide as those of the lines before it: `widths` is kept here."""
-    from dnssd.cli.output import safe
+    from dnssd.cli.output import padded, safe, width_of
 
     when = f"{_time(event)}  {event.kind:<9}"
     endpoint = event.endpoint
@@ -135,8 +135,9 @@ def _line(event: Event, widths: list[int]) -> str:
         " ".join(endpoint.addresses) or "no address",
         f"priority {endpoint.priority} weight {endpoint.weight}",
     )
-    widths[:] = map(max, widths or (0,) * len(cells), (min(len(c), WIDEST) for c in cells))
-    columns = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+    taken = (min(width_of(cell), WIDEST) for cell in cells)
+    widths[:] = map(max, widths or (0,) * len(cells), taken)
+    columns = map(padded, cells, widths)
     return "  ".join((when, *columns)).rstrip()
 
 
@@ -159,4 +160,8 @@ def _run(words: Sequence[str], burst: Sequence[Event]) -> None:
         warn(f"--exec {words[0]}: {error.strerror}; it is tried again at the next event")
         return
     if done.returncode:
-        warn(f"--exec {words[0]}: it ended with exit code {done.returncode}")
+        warn(f"--exec {words[0]}: it ended with {_ending(done.returncode)}")
+
+
+def _ending(code: int) -> str:
+    return f"exit code {code}" if code > 0 else f"signal {-code}"

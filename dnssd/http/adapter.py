@@ -21,7 +21,7 @@ from urllib3.exceptions import ConnectTimeoutError, MaxRetryError
 
 from dnssd.errors import DnssdError, UsageError
 from dnssd.http.lines import Handshake, Line
-from dnssd.http.urls import add_secure_cookies, is_secure, service_name, stay_on_service
+from dnssd.http.urls import add_secure_cookies, is_secure, service_name
 from dnssd.names import shown
 from dnssd.resolver.connecting import host_name
 from dnssd.resolver.pacing import SHOWN, why
@@ -183,9 +183,7 @@ class Adapter(HTTPAdapter):
         try:
             line = self._lines(endpoint.target, endpoint.port, endpoint.addresses)
             response = line.send(request, stream, **options)
-            if response.is_redirect:
-                stay_on_service(response, request, endpoint)
-            elif not stream:
+            if not (stream or response.is_redirect):
                 response.content  # noqa: B018 (reads it)
             return response
         except _FAILURES:

@@ -7,14 +7,14 @@ from functools import lru_cache
 from typing import Any
 
 from requests.adapters import HTTPAdapter
-from requests.models import PreparedRequest
+from requests.models import PreparedRequest, Response
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, SSLError
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from dnssd.errors import DeadlineExceeded, Unavailable
-from dnssd.http.urls import is_secure
+from dnssd.http.urls import is_secure, stay_on_service
 from dnssd.resolver.connecting import connect, host_name
 from dnssd.resolver.snapshot import Endpoint
 
@@ -36,6 +36,7 @@ class Line(HTTPAdapter):
             kind = _TlsPool if tls else _Pool
             return kind(host_name(target), port, maxsize=maxsize, block=block, endpoint=endpoint)
 
+        self._endpoint = endpoint
         self._pool_of = pool_of
 
     def get_connection_with_tls_context(
@@ -53,6 +54,17 @@ class Line(HTTPAdapter):
     def request_url(self, request: PreparedRequest, proxies: Mapping[str, str] | None) -> str:
         """What to ask the server for: never the whole URL, which only proxies want."""
         return request.path_url
+
+    def build_response(self, req: PreparedRequest, resp: Any) -> Response:
+        """A response whose Location, if it has one, leads on.
+
+        Here and not in the adapter: digest authentication sends its second request straight to
+        the line that the first one's answer came by.
+        """
+        response = super().build_response(req, resp)
+        if response.is_redirect:
+            stay_on_service(response, req, self._endpoint)
+        return response
 
 
 class Handshake(SSLError):

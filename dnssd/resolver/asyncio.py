@@ -148,7 +148,10 @@ class AsyncResolver:
         return found
 
     def watch(self, name: str) -> AsyncIterator[Event]:
-        """What happens to a service: first an `added` for each endpoint, then each change."""
+        """What happens to a service: first an `added` for each endpoint, then each change.
+
+        Cancelling whoever waits for the next event ends it, as a time-out around `anext` does.
+        """
         return self._events(parse_service_name(name))
 
     async def clear(self) -> None:

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from errno import EINPROGRESS
+from functools import partial
 from ssl import SSLContext, SSLError
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -178,14 +179,26 @@ async def _first(
 ) -> _Opened:
     """What opens first; the others are abandoned."""
     tasks: dict[asyncio.Task[_Opened], Attempt] = {}
+    won: list[_Opened] = []
     try:
-        return await _race_tasks(pacing, tasks, opened)
+        won.append(await _race_tasks(pacing, tasks, opened))
     finally:
         for task in tasks:
+            task.add_done_callback(partial(_drop_late, drop))
             task.cancel()
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            if not isinstance(outcome, BaseException):  # it won a little too late
-                drop(outcome)
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        except asyncio.CancelledError:  # nobody waits any more for what has won
+            for first in won:
+                drop(first)
+            raise
+    return won[0]
+
+
+def _drop_late(drop: Callable[[_Opened], object], task: asyncio.Task[_Opened]) -> None:
+    """Let go of what has won a little too late."""
+    if not task.cancelled() and task.exception() is None:
+        drop(task.result())
 
 
 async def _race_tasks(

@@ -224,7 +224,7 @@ class Engine:
             self._end(entry, flight, now + VERIFY)
         elif is_first and gathered.incomplete and entry.ttl > 4 * COMPLETE:  # no refresh is near
             soon = now + COMPLETE * (0.5 + self._rng())
-            self._end(entry, flight, soon, complete(entry.found))
+            self._end(entry, flight, soon, complete(entry.found, now))
         else:
             self._end(entry, flight)
 

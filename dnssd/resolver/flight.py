@@ -10,7 +10,15 @@ from dnssd.errors import Unavailable
 from dnssd.names import Name
 from dnssd.records import Address
 from dnssd.resolver.cache import Entry
-from dnssd.resolver.gather import FAMILIES, NOTHING, Gathered, Replies, Reply, Steps
+from dnssd.resolver.gather import (
+    FAMILIES,
+    LEFT_ALONE,
+    NOTHING,
+    Gathered,
+    Replies,
+    Reply,
+    Steps,
+)
 from dnssd.resolver.snapshot import Findings, Found, Question
 from dnssd.wire.answers import Answer
 from dnssd.wire.inquiry import TRUSTING, Doubt
@@ -142,8 +150,12 @@ class Flight:
                     until = min(known.expires_at, found.expires_at)
                     found = Found((*known.values, address), until)
                 additional[key] = found
-        expires_at = now + (answer.ttl if answer.signed else 0)
-        return Reply(Found(answer.values, expires_at), additional)
+        holds: float = answer.ttl
+        if not answer.signed:
+            # No caching without SOA (RFC 2308), but many packets agreed on it, and servers that
+            # never send one would be asked as many again for each target at each refresh.
+            holds = LEFT_ALONE if question[1] in FAMILIES else 0
+        return Reply(Found(answer.values, now + holds), additional)
 
     def _doubt(self, question: Question) -> Doubt:
         known = self._known.get(question) if self._known else None

@@ -25,6 +25,7 @@ from dnssd.resolver.snapshot import (
 from dnssd.services import ServiceName
 
 FAMILIES = ("A", "AAAA")
+LEFT_ALONE = 300.0  # seconds that a family which no server tells of properly is not asked for
 NOTHING: Findings = {}
 
 
@@ -85,7 +86,7 @@ def gather(asked: ServiceName, known: Findings = NOTHING, now: float = 0.0) -> S
     if asked.instance is not None and not any(one.values for one in work.found.values()):
         yield from work.ask([(asked.service.in_domain(asked.domain), "PTR")])
     targets = _targets(work.found.values())
-    yield from work.ask_addresses(work.missing(targets, now))
+    yield from work.ask_addresses(work.missing(targets, now), now)
     return Gathered(
         work.found,
         tuple(work.failures),
@@ -95,15 +96,17 @@ def gather(asked: ServiceName, known: Findings = NOTHING, now: float = 0.0) -> S
     )
 
 
-def complete(known: Findings) -> Steps:
+def complete(known: Findings, now: float = 0.0) -> Steps:
     """Ask for what `gather` left out at first: the other address families of targets.
+
+    The arguments are those of `gather`.
 
     Raises:
         Unavailable: No address is known and none can be had.
     """
     work = _Work(known)
     work.found.update(known)
-    yield from work.ask_addresses(_unasked(known))
+    yield from work.ask_addresses(_unasked(known), now)
     return Gathered(work.found, tuple(work.failures))
 
 
@@ -170,25 +173,40 @@ class _Work:
         return keys
 
     def ask_addresses(
-        self, questions: Sequence[Question]
+        self, questions: Sequence[Question], now: float
     ) -> Generator[Sequence[Question], Replies, None]:
         """Ask for addresses; that some cannot be had is no failure of the whole."""
         if not questions:
             return
         replies = yield questions
-        failures = []
+        failures = {}
         for question, reply in zip(questions, replies, strict=True):
             if isinstance(reply, Reply):
                 self.found[question] = reply.found
             else:
-                failures.append(reply)
-                if question in self._known:
-                    self.found[question] = self._known[question]
-                    self.in_part = True
+                failures[question] = reply
+        for question in failures:
+            self._do_without(question, now)
         has_address = any(f.values for (_, rdtype), f in self.found.items() if rdtype in FAMILIES)
         if failures and not has_address:
-            raise failures[0]
-        self.failures += failures
+            raise next(iter(failures.values()))
+        self.failures += failures.values()
+
+    def _do_without(self, question: Question, now: float) -> None:
+        """Nobody has told one family of a target's addresses: what was known stands in.
+
+        Some servers never answer for a family that they have no addresses of (RFC 4074). Where
+        the other one is there, and was so before, that is not waited for at every refresh.
+        """
+        known = self._known.get(question)
+        target, rdtype = question
+        other = (target, FAMILIES[rdtype == "A"])
+        is_there = other in self._known and other in self.found and self.found[other].values
+        if is_there and not (known and known.values):
+            self.found[question] = Found((), now + LEFT_ALONE)
+        elif known:
+            self.found[question] = known
+            self.in_part = True
 
 
 def _unasked(found: Findings) -> list[Question]:

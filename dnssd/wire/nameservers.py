@@ -24,15 +24,18 @@ class NameServer:
     port: int = 53
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str) -> tuple[Self, ...]:
         """Read `HOST`, `HOST:PORT`, `IPV6` or `[IPV6]:PORT`; a host name is looked up.
+
+        Returns:
+            One for each address: `localhost` has two, and a server may listen on either.
 
         Raises:
             UsageError: None of these.
             Unavailable: The system does not know the host.
         """
         with contextlib.suppress(ValueError):
-            return cls(_literal(text))
+            return (cls(_literal(text)),)
         host, colon, port = text.rpartition(":")
         if not colon or text.endswith("]"):
             host, port = text, "53"
@@ -42,14 +45,14 @@ class NameServer:
             if host.startswith("[") and host.endswith("]"):
                 if ":" not in host:
                     raise ValueError(host)
-                return cls(_literal(host[1:-1]), int(port))
+                return (cls(_literal(host[1:-1]), int(port)),)
             if ":" in host:
                 raise ValueError(host)
         except ValueError as error:
             raise UsageError(
                 f"name server {shown(text)}: not understood; write HOST, HOST:PORT or [IPV6]:PORT"
             ) from error
-        return cls(_address(host), int(port))
+        return tuple(cls(address, int(port)) for address in _addresses(host))
 
     def __str__(self) -> str:
         return (
@@ -128,12 +131,13 @@ def _literal(text: str) -> str:
     return str(ipaddress.ip_address(text))
 
 
-def _address(host: str) -> str:
-    """The first address of a name server given by name."""
+def _addresses(host: str) -> tuple[str, ...]:
+    """The addresses of a name server given by name, once each, in the system's order."""
     with contextlib.suppress(ValueError):
-        return _literal(host)
+        return (_literal(host),)
     try:
-        return str(socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)[0][4][0])
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+        return tuple(dict.fromkeys(str(one[4][0]) for one in found))
     except (OSError, UnicodeError) as error:
         raise Unavailable(
             f"name server {shown(host)}: its address is not known ({error}); give an address"

@@ -5,7 +5,7 @@ import gc
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -349,6 +349,26 @@ def test_a_task_that_is_cancelled_leaves_nothing_behind(service: Service) -> Non
     asyncio.run(run())
     gc.collect()  # an unclosed socket would warn, and a warning is an error
     assert reports == []
+
+
+@pytest.mark.parametrize("connecting", [open_connection, connect_async])
+def test_a_task_that_is_cancelled_after_it_has_won_leaves_nothing_open(
+    service: Service, connecting: Callable[..., Coroutine[Any, Any, object]]
+) -> None:
+    """While another attempt is being abandoned; nobody gets the connection then."""
+
+    async def run() -> None:
+        def cancel(endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
+            task.cancel()
+
+        endpoints = [service.endpoint("a.", "127.0.0.3"), service.endpoint("b.", "127.0.0.1")]
+        task = asyncio.create_task(connecting(endpoints, ENOUGH, report=cancel, delay=0))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(run())
+    gc.collect()  # an unclosed socket would warn, and a warning is an error
 
 
 def test_of_two_that_answer_together_one_is_closed(service: Service) -> None:

@@ -21,6 +21,7 @@ import pytest
 import requests
 import trustme
 from requests import exceptions
+from requests.auth import HTTPDigestAuth
 
 from dnssd.errors import DnssdError, NotFound, Unavailable, UsageError
 from dnssd.http import Adapter, Chooser
@@ -59,7 +60,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             return
         path, _, query = self.path.partition("?")
-        if path == "/redirect":
+        if self.server.challenge and "Authorization" not in self.headers:
+            self.reply(401, b"", **{"WWW-Authenticate": self.server.challenge})
+        elif path == "/redirect":
             self.reply(302, b"moved", Location=unquote(query))
         elif path == "/cookie":
             self.reply(200, b"", **{"Set-Cookie": unquote(query)})
@@ -108,6 +111,7 @@ class Web(http.server.ThreadingHTTPServer):
         self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
         self.connections: list[socket.socket] = []
         self.fault = ""
+        self.challenge = ""  # to whoever gives no credentials
         self.released = threading.Event()
         self._thread = threading.Thread(target=self.serve_forever, args=[0.01])
         self._thread.start()
@@ -595,6 +599,21 @@ def test_a_redirect_to_itself_stays_on_the_service(
     assert answer.json() == {"port": pair[1].port, "path": path}
     assert answer.url.startswith(URL)
     assert "Authorization" in pair[1].seen[0][2]
+    assert not any(stub.in_flight.values())
+
+
+def test_a_redirect_after_digest_authentication_stays_on_the_service(
+    session: requests.Session, pair: tuple[Web, Web], stub: Stub
+) -> None:
+    """The second request goes to where the first one's challenge came from."""
+    for web in pair:
+        web.challenge = f'Digest realm="r", nonce="{web.port}", qop="auth"'
+
+    answer = session.get(f"{URL}/redirect?/there", auth=HTTPDigestAuth("me", "secret"), timeout=5)
+
+    assert answer.json() == {"port": pair[0].port, "path": "/there"}
+    assert answer.url == f"{URL}/there"
+    assert not pair[1].seen
     assert not any(stub.in_flight.values())
 
 

@@ -428,3 +428,14 @@ def test_output_that_goes_nowhere_is_one_line(
     )
 
     assert (done.returncode, done.stderr) == (code, said)
+
+
+def test_messages_never_take_the_place_of_a_result(server: SimServer) -> None:
+    """Where standard error is closed, they are nowhere: a script would read one as an address."""
+    command = f'"$0" -m dnssd lookup nobody.{WEB} --pick --nameserver {server.nameserver} 2>&-'
+
+    done = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable], capture_output=True, text=True, timeout=PATIENCE
+    )
+
+    assert (done.returncode, done.stdout) == (3, "")

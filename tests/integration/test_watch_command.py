@@ -315,6 +315,15 @@ def test_a_command_that_is_not_there(zone: Zone, watch: Start) -> None:
     assert "No such file" in watching.told()
 
 
+def test_a_command_that_is_killed(zone: Zone, watch: Start) -> None:
+    """Signals are no exit codes."""
+    zone.offer("h1")
+
+    watching = watch(WEB, "--exec", "sh -c 'kill -KILL $$'")
+
+    assert watching.told() == "dnssd: --exec sh: it ended with signal 9"
+
+
 def test_a_service_that_is_not_there_yet(zone: Zone, watch: Start) -> None:
     """That is said on stderr, and the service told of once it appears."""
     watching = watch("http", "--json")

@@ -6,7 +6,20 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from simnet import SERVICE, WEB, Records, SimLoop, SimNetwork, honest, lie, servfail, silent, where
+from simnet import (
+    SERVICE,
+    WEB,
+    Fault,
+    Records,
+    SimLoop,
+    SimNetwork,
+    honest,
+    lie,
+    servfail,
+    silent,
+    unsigned,
+    where,
+)
 from simresolver import SERVER, SimResolver, hosts_of, kinds
 
 from dnssd.errors import NotFound, Unavailable
@@ -15,6 +28,7 @@ from dnssd.resolver.cache import LAST_RETRY, Limits
 from dnssd.resolver.core import FAREWELL, SystemServers
 from dnssd.resolver.engine import COMPLETE, VERIFY
 from dnssd.resolver.events import Event
+from dnssd.resolver.gather import LEFT_ALONE
 from dnssd.resolver.snapshot import Snapshot
 from dnssd.services import ServiceName, parse_service_name
 from dnssd.wire.answers import Answer
@@ -375,6 +389,43 @@ def test_the_other_family_that_cannot_be_had_is_no_trouble() -> None:
 
     assert kinds(told) == ADDED
     assert sim.network.asked[WEB, "SRV"] <= 1 + 1000 / (60 * 0.675)
+
+
+@pytest.mark.parametrize("fault", [unsigned, servfail, silent])
+def test_a_server_that_never_tells_of_a_family_is_not_pressed_for_ever(
+    fault: Fault, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Some leave out the SOA record or do not answer at all (RFC 4074); hosts have IPv4 alone."""
+    sim = SimResolver(THREE, fault=where(lambda query: query.key[1] == "AAAA", fault))
+    assert len(sim.lookup(WEB).reachable) == 3
+    told = sim.watch(WEB)
+    sim.advance(100)
+    before = sim.network.asked.copy()
+    caplog.clear()
+
+    sim.advance(3600)
+
+    asked = sim.network.asked - before
+    looks = asked[WEB, "SRV"]
+    assert looks >= 3600 / 60
+    assert asked["h1.example.com.", "A"] == looks
+    rounds = 1 + 3600 / LEFT_ALONE
+    assert asked["h1.example.com.", "AAAA"] <= 120 * rounds
+    assert len(caplog.records) <= 3 * rounds
+    assert kinds(told) == ADDED
+
+
+def test_a_family_that_was_left_alone_is_found_in_the_end() -> None:
+    """Once servers tell of it."""
+    sim = SimResolver(THREE, fault=where(lambda query: query.key[1] == "AAAA", unsigned))
+    told = sim.watch(WEB)
+    sim.advance(100)
+    sim.network.change({**THREE, ("h2.example.com.", "AAAA"): ["2001:db8::2"]})
+    sim.network.fault = honest
+
+    sim.advance(LEFT_ALONE)
+
+    assert kinds(told) == [*ADDED, "changed h2"]
 
 
 def test_a_lie_about_an_address_lasts_until_the_next_refresh_at_most() -> None:

@@ -5,7 +5,7 @@ import pytest
 from dnssd.errors import Unavailable
 from dnssd.names import Name
 from dnssd.records import Address, Ptr, Rdata, Srv, Txt
-from dnssd.resolver.gather import NOTHING, Gathered, Reply, Steps, complete, gather
+from dnssd.resolver.gather import LEFT_ALONE, NOTHING, Gathered, Reply, Steps, complete, gather
 from dnssd.resolver.snapshot import MAX_INSTANCES, Findings, Found, Question
 from dnssd.services import ServiceName, parse_service_name
 
@@ -274,6 +274,30 @@ def test_a_family_known_to_be_absent_is_not_asked_for_again(
     assert {rdtype for _, rdtype in servers.batches[-1]} == asked
 
 
+@pytest.mark.parametrize("held_until", [None, 20.0])
+def test_a_family_that_nobody_tells_of_is_left_alone(held_until: float | None) -> None:
+    """Warm: where the other one is there, it is no reason to look again soon."""
+    before = dict(known(ONE))
+    del before[key("a.example.com.", "AAAA")]
+    if held_until:
+        before[key("a.example.com.", "AAAA")] = Found((), held_until)
+
+    gathered = Servers({**ONE, ("a.example.com.", "AAAA"): None}).run(known=before, now=30.0)
+
+    assert gathered.found[key("a.example.com.", "AAAA")] == Found((), 30.0 + LEFT_ALONE)
+    assert not gathered.in_part
+    assert len(gathered.failures) == 1
+
+
+def test_half_an_answer_about_a_new_target_is_not_the_last_word() -> None:
+    """Warm: it may have been bad luck, and for some clients the other family is all there is."""
+    before = {k: v for k, v in known(ONE).items() if k[1] not in ("A", "AAAA")}
+
+    gathered = Servers({**ONE, ("a.example.com.", "AAAA"): None}).run(known=before, now=30.0)
+
+    assert key("a.example.com.", "AAAA") not in gathered.found
+
+
 def test_a_target_without_any_address_is_asked_about_again() -> None:
     """Warm: one lie when it was first looked up must not last for a negative answer's TTL."""
     before = dict(known(ONE))
@@ -297,7 +321,7 @@ def test_a_look_up_is_completed_by_the_other_family_alone(lost: bool) -> None:
 
     assert servers.batches[1:] == [{("a.example.com.", "AAAA")}]
     assert {question: gathered.found[question] for question in before} == before
-    assert (key("a.example.com.", "AAAA") in gathered.found) != lost
+    assert bool(gathered.found[key("a.example.com.", "AAAA")].values) != lost
     assert len(gathered.failures) == lost
     assert not gathered.in_part
 

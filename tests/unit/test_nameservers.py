@@ -43,8 +43,25 @@ def test_name_servers_are_given_as_people_write_them(
     text: str, server: NameServer, shown: str
 ) -> None:
     """Addresses and host names, with and without a port."""
-    assert NameServer.parse(text) == server
+    assert NameServer.parse(text) == (server,)
     assert str(server) == shown
+
+
+def test_a_host_with_several_addresses_is_a_server_at_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`localhost` is ::1 first on most machines, where a server of 127.0.0.1 alone is not heard."""
+
+    def getaddrinfo(*_: object, **__: object) -> list[tuple[object, ...]]:
+        six = (socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("::1", 0, 0, 0))
+        four = (socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("127.0.0.1", 0))
+        return [six, four, four]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", getaddrinfo)
+        found = NameServer.parse("localhost:5300")
+
+    assert found == (NameServer("::1", 5300), NameServer("127.0.0.1", 5300))
 
 
 @pytest.mark.usefixtures("_known_hosts")
@@ -116,12 +133,12 @@ def test_a_host_that_is_not_unicode_is_not_known() -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     """One line of printable characters says why; what was read is read again from its text."""
     try:
-        server = NameServer.parse(text)
+        (server,) = NameServer.parse(text)
     except DnssdError as error:
         message = str(error)
     else:
         message = str(server)
-        assert NameServer.parse(message) == server
+        assert NameServer.parse(message) == (server,)
     assert message.isprintable()
 
 

@@ -29,6 +29,33 @@ def test_tables_and_lines_escape_it_too(capsys: pytest.CaptureFixture[str]) -> N
     assert safe("\x1b") == r"\x1b"
 
 
+def test_columns_stand_below_each_other_in_any_script(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Chinese characters take two columns of a terminal, and accents of their own none."""
+    print_table(("A", "B"), [("印刷室", "x"), ("e\u0301", "x"), ("web", "x")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["A       B", "印刷室  x", "e\u0301       x", "web     x"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "line"), [(9, "A  印刷室"), (8, "A  印刷…"), (7, "A  印…"), (6, "A  印…")]
+)
+def test_no_line_is_wider_than_the_terminal_in_any_script(
+    columns: int,
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What does not fit is cut off, and never half of a character."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("dnssd.cli.output._is_terminal", lambda: True)
+
+    print_table(("A", "印刷室"), [])
+
+    assert capsys.readouterr().out == line + "\n"
+
+
 def test_txt_values_are_text_true_or_base64() -> None:
     """The four states of a key; an absent TXT is an empty object."""
     txt = Txt((b"text=caf\xc3\xa9", b"flag", b"empty=", b"bytes=\xff\x00"))
