@@ -182,7 +182,7 @@ class Engine:
                 timer.cancel()
             deadline = now + self._limits.timeout
             over = partial(self._over, entry)
-            flight = Flight(self._questioner, self._loop.time, entry.found, deadline, over)
+            flight = Flight(self._questioner, self._loop, entry.found, deadline, over)
             flight.done.append(done)
             self._flights[entry] = flight
             flight.start(steps or gather(entry.asked, entry.found, now))

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import count
 from typing import Protocol
 
 from dnssd.errors import Unavailable
@@ -22,7 +21,9 @@ from dnssd.resolver.gather import (
 from dnssd.resolver.snapshot import Findings, Found, Question
 from dnssd.wire.answers import Answer
 from dnssd.wire.inquiry import TRUSTING, Doubt
+from dnssd.wire.loop import Loop, Timer
 
+GRACE = 0.5  # seconds that a first look-up waits for the other family, when each target has one
 GONE = 10  # answers that must all lack a value which was there before
 NEWS = Doubt(negatives=3)  # of a service not known before: absence after trouble is doubted
 
@@ -57,7 +58,7 @@ class Flight:
 
     Args:
         questioner: Asks name servers.
-        clock: Gives the time of the loop, in seconds.
+        loop: Calls back; the questioner's.
         known: What was known before.
         deadline: When every question is given up, on that clock.
         landed: Gets what came of it, once.
@@ -66,13 +67,13 @@ class Flight:
     def __init__(
         self,
         questioner: Questioner,
-        clock: Callable[[], float],
+        loop: Loop,
         known: Findings,
         deadline: float,
         landed: Callable[[Gathered | Unavailable], object],
     ) -> None:
         self._questioner = questioner
-        self._clock = clock
+        self._loop = loop
         self._known = known
         self._deadline = deadline
         self._landed = landed
@@ -122,17 +123,19 @@ class Flight:
 
     def _ask(self, steps: Steps, questions: Sequence[Question]) -> None:
         """Ask a batch of questions side by side, and go on when all are answered."""
-        batch: list[Reply | Unavailable | None] = [None] * len(questions)
-        left = count(len(questions) - 1, -1)
+        grace = GRACE if self.is_first else None
+        batch = _Batch(questions, partial(self._go_on, steps), self._loop, grace)
 
         def answered(at: int, answer: Answer | Unavailable) -> None:
-            batch[at] = self._reply(questions[at], answer)
-            if next(left) == 0 and not self._cancelled:
-                self._advance(steps, [reply for reply in batch if reply is not None])
+            batch.answered(at, self._reply(questions[at], answer))
 
         for at, question in enumerate(questions):
             doubt = self._doubt(question)
             self._questioner.ask(*question, self._deadline, partial(answered, at), doubt)
+
+    def _go_on(self, steps: Steps, replies: Replies) -> None:
+        if not self._cancelled:
+            self._advance(steps, replies)
 
     def _reply(self, question: Question, answer: Answer | Unavailable) -> Reply | Unavailable:
         if isinstance(answer, Unavailable):
@@ -140,7 +143,7 @@ class Flight:
         if answer.via and question[1] in FAMILIES:
             level = logging.WARNING if self.is_first else logging.DEBUG
             _log.log(level, _ALIAS, question[0], answer.via)
-        now = self._clock()
+        now = self._loop.time()
         additional: dict[Question, Found] = {}
         for name, rdtype, ttl, address in answer.additional:
             if isinstance(address, Address):
@@ -162,3 +165,49 @@ class Flight:
         if known is not None and known.values:
             return Doubt(frozenset(known.values), answers=GONE)
         return TRUSTING if question[1] in FAMILIES else NEWS
+
+
+class _Batch:
+    """Questions that were asked side by side, and what has come of them so far.
+
+    Args:
+        questions: n >= 1.
+        over: Gets the replies, once.
+        loop: Calls back.
+        grace: Seconds to wait for the rest once each target has an address, of whichever
+            family: some servers never answer for the other one (RFC 4074). None: for ever.
+    """
+
+    def __init__(
+        self,
+        questions: Sequence[Question],
+        over: Callable[[Replies], object],
+        loop: Loop,
+        grace: float | None,
+    ) -> None:
+        self._questions = questions
+        self._replies: list[Reply | Unavailable | None] = [None] * len(questions)
+        self._left = len(questions)
+        self._lacking = {name for name, rdtype in questions if rdtype in FAMILIES}
+        self._over: Callable[[Replies], object] | None = over
+        self._loop = loop
+        self._grace = grace
+        self._timer: Timer | None = None
+
+    def answered(self, at: int, reply: Reply | Unavailable) -> None:
+        """Take in what has come of one of them."""
+        self._replies[at] = reply
+        self._left -= 1
+        if not self._left:
+            self._end()
+        elif self._lacking and isinstance(reply, Reply) and reply.found.values:
+            self._lacking.discard(self._questions[at][0])
+            if not self._lacking and self._grace is not None:
+                self._timer = self._loop.call_at(self._loop.time() + self._grace, self._end)
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        over, self._over = self._over, None
+        if over is not None:  # else what is still missing came too late
+            over(self._replies)

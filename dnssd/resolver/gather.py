@@ -41,7 +41,7 @@ class Reply(NamedTuple):
     additional: Findings
 
 
-Replies = Sequence[Reply | Unavailable]
+Replies = Sequence[Reply | Unavailable | None]  # None for what is not waited for any more
 Steps = Generator[Sequence[Question], Replies, "Gathered"]
 
 
@@ -183,6 +183,8 @@ class _Work:
         for question, reply in zip(questions, replies, strict=True):
             if isinstance(reply, Reply):
                 self.found[question] = reply.found
+            elif reply is None:
+                self.incomplete = True
             else:
                 failures[question] = reply
         for question in failures:

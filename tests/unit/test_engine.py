@@ -28,6 +28,7 @@ from dnssd.resolver.cache import LAST_RETRY, Limits
 from dnssd.resolver.core import FAREWELL, SystemServers
 from dnssd.resolver.engine import COMPLETE, VERIFY
 from dnssd.resolver.events import Event
+from dnssd.resolver.flight import GRACE
 from dnssd.resolver.gather import LEFT_ALONE
 from dnssd.resolver.snapshot import Snapshot
 from dnssd.services import ServiceName, parse_service_name
@@ -413,6 +414,41 @@ def test_a_server_that_never_tells_of_a_family_is_not_pressed_for_ever(
     assert asked["h1.example.com.", "AAAA"] <= 120 * rounds
     assert len(caplog.records) <= 3 * rounds
     assert kinds(told) == ADDED
+
+
+@pytest.mark.parametrize("fault", [unsigned, servfail, silent])
+@pytest.mark.parametrize("family", ["A", "AAAA"])
+def test_a_first_look_up_does_not_wait_long_for_a_family_of_which_nobody_tells(
+    fault: Fault, family: str
+) -> None:
+    """Each host has an address of the other one; the rest comes later, if ever."""
+    other = {"A": "AAAA", "AAAA": "A"}[family]
+    both = {"A": "10.0.0.1", "AAAA": "2001:db8::1"}
+    address, missing = both[other], both[family]
+    records = {key: values for key, values in THREE.items() if key[1] not in ("A", "AAAA")}
+    records |= {(f"h{n}.example.com.", other): [address] for n in (1, 2, 3)}
+    sim = SimResolver(records, fault=where(lambda query: query.key[1] == family, fault))
+
+    began = sim.loop.time()
+    found = sim.lookup(WEB)
+
+    assert sim.loop.time() - began < GRACE + 0.1
+    assert {endpoint.addresses for endpoint in found.endpoints} == {(address,)}
+    told = sim.watch(WEB)
+    sim.network.change(records | {("h2.example.com.", family): [missing]})
+    sim.network.fault = honest
+    sim.advance(2 * LEFT_ALONE)
+    assert kinds(told) == [*ADDED, "changed h2"]
+
+
+def test_a_first_look_up_waits_for_hosts_without_any_address() -> None:
+    """However many others have one."""
+    slow = where(
+        lambda query: query.key == ("h2.example.com.", "A"), lambda query: [(1.0, query.answer)]
+    )
+    sim = SimResolver(THREE, fault=slow)
+
+    assert len(sim.lookup(WEB).reachable) == 3
 
 
 def test_a_family_that_was_left_alone_is_found_in_the_end() -> None:
