@@ -1,12 +1,19 @@
 """Register elastic services in authoritative DNS, and find them again (DNS-SD, RFC 6763).
 
-Importing this loads nothing else: each name below loads its module when it is first used.
+    Resolver, AsyncResolver    find endpoints: lookup, pick, order, connect, browse, watch
+    join, leave, joined        publish a Registration in a zone, which open_zone opens
+    dnssd.http.Adapter         services as URLs for requests
+    dnssd.errors               every exception; DnssdError is the root
+
+Importing this loads nothing else: each name loads its module when it is first used.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dnssd import errors as errors
+    from dnssd import http as http
     from dnssd.registration.registrar import Outcome, join, joined, leave
     from dnssd.registration.request import Registration
     from dnssd.resolver.asyncio import AsyncResolver
@@ -51,14 +58,16 @@ _HOMES = {
 _MODULES = ("errors", "http")  # that `import dnssd` is enough for
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # who checks types would take any name, however misspelt, for one of these
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return importlib.import_module(f"{__name__}.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

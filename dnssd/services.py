@@ -136,7 +136,10 @@ def parse_service_name(text: str, domain: Name | None = None) -> ServiceName:
     if after or absolute:
         domain = Name(after)
     if domain is None:
-        raise MalformedName(f"{shown(text)}: no domain; give --domain or set DNSSD_DOMAIN")
+        raise MalformedName(
+            f"{shown(text)}: no domain; add it to the name, as in _http._tcp.example.com "
+            "(commands: --domain or DNSSD_DOMAIN)"
+        )
     if len(before) == 2 and before[1].lower() == b"_sub":
         return ServiceName(service, domain, subtype=_utf8(before[0]))
     if not before:

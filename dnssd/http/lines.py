@@ -121,8 +121,12 @@ class _TlsConnection(_Connection, HTTPSConnection):
 class _Pool(HTTPConnectionPool):
     ConnectionCls = _Connection
 
+    def urlopen(self, *args: Any, **options: Any) -> Any:
+        """Send a request; an answer shorter than it says is an error, in urllib3 1 too."""
+        return super().urlopen(*args, **{"enforce_content_length": True, **options})
 
-class _TlsPool(HTTPSConnectionPool):
+
+class _TlsPool(_Pool, HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 

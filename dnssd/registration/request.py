@@ -63,6 +63,8 @@ class Registration:
             raise UsageError(f"target {self.target}: its addresses are its own; give none")
         if self.target is not None:
             _check_target(self.target)
+        if isinstance(self.addresses, str):  # each of its characters would be taken for one
+            raise UsageError(f"addresses {shown(self.addresses)}: one text; give a list of them")
         object.__setattr__(self, "addresses", tuple(_address(text) for text in self.addresses))
         object.__setattr__(self, "owner", self.owner or default_owner(self.host))
         if not self.owner.isprintable() or len(self.owner.encode()) > 200:

@@ -40,7 +40,8 @@ class AsyncResolver:
     it goes on with what it knows. Close it before its loop ends.
 
     The arguments are those of `Resolver`, and so is what it raises; `monotonic` must agree
-    with the event loop's clock.
+    with the event loop's clock. What holds up the event loop: a name server that is given by
+    host name, once, and `cache_dir`, for a small file with each change; keep it on a local disk.
     """
 
     def __init__(

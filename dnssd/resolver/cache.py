@@ -218,7 +218,9 @@ class Cache:
         self._by_name: dict[tuple[Name, bool], Entry] = {}
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter(tuple(self._by_name.values()))
+        # Any thread may ask. A tuple would not do: making one can run the garbage collector,
+        # whose finalizers let the thread in that changes the dictionary.
+        return iter(list(self._by_name.values()))
 
     def entry(self, text: str, asked: ServiceName, now: float) -> Entry:
         """The entry of a name, made if there is none."""

@@ -135,7 +135,7 @@ class SystemServers:
 
     @property
     def pressed(self) -> int:
-        """Questions so far that one attempt did not settle."""
+        """Questions so far to which something else than an answer came."""
         return sum(asker.pressed for asker in self._askers)
 
     def ask(

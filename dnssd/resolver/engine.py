@@ -1,4 +1,7 @@
-"""Looks names up and keeps them fresh; runs in one event loop's thread and never blocks."""
+"""Looks names up and keeps them fresh; runs in one event loop's thread.
+
+It waits for nothing but the disk, where snapshots are saved.
+"""
 
 import logging
 from collections.abc import Callable
@@ -109,7 +112,7 @@ class Engine:
         now = self._loop.time()
         entry = self._cache.entry(str(asked.name), asked, now)
         self._listeners.setdefault(entry, []).append(listener)
-        for event in events(None, entry.snapshot, str(asked.name), self._wall()):
+        for event in events(None, entry.snapshot, str(entry.asked.name), self._wall()):
             _call(listener, event)
         if not self._is_known(entry, now):
             self._flight(entry, now)
@@ -119,7 +122,7 @@ class Engine:
     def unlisten(self, asked: ServiceName, listener: Listener) -> None:
         """Tell it nothing more."""
         for entry, listeners in tuple(self._listeners.items()):
-            if entry.asked == asked and listener in listeners:
+            if entry.asked.name == asked.name and listener in listeners:  # in whatever case
                 listeners.remove(listener)
                 if not listeners:
                     del self._listeners[entry]

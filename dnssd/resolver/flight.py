@@ -88,7 +88,7 @@ class Flight:
 
     @property
     def in_trouble(self) -> bool:
-        """Whether questions had to be repeated meanwhile, of this look-up or another."""
+        """Whether something else than an answer came meanwhile, to this look-up or another."""
         return self._questioner.pressed != self._pressed
 
     def start(self, steps: Steps) -> None:

@@ -87,7 +87,7 @@ class Worker:
         self._loop.post(call)
         while not ready.acquire(timeout=CHECK):
             if not self._thread.is_alive() and not results:
-                raise Unavailable("the resolver was closed while it was in use; make another")
+                raise Unavailable("the resolver was closed while it was in use; ask again")
         if errors:
             raise errors[0]
         return results[0]

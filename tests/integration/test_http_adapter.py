@@ -22,6 +22,8 @@ import requests
 import trustme
 from requests import exceptions
 from requests.auth import HTTPDigestAuth
+from urllib3 import HTTPConnectionPool
+from urllib3.exceptions import MaxRetryError
 
 from dnssd.errors import DnssdError, NotFound, Unavailable, UsageError
 from dnssd.http import Adapter, Chooser
@@ -366,6 +368,24 @@ def test_an_idempotent_request_is_repeated_elsewhere(
     assert answer.json()["port"] == pair[1].port
     assert [seen[3] for web in pair for seen in web.seen] == [body or b""] * 2
     assert stub.reports == [("a.example.test.", False), ("b.example.test.", True)]
+
+
+@pytest.mark.parametrize("url", [URL, TLS_URL])
+def test_half_of_an_answer_is_none_with_any_urllib3(
+    url: str, stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """urllib3 1, which requests takes too, does not mind unless it is told to."""
+    asked = []
+
+    def urlopen(self: object, *args: object, **options: object) -> None:
+        asked.append({"enforce_content_length": False, **options}["enforce_content_length"])
+        raise MaxRetryError(HTTPConnectionPool("a.example.test"), "/")
+
+    monkeypatch.setattr(HTTPConnectionPool, "urlopen", urlopen)
+    with session_of(stub) as session, pytest.raises(exceptions.ConnectionError):
+        session.get(url, timeout=5)
+    assert asked
+    assert all(asked)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """For how long what is known counts, when it is asked about again, and what is forgotten."""
 
+import gc
 from dataclasses import replace
 
 import pytest
@@ -426,3 +427,27 @@ def test_clearing_during_a_look_up_keeps_nobody_waiting() -> None:
     assert sim.entry(WEB) is again[0]
     sim.advance(50)
     assert sim.network.asked[WEB, "SRV"] == 3  # what was forgotten is not refreshed
+
+
+def test_a_cache_that_changes_can_be_gone_through() -> None:
+    """Any thread may, and in it the garbage collector may run anything, at any allocation."""
+    cache = Cache(Limits())
+    asked = [parse_service_name(f"w{number}.{SERVICE}") for number in range(1000)]
+    for one in asked[:100]:
+        cache.entry(str(one.name), one, 0.0)
+    waiting = iter(asked[100:])
+
+    def changed(phase: str, info: dict[str, int]) -> None:
+        """What the resolver's thread does when a finalizer lets it in."""
+        one = next(waiting)
+        cache.entry(str(one.name), one, 0.0)
+
+    threshold = gc.get_threshold()
+    gc.callbacks.append(changed)
+    gc.set_threshold(1)
+    try:
+        found = [iter(cache) for _ in range(10)]
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(changed)
+    assert len(found) == 10

@@ -209,6 +209,20 @@ def test_who_stops_watching_hears_no_more() -> None:
     assert sim.loop.pending() == 0
 
 
+def test_who_stops_watching_may_have_spelt_the_name_in_another_case() -> None:
+    """Names are compared without case; all events of a watch call the service the same."""
+    sim = SimResolver(THREE)
+    sim.lookup(WEB.upper())
+    told = sim.watch(WEB)
+    assert {event.name for event in told if event} == {"WEB._HTTP._tcp.EXAMPLE.COM."}
+
+    sim.engine.unlisten(parse_service_name(WEB), told.append)
+    sim.network.change(hosts_of(range(1, 3)))
+    sim.advance(2000)
+    assert kinds(told) == ADDED
+    assert sim.loop.pending() == 0
+
+
 def test_clearing_makes_no_events() -> None:
     """What is watched is looked up anew; only true changes are told."""
     sim = SimResolver(THREE)

@@ -1,9 +1,11 @@
 """What commands print: nothing that DNS holds can move a cursor."""
 
 import json
+import logging
 
 import pytest
 
+from dnssd.cli import logs
 from dnssd.cli.output import print_json, print_table, safe, txt_json
 from dnssd.records import Txt
 
@@ -61,3 +63,25 @@ def test_txt_values_are_text_true_or_base64() -> None:
     txt = Txt((b"text=caf\xc3\xa9", b"flag", b"empty=", b"bytes=\xff\x00"))
     assert txt_json(txt) == {"text": "café", "flag": True, "empty": "", "bytes": {"base64": "/wA="}}
     assert txt_json(None) == {}
+
+
+def test_json_logs_hold_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the line itself: an unexpected error can be traced, and a line is an object still."""
+    logger = logging.getLogger("dnssd")
+    former = logger.handlers[:], logger.level
+    try:
+        logs.start(0, "json")
+        try:
+            raise ValueError("odd")
+        except ValueError:
+            logger.exception("unexpected error in a callback")
+        logger.warning("no error")
+    finally:
+        logger.handlers[:], _ = former
+        logger.setLevel(former[1])
+    odd, plain = map(json.loads, capsys.readouterr().err.splitlines())
+
+    assert odd["message"] == "unexpected error in a callback"
+    assert odd["traceback"].startswith("Traceback")
+    assert odd["traceback"].endswith("ValueError: odd")
+    assert "traceback" not in plain

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
+import mypy.api
 import pytest
 
 import dnssd
@@ -83,7 +84,7 @@ def test_every_public_name_is_there_and_listed() -> None:
     for name in dnssd.__all__:
         assert getattr(dnssd, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        dnssd.nothing  # noqa: B018 (the access is what is tested)
+        dnssd.nothing  # type: ignore[attr-defined]  # noqa: B018 (the access is what is tested)
 
 
 def public_callables() -> Iterator[tuple[str, Callable[..., object]]]:
@@ -114,6 +115,28 @@ def test_every_public_name_is_typed() -> None:
         parameters = set(inspect.signature(function).parameters) - {"self", "cls"}
         assert typed == parameters | {"return"}, name
     assert (Path(dnssd.__file__).parent / "py.typed").exists()
+
+
+def test_type_checkers_know_which_names_there_are(tmp_path: Path) -> None:
+    """A misspelt name is an error to them, and `import dnssd` is enough for its modules."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import dnssd\n"
+        "from dnssd import Resolvr\n"
+        "def call(resolver: dnssd.Resolver) -> dnssd.Endpoint | dnssd.errors.DnssdError: ...\n"
+        "dnssd.http.nothing\n"
+    )
+    package = Path(dnssd.__file__).parent
+    files = (program, package / "__init__.py", package / "http" / "__init__.py")
+    arguments = ("--strict", "--follow-imports=skip", "--disable-error-code=no-any-unimported")
+    found, _, _ = mypy.api.run(
+        [*arguments, "--config-file=", f"--cache-dir={tmp_path}", *map(str, files)]
+    )
+    wrong = [line for line in found.splitlines() if line.startswith(str(program))]
+
+    assert len(wrong) == 2, found
+    assert '"dnssd" has no attribute "Resolvr"' in wrong[0]
+    assert 'Module has no attribute "nothing"' in wrong[1]
 
 
 def test_the_metadata_is_the_packages() -> None:

@@ -399,6 +399,7 @@ def test_joined_leaves_at_the_end_however_it_ends() -> None:
         ("addresses", [], "no address"),
         ("addresses", ["10.0.0.1", "ten"], "'ten': not an IPv4"),
         ("addresses", ["fe80::1%eth0"], "not an IPv4"),
+        ("addresses", "10.0.0.1", "'10.0.0.1': one text; give a list"),
         ("addresses", ["::"], "connect"),
         ("txt", {"a=b": "c"}, "without ="),
         ("txt", {"": "c"}, "TXT key"),

@@ -330,7 +330,7 @@ CONDITION = '{"Statement": ' + OK % ', "Condition": {%s}' + "}"
     ("document", "says"),
     [
         ("", "line 1 column 1: not JSON (Expecting value)"),
-        ('{"Statement": [],\n}', "line 2 column 1: not JSON"),
+        ('{"Statement": []\n]', "line 2 column 1: not JSON"),
         ("[" * 100_000, "no policy"),
         ("1" * 5000, "no policy"),
         ("[]", "the document: '[]' is no JSON object"),

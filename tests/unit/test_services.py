@@ -144,7 +144,7 @@ def test_relative_and_absolute_names(text: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("http", "no domain"),
+        ("http", "no domain; add it to the name"),
         ("v1._http._tcp", "no domain"),
         ("example.com", "no service type"),
         ("http.", "no service type"),
