@@ -42,7 +42,9 @@ class Name:
     def __post_init__(self) -> None:
         for label in self.labels:
             if not label:
-                raise MalformedName("domain name: a label is empty; remove the extra dot")
+                text = ".".join(map(display, self.labels))
+                why = "a label is empty; remove the extra dot" if text else "it is empty; the root is ."
+                raise MalformedName(f"domain name {shown(text)}: {why}")
             if len(label) > MAX_LABEL:
                 raise MalformedName(
                     f"domain name: label {display(label)[:20]}… has {len(label)} octets; "

@@ -43,8 +43,15 @@ class Chooser(Protocol):
     def order(self, name: str) -> tuple[Endpoint, ...]:
         """Everybody, in the order in which to try them."""
 
-    def report(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
-        """How a call to an endpoint went; `seconds` is how long it took."""
+    def report(
+        self,
+        endpoint: Endpoint,
+        ok: bool | None,
+        seconds: float | None = None,
+        *,
+        picked: bool = True,
+    ) -> None:
+        """How a call to an endpoint went (see `Resolver.report`)."""
 
 
 class Adapter(HTTPAdapter):
@@ -148,7 +155,7 @@ class Adapter(HTTPAdapter):
         left = self._attempts
         while True:
             try:
-                return send(endpoint)
+                return send(endpoint, picked=not failed)
             except _FAILURES as error:
                 failed.append(f"{host_name(endpoint.target)}:{endpoint.port} {_why(error)}")
                 left -= not _was_refused(error)
@@ -172,25 +179,32 @@ class Adapter(HTTPAdapter):
                 yield endpoint
 
     def _try(
-        self, request: PreparedRequest, stream: bool, endpoint: Endpoint, **options: Any
+        self,
+        request: PreparedRequest,
+        stream: bool,
+        endpoint: Endpoint,
+        picked: bool,
+        **options: Any,
     ) -> Response:
         """One try, reported once however it ends.
 
         What is not streamed is read here, so that an answer that breaks off can be had from
         another endpoint.
         """
-        ok, started = True, self._monotonic()
+        ok: bool | None = None  # of what the caller's own code raises nobody can tell
+        started = self._monotonic()
         try:
             line = self._lines(endpoint.target, endpoint.port, endpoint.addresses)
             response = line.send(request, stream, **options)
             if not (stream or response.is_redirect):
                 response.content  # noqa: B018 (reads it)
+            ok = True
             return response
         except _FAILURES:
             ok = False
             raise
         finally:
-            self._resolver.report(endpoint, ok, self._monotonic() - started)
+            self._resolver.report(endpoint, ok, self._monotonic() - started, picked=picked)
 
     def _patience(self, timeout: _Patience) -> _Patience:
         """`timeout` with a limit to connecting: a host that is gone does not even refuse."""

@@ -6,6 +6,7 @@ import random
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -99,13 +100,21 @@ class AsyncResolver:
         """Every endpoint in the order in which to try them."""
         return self._core.choice(*await self._find(name)).order(self._core.rng)
 
-    def report(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
+    def report(
+        self,
+        endpoint: Endpoint,
+        ok: bool | None,
+        seconds: float | None = None,
+        *,
+        picked: bool = True,
+    ) -> None:
         """Tell how a call went; needs no await."""
-        self._core.report(endpoint, ok, seconds)
+        self._core.report(endpoint, ok, seconds, picked=picked)
 
     async def connect(self, name: str, timeout: float | None = 3.0) -> socket.socket:
         """A TCP connection to the first endpoint that takes it, as a socket without blocking."""
-        return await connect_async(await self.order(name), timeout, report=self.report)
+        report = partial(self.report, picked=False)
+        return await connect_async(await self.order(name), timeout, report=report)
 
     async def open_connection(
         self, name: str, timeout: float | None = 3.0, **options: Any
@@ -123,7 +132,8 @@ class AsyncResolver:
             NotFound, UsageError: As `lookup` does.
         """
         endpoints = await self.order(name)
-        return await open_connection(endpoints, timeout, report=self.report, **options)
+        report = partial(self.report, picked=False)
+        return await open_connection(endpoints, timeout, report=report, **options)
 
     async def browse(self, service: str, domain: str | None = None) -> tuple[str, ...]:
         """The instances of a service, offered or not, in the order of their names."""

@@ -8,6 +8,7 @@ import time
 import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
@@ -148,7 +149,14 @@ class Resolver:
         """
         return self._core.choice(*self._find(name)).order(self._rng)
 
-    def report(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
+    def report(
+        self,
+        endpoint: Endpoint,
+        ok: bool | None,
+        seconds: float | None = None,
+        *,
+        picked: bool = True,
+    ) -> None:
         """Tell how a call went.
 
         Endpoints that fail several times in a row are not picked for a while, at most half
@@ -156,10 +164,13 @@ class Resolver:
 
         Args:
             endpoint: What was called.
-            ok: Whether it could be reached and answered.
+            ok: Whether it could be reached and answered; None if that cannot be told, as when
+                the call was given up for a reason of its own.
             seconds: How long that took.
+            picked: Whether it came from `pick`, not `order`: what is picked counts as in
+                flight for the policy `least_pending` until it is reported.
         """
-        self._core.report(endpoint, ok, seconds)
+        self._core.report(endpoint, ok, seconds, picked=picked)
 
     def connect(self, name: str, timeout: float | None = 3.0) -> socket.socket:
         """A TCP connection to the first endpoint that takes it (RFC 8305).
@@ -172,7 +183,8 @@ class Resolver:
             Unavailable: None took it in time, or no name server answered.
             NotFound, UsageError: As `lookup` does.
         """
-        return connect(self.order(name), timeout, monotonic=self._monotonic, report=self.report)
+        report = partial(self.report, picked=False)
+        return connect(self.order(name), timeout, monotonic=self._monotonic, report=report)
 
     def browse(self, service: str, domain: str | None = None) -> tuple[str, ...]:
         """The instances of a service, offered or not, in the order of their names.

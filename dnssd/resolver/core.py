@@ -101,13 +101,16 @@ class Core:
             entry.until = float("-inf")
         return choice
 
-    def report(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
-        """Take note of how a call went."""
+    def report(
+        self, endpoint: Endpoint, ok: bool | None, seconds: float | None, *, picked: bool
+    ) -> None:
+        """Take note of how a call went (see `Resolver.report`)."""
         key = (endpoint.target, endpoint.port)
         if ok and not self._health.knows(key):
             return  # the usual case, at the cost of one look
         with self._lock:
-            if self._health.report(key, ok, self.monotonic(), max(0.0, seconds or 0.0)):
+            now, took = self.monotonic(), max(0.0, seconds or 0.0)
+            if self._health.report(key, ok, now, took, counted=picked):
                 for entry in self.cache:
                     entry.until = float("-inf")
 

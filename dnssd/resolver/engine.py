@@ -209,7 +209,7 @@ class Engine:
         now = self._loop.time()
         for failure in gathered.failures:
             _log.log(logging.DEBUG if entry.failures else logging.WARNING, "%s", failure)
-        if gathered.cut:
+        if gathered.cut and flight.is_first:
             _log.warning("%s: only %d instances are looked at", entry.asked.name, MAX_INSTANCES)
         before = entry.snapshot
         try:

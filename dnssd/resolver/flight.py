@@ -24,7 +24,6 @@ from dnssd.wire.inquiry import TRUSTING, Doubt
 from dnssd.wire.loop import Loop, Timer
 
 GRACE = 0.5  # seconds that a first look-up waits for the other family, when each target has one
-GONE = 10  # answers that must all lack a value which was there before
 NEWS = Doubt(negatives=3)  # of a service not known before: absence after trouble is doubted
 
 _ALIAS = "%s: an alias of %s; targets of SRV records must have addresses of their own (RFC 2782)"
@@ -163,7 +162,7 @@ class Flight:
     def _doubt(self, question: Question) -> Doubt:
         known = self._known.get(question) if self._known else None
         if known is not None and known.values:
-            return Doubt(frozenset(known.values), answers=GONE)
+            return Doubt(frozenset(known.values))
         return TRUSTING if question[1] in FAMILIES else NEWS
 
 

@@ -88,26 +88,31 @@ class Health:
         return key in self._troubles or key in self._pending
 
     def begun(self, key: Key) -> None:
-        """A call has begun; the next report about `key` ends it."""
+        """A call has begun; the next report about `key` that counts ends it."""
         if key not in self._pending and len(self._pending) >= MAX_KEYS:
             del self._pending[next(iter(self._pending))]
         self._pending[key] = self._pending.get(key, 0) + 1
 
-    def report(self, key: Key, ok: bool, now: float, seconds: float = 0.0) -> bool:
+    def report(
+        self, key: Key, ok: bool | None, now: float, seconds: float = 0.0, *, counted: bool = True
+    ) -> bool:
         """A call has ended.
 
         Args:
             key: Whom it was made to.
-            ok: Whether it has succeeded.
+            ok: Whether it has succeeded; None if nobody can tell.
             now: Monotonic clock reading, in seconds.
             seconds: How long the call took; if that is not known 0, as if it had begun
                 only now.
+            counted: Whether `begun` was told of it.
 
         Returns:
             Whether what `ejected` says has changed by this.
         """
-        if key in self._pending:
+        if counted and key in self._pending:
             self._end_call(key)
+        if ok is None:
+            return False
         trouble = self._troubles.get(key)
         if not ok:
             return self._failure(key, trouble, now, now - seconds)

@@ -51,7 +51,7 @@ class Doubt:
     """
 
     expected: frozenset[Rdata] = frozenset()
-    answers: int = 7
+    answers: int = 10
     negatives: int = 1
 
 

@@ -150,7 +150,7 @@ class Stub:
     def __init__(self, *endpoints: Endpoint) -> None:
         self.endpoints = endpoints
         self.names: list[str] = []
-        self.reports: list[tuple[str, bool]] = []
+        self.reports: list[tuple[str, bool | None]] = []
         self.seconds: list[float] = []
         self.in_flight: Counter[str] = Counter()
         self.error: DnssdError | None = None
@@ -171,14 +171,21 @@ class Stub:
             raise self.error
         return self.endpoints
 
-    def report(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
+    def report(
+        self,
+        endpoint: Endpoint,
+        ok: bool | None,
+        seconds: float | None = None,
+        *,
+        picked: bool = True,
+    ) -> None:
         """Note how a call went."""
         assert seconds is not None
         assert seconds >= 0
         with self._lock:
             self.reports.append((endpoint.target, ok))
             self.seconds.append(seconds)
-            self.in_flight[endpoint.target] -= 1
+            self.in_flight[endpoint.target] -= picked
 
 
 Serve = Callable[..., Web]
@@ -571,7 +578,7 @@ class Interrupted(BaseException):
 def test_every_pick_is_reported_whatever_happens(
     error: type[BaseException], session: requests.Session, stub: Stub
 ) -> None:
-    """What the caller's own code raises passes, and is not held against the endpoint."""
+    """What the caller's own code raises passes, and says nothing about the endpoint."""
 
     def body() -> Iterator[bytes]:
         yield b"data"
@@ -584,7 +591,7 @@ def test_every_pick_is_reported_whatever_happens(
     with pytest.raises(OSError, match="TLS CA"):
         session.get(TLS_URL, verify="/nowhere", timeout=5)
 
-    assert all(ok for _, ok in stub.reports)
+    assert [ok for _, ok in stub.reports] == [None] * 2
     assert not any(stub.in_flight.values())
 
 
@@ -940,7 +947,14 @@ class Resolverlike:
 
     order: Any = pick
 
-    def report(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
+    def report(
+        self,
+        endpoint: Endpoint,
+        ok: bool | None,
+        seconds: float | None = None,
+        *,
+        picked: bool = True,
+    ) -> None:
         """Hear nothing."""
 
 
@@ -986,21 +1000,29 @@ def test_every_host_is_replaced_without_a_failed_call(serve: Serve) -> None:
 class Reporting(Resolver):
     """A resolver that remembers what it hears."""
 
-    reports: list[tuple[str, bool]]
+    reports: list[tuple[str, bool | None]]
 
-    def report(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
+    def report(
+        self,
+        endpoint: Endpoint,
+        ok: bool | None,
+        seconds: float | None = None,
+        *,
+        picked: bool = True,
+    ) -> None:
         """Note how a call went."""
-        super().report(endpoint, ok, seconds)
+        super().report(endpoint, ok, seconds, picked=picked)
         self.reports.append((endpoint.target, ok))
 
 
-def test_from_dns_to_an_answer(sandbox: Sandbox, serve: Serve, refused: Endpoint) -> None:
-    """A real resolver finds the service; its first host is down, its second one answers."""
-    web = serve("127.0.0.2")
-    service = "_http._tcp.example.test."
-    instance = "My\\040Web." + service
+SERVICE = "_http._tcp.example.test."
+
+
+def publish(sandbox: Sandbox, refused: Endpoint, web: Web) -> None:
+    """Put a service into DNS whose first host is down and whose second one answers."""
+    instance = "My\\040Web." + SERVICE
     records = {
-        (service, "PTR"): [instance],
+        (SERVICE, "PTR"): [instance],
         (instance, "SRV"): [
             f"0 1 {refused.port} gone.example.test.",
             f"1 1 {web.port} b.example.test.",
@@ -1014,10 +1036,16 @@ def test_from_dns_to_an_answer(sandbox: Sandbox, serve: Serve, refused: Endpoint
         for (name, rdtype), values in records.items()
     ]
     sandbox.store.change(sandbox.zone_id, edits)
+
+
+def test_from_dns_to_an_answer(sandbox: Sandbox, serve: Serve, refused: Endpoint) -> None:
+    """A real resolver finds the service; its first host is down, its second one answers."""
+    web = serve("127.0.0.2")
+    publish(sandbox, refused, web)
     with Reporting([sandbox.nameserver], rng=Random(1).random) as resolver:
         resolver.reports = []
         with session_of(resolver) as session:
-            answer = session.get(f"http+dnssd://My%20Web.{service}/x", timeout=5)
+            answer = session.get(f"http+dnssd://My%20Web.{SERVICE}/x", timeout=5)
             with pytest.raises(exceptions.ConnectionError, match="no such"):
                 session.get("http+dnssd://_none._tcp.example.test/", timeout=5)
             with pytest.raises(exceptions.InvalidURL, match="no service type"):
@@ -1025,3 +1053,26 @@ def test_from_dns_to_an_answer(sandbox: Sandbox, serve: Serve, refused: Endpoint
 
     assert answer.json() == {"port": web.port, "path": "/x"}
     assert resolver.reports == [("gone.example.test.", False), ("b.example.test.", True)]
+
+
+def test_what_was_not_picked_ends_no_pick(
+    sandbox: Sandbox, serve: Serve, refused: Endpoint
+) -> None:
+    """Calls that were picked are in flight until they are reported, whoever else calls there."""
+    web = serve("127.0.0.2")
+    publish(sandbox, refused, web)
+    name = f"My Web.{SERVICE}"
+    with Resolver([sandbox.nameserver], policy="least_pending") as resolver:
+        for _ in range(3):  # the first host is left out from then on
+            resolver.report(resolver.pick(name), ok=False)
+        mine = resolver.pick(name)
+        assert mine.port == web.port
+        before = dict(resolver._core._health.pending)
+
+        resolver.connect(name, 5).close()
+        with session_of(resolver) as session:
+            session.get(f"http+dnssd://My%20Web.{SERVICE}/x", timeout=5)
+
+        assert dict(resolver._core._health.pending) == before
+        resolver.report(mine, ok=True)
+        assert not resolver._core._health.pending

@@ -174,9 +174,16 @@ class Reporting(Resolver):
 
     failed: Counter[str]
 
-    def report(self, endpoint: Endpoint, ok: bool, seconds: float | None = None) -> None:
+    def report(
+        self,
+        endpoint: Endpoint,
+        ok: bool | None,
+        seconds: float | None = None,
+        *,
+        picked: bool = True,
+    ) -> None:
         """Note how a call went."""
-        super().report(endpoint, ok, seconds)
+        super().report(endpoint, ok, seconds, picked=picked)
         if not ok:
             self.failed[endpoint.target] += 1
 

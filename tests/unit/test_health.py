@@ -48,6 +48,29 @@ def test_a_success_ends_a_run_of_failures() -> None:
     assert health.report(A, False, 3.0)
 
 
+def test_a_call_of_which_nobody_can_tell_ends_and_says_nothing() -> None:
+    """The caller has given it up: that is neither a failure nor the end of a run of them."""
+    health = Health()
+    fail(health, A, 1.0, times=2)
+    health.begun(A)
+
+    assert not health.report(A, None, 2.0)
+
+    assert not health.pending
+    assert health.report(A, False, 3.0)
+
+
+def test_a_call_that_was_not_counted_ends_none_that_was() -> None:
+    """It was not picked: another that was is in flight still."""
+    health = Health()
+    health.begun(A)
+
+    health.report(A, True, 1.0, counted=False)
+    assert health.pending == {A: 1}
+    health.report(A, True, 1.0)
+    assert not health.pending
+
+
 def test_one_endpoint_tells_nothing_about_another() -> None:
     """The same host at another port is another endpoint, and so is another host."""
     health = Health()

@@ -289,7 +289,7 @@ def test_what_pip_would_take_otherwise_is_refused(
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (("--zone", "a..b"), "zone 'a..b': domain name: a label is empty"),
+        (("--zone", "a..b"), "zone 'a..b': domain name 'a..b': a label is empty"),
         (("--zone", "no:example.com"), "no provider 'no'"),
         (("--host", "a.b"), "host 'a.b': one label"),
         (("--host", "a", "--target", "b"), "--host and --target exclude each other"),
