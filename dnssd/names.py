@@ -43,8 +43,8 @@ class Name:
         for label in self.labels:
             if not label:
                 text = ".".join(map(display, self.labels))
-                why = "a label is empty; remove the extra dot" if text else "it is empty; the root is ."
-                raise MalformedName(f"domain name {shown(text)}: {why}")
+                why = "remove the extra dot" if text else "the root is ."
+                raise MalformedName(f"domain name {shown(text)}: a label is empty; {why}")
             if len(label) > MAX_LABEL:
                 raise MalformedName(
                     f"domain name: label {display(label)[:20]}… has {len(label)} octets; "
