@@ -385,7 +385,7 @@ def test_what_stands_in_the_way_is_refused(
         (["http", "--port", "80", "--host", "x" * 58], "58 octets; at most 57"),
         (["http", "--port", "80", "--host", "a.b"], "one label"),
         (["http", "--port", "80", "--host", "-a"], "one label"),
-        (["http", "--port", "80", "--target", "a..b"], "target 'a..b': domain name: a label is"),
+        (["http", "--port", "80", "--target", "a..b"], "target 'a..b': domain name 'a..b': a label is"),
         (["http", "--port", "80", "--target", "."], "nobody offers"),
         (["http", "--port", "80", "--target", "x" * 64], "64 octets"),
         (["http", "--port", "80", "--target", "a.b", "--host", "c"], "exclude each other"),
