@@ -24,7 +24,7 @@ _AT_ONCE = 64  # packets read before other sockets have their turn
 _BUFFER = 1 << 22  # octets that sockets may queue, if the system allows
 _TRIES = 50  # for a port that is free for both transports
 _RESET = struct.pack("ii", 1, 0)  # linger: on, for 0 s: closing sends RST
-_PATIENCE = 5.0  # seconds for the SOA record
+_PATIENCE = 30.0  # seconds for the SOA record
 
 Address = tuple[str, int]
 

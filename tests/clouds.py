@@ -228,6 +228,7 @@ def serving(fake: FakeT) -> Iterator[FakeT]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = False  # its end waits for them
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         fake.url = f"http://127.0.0.1:{server.server_port}"

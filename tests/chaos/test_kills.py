@@ -94,8 +94,8 @@ class Executioner:
                 handler(request)
             assert self.process is not None
             assert self.process.pid is not None
+            self.killed = True  # before: its end may be looked at before this thread goes on
             os.kill(self.process.pid, signal.SIGKILL)
-            self.killed = True
             return Response(200, b"")
 
         return handle

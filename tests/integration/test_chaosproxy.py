@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -30,8 +31,8 @@ from dnssd.zones.pace import Pace
 ZONE = "example.test"
 ORIGIN = Name.parse(ZONE)
 NAME = "web.example.test."
-PATIENCE = 20.0  # seconds until a test gives up
-BRIEF = 0.05  # seconds in which an answer on loopback is here, or nothing comes
+PATIENCE = 60.0  # seconds until a test gives up
+BRIEF = 0.05  # seconds in which nothing comes
 HOSTS = ("a", "b", "c")
 
 
@@ -56,9 +57,9 @@ def proxy(server: str) -> Iterator[ChaosProxy]:
         yield proxy
 
 
-def always(*faults: Fault, **more: bool) -> Plan:
+def always(*faults: Fault, seed: int = 0) -> Plan:
     """Every answer meets one of these faults."""
-    return Plan(share=1, faults=faults, **more)
+    return Plan(share=1, faults=faults, seed=seed)
 
 
 def query(rdtype: str = "SRV", number: int = 1) -> dns.message.QueryMessage:
@@ -124,6 +125,10 @@ class Stream:
                 if not self._socket.recv(65535):
                     return False
         return True
+
+    def has_ended(self) -> bool:
+        """Whether the connection is closed, now or in a while, and nothing comes before."""
+        return self._socket.recv(65535) == b""
 
 
 def targets(wire: bytes | None) -> list[str]:
@@ -201,6 +206,7 @@ def test_a_dropped_answer_never_comes(proxy: ChaosProxy) -> None:
     with Client(proxy) as client, Stream(proxy) as stream:
         client.ask(query(number=1))
         stream.ask(query(number=1))
+        await_answers(proxy, 2)  # the next plan is not for them
         assert client.hear(BRIEF) is None
         assert stream.is_silent()
         proxy.follow(Plan(share=0))
@@ -211,7 +217,7 @@ def test_a_dropped_answer_never_comes(proxy: ChaosProxy) -> None:
 
 def test_a_delayed_answer_comes_late_and_others_overtake_it(proxy: ChaosProxy) -> None:
     """On one connection as on one socket."""
-    proxy.follow(always(Fault.DELAY))
+    proxy.follow(always(Fault.DELAY, seed=47))  # both by more than 0.9 s
     with Client(proxy) as client, Stream(proxy) as stream:
         client.ask(query(number=1))
         stream.ask(query(number=1))
@@ -228,11 +234,11 @@ def test_a_delayed_answer_comes_late_and_others_overtake_it(proxy: ChaosProxy) -
 
 
 def await_answers(proxy: ChaosProxy, count: int) -> None:
-    """Return once the server has given so many answers; ask a limited number of times."""
-    for _ in range(1000):
-        if proxy.counts().answers >= count:
-            return
-    raise AssertionError("no answers")
+    """Return once the server has given so many answers."""
+    ends = time.monotonic() + PATIENCE
+    while proxy.counts().answers < count:
+        assert time.monotonic() < ends, "no answers"
+        time.sleep(0.001)
 
 
 @pytest.mark.parametrize("fault", [Fault.WRONG_ID, Fault.WRONG_QUESTION, Fault.CUT, Fault.GARBAGE])
@@ -402,8 +408,8 @@ def test_a_server_that_is_not_there_is_no_end(proxy: ChaosProxy, sandbox: Sandbo
 
     with Client(proxy) as client, Stream(proxy) as stream:
         client.ask(query())
+        assert stream.has_ended()
         assert client.hear(BRIEF) is None
-        assert not stream.is_silent()
     assert proxy.counts().udp == {"queries": 1}
 
 

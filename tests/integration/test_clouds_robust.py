@@ -106,8 +106,8 @@ def test_a_trickle_ends_in_time() -> None:
         def trickle() -> None:
             connection, _ = listener.accept()
             with connection:
-                connection.settimeout(0.01)
                 connection.recv(4096)
+                connection.settimeout(0.01)
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")
                 while not done.wait(0.001):
                     try:

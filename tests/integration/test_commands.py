@@ -100,7 +100,7 @@ def test_a_stock_dns_client_sees_a_joined_host(dnssd: Command, sandbox: Sandbox)
 
     def answer(name: str, rdtype: str) -> list[str]:
         query = dns.message.make_query(name, rdtype)
-        response = dns.query.udp(query, sandbox.host, port=sandbox.dns_port, timeout=5)
+        response = dns.query.udp(query, sandbox.host, port=sandbox.dns_port, timeout=60)
         return [rdata.to_text() for rrset in response.answer for rdata in rrset]
 
     assert join(dnssd, "a", "--address", "10.0.0.1").code == 0
@@ -385,7 +385,10 @@ def test_what_stands_in_the_way_is_refused(
         (["http", "--port", "80", "--host", "x" * 58], "58 octets; at most 57"),
         (["http", "--port", "80", "--host", "a.b"], "one label"),
         (["http", "--port", "80", "--host", "-a"], "one label"),
-        (["http", "--port", "80", "--target", "a..b"], "target 'a..b': domain name 'a..b': a label is"),
+        (
+            ["http", "--port", "80", "--target", "a..b"],
+            "target 'a..b': domain name 'a..b': a label is",
+        ),
         (["http", "--port", "80", "--target", "."], "nobody offers"),
         (["http", "--port", "80", "--target", "x" * 64], "64 octets"),
         (["http", "--port", "80", "--target", "a.b", "--host", "c"], "exclude each other"),

@@ -16,11 +16,11 @@ from dnssd.errors import DeadlineExceeded, Unavailable
 from dnssd.resolver.connecting import connect, connect_async, open_connection
 from dnssd.resolver.snapshot import Endpoint
 
-DELAY = 0.02  # seconds between attempts, so that tests are fast
-ENOUGH = 5.0  # seconds, never used up
+DELAY = 0.02  # seconds between attempts, where a test waits for them
+ENOUGH = 60.0  # seconds, never used up
 
 Reports = list[tuple[str, bool]]
-Peer = Callable[[list[Endpoint], float | None, Reports], str]
+Peer = Callable[..., str]
 
 
 def port_of(sock: socket.socket) -> int:
@@ -66,19 +66,23 @@ def reporting(reports: Reports) -> Any:
     return report
 
 
-def by_socket(endpoints: list[Endpoint], timeout: float | None, reports: Reports) -> str:
+def by_socket(
+    endpoints: list[Endpoint], timeout: float | None, reports: Reports, delay: float = ENOUGH
+) -> str:
     """Connect with sockets; the address that answered."""
     report = reporting(reports)
-    with connect(endpoints, timeout, report=report, delay=DELAY) as sock:
+    with connect(endpoints, timeout, report=report, delay=delay) as sock:
         return str(sock.getpeername()[0])
 
 
-def by_stream(endpoints: list[Endpoint], timeout: float | None, reports: Reports) -> str:
+def by_stream(
+    endpoints: list[Endpoint], timeout: float | None, reports: Reports, delay: float = ENOUGH
+) -> str:
     """Connect with asyncio; the address that answered."""
 
     async def peer() -> str:
         report = reporting(reports)
-        _, writer = await open_connection(endpoints, timeout, report=report, delay=DELAY)
+        _, writer = await open_connection(endpoints, timeout, report=report, delay=delay)
         address = str(writer.get_extra_info("peername")[0])
         await closed(writer)
         return address
@@ -86,12 +90,14 @@ def by_stream(endpoints: list[Endpoint], timeout: float | None, reports: Reports
     return asyncio.run(peer())
 
 
-def by_async_socket(endpoints: list[Endpoint], timeout: float | None, reports: Reports) -> str:
+def by_async_socket(
+    endpoints: list[Endpoint], timeout: float | None, reports: Reports, delay: float = ENOUGH
+) -> str:
     """Connect with asyncio, to a socket; the address that answered."""
 
     async def peer() -> str:
         report = reporting(reports)
-        with await connect_async(endpoints, timeout, report=report, delay=DELAY) as sock:
+        with await connect_async(endpoints, timeout, report=report, delay=delay) as sock:
             assert sock.gettimeout() == 0
             return str(sock.getpeername()[0])
 
@@ -135,7 +141,7 @@ def test_silence_does_not_hold_up_the_next(service: Service, peer: Peer) -> None
     reports: Reports = []
     a, b = service.endpoint("a.", "127.0.0.3"), service.endpoint("b.", "127.0.0.1")
 
-    assert peer([a, b], ENOUGH, reports) == "127.0.0.1"
+    assert peer([a, b], ENOUGH, reports, DELAY) == "127.0.0.1"
     assert reports == [("b.", True)]
 
 
@@ -273,7 +279,12 @@ def test_tls_is_about_the_target(authority: trustme.CA) -> None:
 
     async def hello(endpoints: list[Endpoint], **options: Any) -> bytes:
         reader, writer = await open_connection(
-            endpoints, ENOUGH, report=reporting(reports), ssl=trusting(authority), **options
+            endpoints,
+            ENOUGH,
+            report=reporting(reports),
+            delay=ENOUGH,
+            ssl=trusting(authority),
+            **options,
         )
         greeting = await reader.readexactly(5)
         await closed(writer)

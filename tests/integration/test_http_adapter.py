@@ -24,6 +24,7 @@ from requests import exceptions
 from requests.auth import HTTPDigestAuth
 from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError
+from urllib3.util import Timeout
 
 from dnssd.errors import DnssdError, NotFound, Unavailable, UsageError
 from dnssd.http import Adapter, Chooser
@@ -36,7 +37,8 @@ from dnssd.sandbox.sandbox import Sandbox
 NAME = "v1._http._tcp.example.test"
 URL = f"http+dnssd://{NAME}"
 TLS_URL = f"https+dnssd://{NAME}"
-SOON = 0.3  # seconds: long enough for servers that do answer
+SOON = 0.3  # seconds after which a server that hangs is given up
+PATIENCE = 60.0  # seconds that a server which answers may take; none does
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -55,9 +57,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Answer one request, whatever its method."""
         body = self.body()
         self.server.seen.append((self.command, self.path, dict(self.headers), body))
+        self.server.asked.release()
         fault = self.server.fault
         if fault == "hang":
-            self.server.released.wait(10)
+            self.server.released.wait(PATIENCE)
         if fault in ("hang", "drop"):
             self.close_connection = True
             return
@@ -111,6 +114,7 @@ class Web(http.server.ThreadingHTTPServer):
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.asked = threading.Semaphore(0)
         self.connections: list[socket.socket] = []
         self.fault = ""
         self.challenge = ""  # to whoever gives no credentials
@@ -131,6 +135,10 @@ class Web(http.server.ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hangs up is none of its business."""
 
+    def await_asked(self) -> None:
+        """Wait until one more request has come; a client may give up before."""
+        assert self.asked.acquire(timeout=PATIENCE)
+
     def kill(self) -> None:
         """End it as a crash would: no port, and every connection cut."""
         self.released.set()
@@ -142,6 +150,24 @@ class Web(http.server.ThreadingHTTPServer):
             except OSError:
                 continue  # it has ended before
         self.server_close()
+
+
+class Turns(Timeout):
+    """A time-out for each try, in seconds, so that none is short whose server does answer."""
+
+    def __init__(self, *seconds: float) -> None:
+        super().__init__(PATIENCE)
+        self._seconds = iter(seconds)
+
+    def clone(self) -> Timeout:
+        """That of the next try: urllib3 makes itself one of its own."""
+        seconds = next(self._seconds)
+        return Timeout(connect=seconds, read=seconds)
+
+
+def turns(*seconds: float) -> Any:
+    """The same for requests, whose types do not say that it takes what urllib3 does."""
+    return Turns(*seconds)
 
 
 class Stub:
@@ -250,7 +276,7 @@ def test_a_request_reaches_the_endpoint_under_its_own_name(
     session: requests.Session, pair: tuple[Web, Web], stub: Stub
 ) -> None:
     """The server sees its host name and port, and the path with its parameters."""
-    answer = session.get(f"{URL}/path", params={"q": "a b"}, timeout=5)
+    answer = session.get(f"{URL}/path", params={"q": "a b"}, timeout=PATIENCE)
 
     assert answer.json() == {"port": pair[0].port, "path": "/path?q=a+b"}
     assert pair[0].seen[0][2]["Host"] == f"a.example.test:{pair[0].port}"
@@ -272,7 +298,9 @@ def test_a_request_reaches_the_endpoint_under_its_own_name(
 )
 def test_a_name_arrives_as_it_was_quoted(name: str, session: requests.Session, stub: Stub) -> None:
     """No letter is changed and nothing is taken for a part of the URL."""
-    assert session.get(f"http+dnssd://{quote(name, safe='')}/x", timeout=5).status_code == 200
+    assert (
+        session.get(f"http+dnssd://{quote(name, safe='')}/x", timeout=PATIENCE).status_code == 200
+    )
 
     assert stub.names == [name]
 
@@ -281,7 +309,7 @@ def test_credentials_in_the_url_are_no_part_of_the_name(
     session: requests.Session, pair: tuple[Web, Web], stub: Stub
 ) -> None:
     """They become an Authorization header, as requests does it."""
-    session.get(f"http+dnssd://user:secret@{NAME}/", timeout=5)
+    session.get(f"http+dnssd://user:secret@{NAME}/", timeout=PATIENCE)
 
     assert stub.names == [NAME]
     assert pair[0].seen[0][2]["Authorization"].startswith("Basic ")
@@ -293,7 +321,7 @@ def test_credentials_in_the_url_are_no_part_of_the_name(
 def test_a_url_that_cannot_be_meant(host: str, words: str, session: requests.Session) -> None:
     """What is wrong is said in one line, without the password."""
     with pytest.raises(exceptions.InvalidURL, match=words) as caught:
-        session.get(f"http+dnssd://{host}/", timeout=5)
+        session.get(f"http+dnssd://{host}/", timeout=PATIENCE)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -302,7 +330,7 @@ def test_a_host_header_of_the_callers_is_kept(
     session: requests.Session, pair: tuple[Web, Web]
 ) -> None:
     """Who knows a virtual host may name it."""
-    session.get(URL, headers={"Host": "www.example.test"}, timeout=5)
+    session.get(URL, headers={"Host": "www.example.test"}, timeout=PATIENCE)
 
     assert pair[0].seen[0][2]["Host"] == "www.example.test"
 
@@ -313,9 +341,9 @@ def test_a_hostile_target_cannot_write_headers(serve: Serve) -> None:
     target = str(Name((b"a b\r\nX-Evil: 1", "ü/@".encode(), "ü".encode() * 30)))
 
     with session_of(Stub(endpoint_of(web, target))) as session:
-        assert session.get(URL, timeout=5).status_code == 200
+        assert session.get(URL, timeout=PATIENCE).status_code == 200
         with pytest.raises(exceptions.SSLError):
-            session.get(TLS_URL, timeout=5)
+            session.get(TLS_URL, timeout=PATIENCE)
 
     assert "X-Evil" not in web.seen[0][2]
     host = web.seen[0][2]["Host"].lower()
@@ -330,7 +358,7 @@ def test_connections_are_kept_for_each_endpoint(
     for weight in range(3):
         for endpoint in one, other:
             stub.endpoints = (replace(endpoint, weight=weight),)
-            session.get(URL, timeout=5)
+            session.get(URL, timeout=PATIENCE)
 
     assert [len(web.seen) for web in pair] == [3, 3]
     assert [len(web.connections) for web in pair] == [1, 1]
@@ -342,7 +370,7 @@ def test_new_addresses_mean_new_connections(
     """A host that was replaced under its name is found, though the old one still answers."""
     for web in pair:
         stub.endpoints = (Endpoint("a.example.test.", web.port, 0, 1, (web.host,)),)
-        session.get(URL, timeout=5)
+        session.get(URL, timeout=PATIENCE)
 
     assert [len(web.seen) for web in pair] == [1, 1]
 
@@ -355,7 +383,7 @@ def test_a_refused_connection_is_made_elsewhere(
     stub.endpoints = (refused, *stub.endpoints)
     body = iter([b"one", b"two"]) if method != "GET" else None
     with session_of(stub) as session:
-        assert session.request(method, URL, data=body, timeout=5).status_code == 200
+        assert session.request(method, URL, data=body, timeout=PATIENCE).status_code == 200
 
     assert [(seen[0], seen[3]) for seen in pair[0].seen] == [(method, b"onetwo" if body else b"")]
     assert stub.reports == [("gone.example.test.", False), ("a.example.test.", True)]
@@ -370,8 +398,11 @@ def test_an_idempotent_request_is_repeated_elsewhere(
     pair[0].fault = fault
     body = b"data" if method == "PUT" else None
 
-    answer = session.request(method, URL, data=body, timeout=SOON if fault == "hang" else 5)
+    timeout = turns(SOON if fault == "hang" else PATIENCE, PATIENCE)
+    answer = session.request(method, URL, data=body, timeout=timeout)
 
+    for web in pair:
+        web.await_asked()
     assert answer.json()["port"] == pair[1].port
     assert [seen[3] for web in pair for seen in web.seen] == [body or b""] * 2
     assert stub.reports == [("a.example.test.", False), ("b.example.test.", True)]
@@ -390,7 +421,7 @@ def test_half_of_an_answer_is_none_with_any_urllib3(
 
     monkeypatch.setattr(HTTPConnectionPool, "urlopen", urlopen)
     with session_of(stub) as session, pytest.raises(exceptions.ConnectionError):
-        session.get(url, timeout=5)
+        session.get(url, timeout=PATIENCE)
     assert asked
     assert all(asked)
 
@@ -414,8 +445,9 @@ def test_what_may_have_been_done_is_not_done_twice(
     pair[0].fault = fault
 
     with pytest.raises(error, match=r"^'v1\._http\._tcp\.example\.test': a\.example\.test:\d+ "):
-        session.post(URL, data=b"pay", timeout=SOON if fault == "hang" else 5)
+        session.post(URL, data=b"pay", timeout=SOON if fault == "hang" else PATIENCE)
 
+    pair[0].await_asked()
     assert [len(web.seen) for web in pair] == [1, 0]
     assert stub.reports == [("a.example.test.", False)]
 
@@ -428,7 +460,7 @@ def test_so_are_those_without_a_body(
     """Streamed or not: what never began is not the caller's yet."""
     pair[0].fault = "drop"
 
-    with session.request(method, URL, stream=stream, timeout=5) as answer:
+    with session.request(method, URL, stream=stream, timeout=PATIENCE) as answer:
         assert answer.status_code == 200
     assert [len(web.seen) for web in pair] == [1, 1]
 
@@ -441,7 +473,7 @@ def test_a_file_is_sent_again_from_where_it_began(
     file = io.BytesIO(b"skipped data")
     file.seek(8)
 
-    session.put(URL, data=file, timeout=5)
+    session.put(URL, data=file, timeout=PATIENCE)
 
     assert [seen[3] for web in pair for seen in web.seen] == [b"data", b"data"]
 
@@ -453,7 +485,7 @@ def test_a_body_that_is_used_up_is_not_sent_again(
     pair[0].fault = "drop"
 
     with pytest.raises(exceptions.ConnectionError, match="broke off"):
-        session.put(URL, data=iter([b"data"]), timeout=5)
+        session.put(URL, data=iter([b"data"]), timeout=PATIENCE)
     assert pair[1].seen == []
     assert stub.reports == [("a.example.test.", False)]
 
@@ -462,11 +494,11 @@ def test_a_streamed_answer_is_the_callers(
     session: requests.Session, pair: tuple[Web, Web], stub: Stub
 ) -> None:
     """It is handed over at its headers: what breaks off later breaks off for the caller."""
-    with session.get(URL, stream=True, timeout=5) as answer:
+    with session.get(URL, stream=True, timeout=PATIENCE) as answer:
         assert json.loads(b"".join(answer.iter_content(4)))["path"] == "/"
     pair[0].fault = "half"
     with (
-        session.get(URL, stream=True, timeout=5) as answer,
+        session.get(URL, stream=True, timeout=PATIENCE) as answer,
         pytest.raises(exceptions.ChunkedEncodingError),
     ):
         list(answer.iter_content(4))
@@ -482,7 +514,7 @@ def test_no_more_than_the_attempts_are_made(pair: tuple[Web, Web], stub: Stub) -
     stub.endpoints = (*stub.endpoints, third)
 
     with session_of(stub, attempts=2) as session, pytest.raises(exceptions.ConnectionError):
-        session.get(URL, timeout=5)
+        session.get(URL, timeout=PATIENCE)
 
     assert [target for target, _ in stub.reports] == ["a.example.test.", "b.example.test."]
 
@@ -501,7 +533,7 @@ def test_when_nobody_answers_one_line_names_them_all(
     stub.endpoints = (refused, *stub.endpoints)
 
     with session_of(stub) as session, pytest.raises(exceptions.ReadTimeout) as caught:
-        session.get(f"{URL}/?token=secret", timeout=SOON)
+        session.get(f"{URL}/?token=secret", timeout=turns(PATIENCE, PATIENCE, SOON))
 
     assert str(caught.value) == (
         f"'{NAME}': gone.example.test:{refused.port} did not connect (Connection refused), "
@@ -527,7 +559,7 @@ def test_what_the_resolver_says_is_an_error_of_requests(
     stub.error = error
 
     with pytest.raises(raised, match=str(error)) as caught:
-        session.get(URL, timeout=5)
+        session.get(URL, timeout=PATIENCE)
     assert caught.value.__cause__ is error
     assert stub.reports == []
 
@@ -546,7 +578,7 @@ def test_a_service_that_is_gone_by_the_second_try(
 
     stub.pick = pick_once  # type: ignore[method-assign] # this one stub only
     with pytest.raises(exceptions.ConnectionError, match="broke off"):
-        session.get(URL, timeout=5)
+        session.get(URL, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("status", [404, 500, 503])
@@ -554,7 +586,7 @@ def test_any_status_is_an_answer(
     status: int, session: requests.Session, pair: tuple[Web, Web], stub: Stub
 ) -> None:
     """An error of the application's is neither repeated nor held against the endpoint."""
-    assert session.get(f"{URL}/{status}", timeout=5).status_code == status
+    assert session.get(f"{URL}/{status}", timeout=PATIENCE).status_code == status
 
     assert pair[1].seen == []
     assert stub.reports == [("a.example.test.", True)]
@@ -566,7 +598,7 @@ def test_a_report_tells_how_long_a_try_took(pair: tuple[Web, Web], stub: Stub) -
     readings = iter([10.0, 11.0, 20.0, 22.0])
 
     with session_of(stub, monotonic=lambda: next(readings)) as session:
-        session.get(URL, timeout=5)
+        session.get(URL, timeout=PATIENCE)
     assert stub.seconds == [1.0, 2.0]
 
 
@@ -585,11 +617,11 @@ def test_every_pick_is_reported_whatever_happens(
         raise error
 
     with pytest.raises(error):
-        session.post(URL, data=body(), timeout=5)
+        session.post(URL, data=body(), timeout=PATIENCE)
     with pytest.raises(exceptions.InvalidHeader):
-        session.get(URL, headers={"X-Bad": "a\nb"}, timeout=5)
+        session.get(URL, headers={"X-Bad": "a\nb"}, timeout=PATIENCE)
     with pytest.raises(OSError, match="TLS CA"):
-        session.get(TLS_URL, verify="/nowhere", timeout=5)
+        session.get(TLS_URL, verify="/nowhere", timeout=PATIENCE)
 
     assert [ok for _, ok in stub.reports] == [None] * 2
     assert not any(stub.in_flight.values())
@@ -620,7 +652,7 @@ def test_a_redirect_to_itself_stays_on_the_service(
 
     stub.pick = turn  # type: ignore[method-assign] # this one stub only
     answer = session.get(
-        f"{URL}/redirect?{quote(location, safe='')}", auth=("user", "secret"), timeout=5
+        f"{URL}/redirect?{quote(location, safe='')}", auth=("user", "secret"), timeout=PATIENCE
     )
 
     assert answer.json() == {"port": pair[1].port, "path": path}
@@ -636,7 +668,9 @@ def test_a_redirect_after_digest_authentication_stays_on_the_service(
     for web in pair:
         web.challenge = f'Digest realm="r", nonce="{web.port}", qop="auth"'
 
-    answer = session.get(f"{URL}/redirect?/there", auth=HTTPDigestAuth("me", "secret"), timeout=5)
+    answer = session.get(
+        f"{URL}/redirect?/there", auth=HTTPDigestAuth("me", "secret"), timeout=PATIENCE
+    )
 
     assert answer.json() == {"port": pair[0].port, "path": "/there"}
     assert answer.url == f"{URL}/there"
@@ -651,7 +685,7 @@ def test_a_redirect_to_the_callers_host_stays_too(
     location = quote("http://www.example.test:80/there", safe="")
 
     answer = session.get(
-        f"{URL}/redirect?{location}", headers={"Host": "www.example.test"}, timeout=5
+        f"{URL}/redirect?{location}", headers={"Host": "www.example.test"}, timeout=PATIENCE
     )
 
     assert answer.json() == {"port": pair[0].port, "path": "/there"}
@@ -667,7 +701,9 @@ def test_a_redirect_that_leads_away_is_followed(
     other = quote("http+dnssd://My%20Other._http._tcp.example.test/there", safe="")
 
     for location in away, away.replace("http%3A", ""), other:
-        answer = session.get(f"{URL}/redirect?{location}", auth=("user", "secret"), timeout=5)
+        answer = session.get(
+            f"{URL}/redirect?{location}", auth=("user", "secret"), timeout=PATIENCE
+        )
         assert answer.json()["path"] == "/there"
 
     assert [seen[1] for seen in elsewhere.seen] == ["/there", "/there"]
@@ -680,7 +716,7 @@ def test_a_redirect_that_leads_away_is_followed(
 def test_a_location_that_is_no_url_is_handed_on(location: str, session: requests.Session) -> None:
     """Who follows no redirects gets the answer as it came."""
     answer = session.get(
-        f"{URL}/redirect?{quote(location, safe='')}", allow_redirects=False, timeout=5
+        f"{URL}/redirect?{quote(location, safe='')}", allow_redirects=False, timeout=PATIENCE
     )
 
     assert answer.headers["Location"] == location
@@ -690,10 +726,10 @@ def test_cookies_are_the_services(
     session: requests.Session, pair: tuple[Web, Web], stub: Stub
 ) -> None:
     """One that an endpoint has set is sent to the others, and to no other service."""
-    session.get(f"{URL}/cookie?color=blue", timeout=5)
+    session.get(f"{URL}/cookie?color=blue", timeout=PATIENCE)
     stub.endpoints = stub.endpoints[::-1]
-    session.get(URL, timeout=5)
-    session.get("http+dnssd://v2._http._tcp.example.test", timeout=5)
+    session.get(URL, timeout=PATIENCE)
+    session.get("http+dnssd://v2._http._tcp.example.test", timeout=PATIENCE)
 
     assert [seen[2].get("Cookie") for seen in pair[1].seen] == ["color=blue", None]
 
@@ -708,12 +744,12 @@ def test_secure_cookies_travel_over_tls_alone(
     stub = Stub(endpoint_of(secured, "a.example.test."))
     with session_of(stub) as session:
         for cookie in "plain=1", "secure=2%3B Secure":
-            session.get(f"{TLS_URL}/cookie?{cookie}", verify=file, timeout=5)
-        session.get(TLS_URL, verify=file, timeout=5)
-        session.get(TLS_URL, verify=file, headers={"Cookie": "mine=3"}, timeout=5)
-        session.get(TLS_URL.replace("v1", "v2"), verify=file, timeout=5)
+            session.get(f"{TLS_URL}/cookie?{cookie}", verify=file, timeout=PATIENCE)
+        session.get(TLS_URL, verify=file, timeout=PATIENCE)
+        session.get(TLS_URL, verify=file, headers={"Cookie": "mine=3"}, timeout=PATIENCE)
+        session.get(TLS_URL.replace("v1", "v2"), verify=file, timeout=PATIENCE)
         stub.endpoints = (endpoint_of(web, "b.example.test."),)
-        session.get(URL, timeout=5)
+        session.get(URL, timeout=PATIENCE)
 
     assert [seen[2].get("Cookie") for seen in secured.seen] == [
         None,
@@ -732,7 +768,7 @@ def test_proxies_are_not_used_and_hear_no_secret(
     monkeypatch.setenv("ALL_PROXY", "http://user:secret@127.0.0.1:9")
     session.proxies = {"http+dnssd": "http://user:secret@127.0.0.1:9"}
 
-    assert session.get(f"{URL}/redirect?/there", timeout=5).status_code == 200
+    assert session.get(f"{URL}/redirect?/there", timeout=PATIENCE).status_code == 200
     assert [seen[1] for seen in pair[0].seen] == ["/redirect?/there", "/there"]
     assert not any("Proxy-Authorization" in seen[2] for seen in pair[0].seen)
 
@@ -765,7 +801,7 @@ def test_tls_is_spoken_in_the_targets_name(serve: Serve, authority: tuple[trustm
 
     with session_of(Stub(endpoint_of(web, "A.example.test."))) as session:
         for _ in range(2):
-            assert session.get(f"{TLS_URL}/x", verify=file, timeout=5).json()["path"] == "/x"
+            assert session.get(f"{TLS_URL}/x", verify=file, timeout=PATIENCE).json()["path"] == "/x"
 
     assert asked == ["a.example.test"]
     assert web.seen[0][2]["Host"] == f"a.example.test:{web.port}"
@@ -785,10 +821,10 @@ def test_a_certificate_for_another_name_is_refused(
         session_of(stub) as session,
         pytest.raises(exceptions.SSLError, match=r"did not connect \(.*example\.test"),
     ):
-        session.get(TLS_URL, verify=file, timeout=5)
+        session.get(TLS_URL, verify=file, timeout=PATIENCE)
     stub.endpoints = a, b
     with session_of(stub) as session:
-        assert session.post(TLS_URL, data=b"x", verify=file, timeout=5).status_code == 200
+        assert session.post(TLS_URL, data=b"x", verify=file, timeout=PATIENCE).status_code == 200
 
     assert wrong.seen == []
     assert [ok for _, ok in stub.reports] == [False, False, True]
@@ -803,10 +839,10 @@ def test_unverified_connections_are_not_reused_for_verified_requests(
     web = serve("127.0.0.1", certified(ca, "b.example.test", []))
 
     with session_of(Stub(endpoint_of(web, "a.example.test."))) as session:
-        assert session.get(TLS_URL, verify=False, timeout=5).status_code == 200
+        assert session.get(TLS_URL, verify=False, timeout=PATIENCE).status_code == 200
         with pytest.raises(exceptions.SSLError):
-            session.get(TLS_URL, verify=file, timeout=5)
-        assert session.get(TLS_URL, verify=False, timeout=5).status_code == 200
+            session.get(TLS_URL, verify=file, timeout=PATIENCE)
+        assert session.get(TLS_URL, verify=False, timeout=PATIENCE).status_code == 200
     assert len(web.seen) == 2
 
 
@@ -820,10 +856,11 @@ def test_a_handshake_that_never_ends_is_no_connection(
         a = Endpoint("a.example.test.", silent.getsockname()[1], 0, 1, ("127.0.0.1",))
         stub = Stub(a, endpoint_of(right, "b.example.test."))
         with session_of(stub) as session:
-            answer = session.post(TLS_URL, data=b"x", verify=file, timeout=(SOON, 5))
+            timeout = turns(SOON, PATIENCE)
+            answer = session.post(TLS_URL, data=b"x", verify=file, timeout=timeout)
             stub.endpoints = (a,)
             with pytest.raises(exceptions.ConnectTimeout):
-                session.post(TLS_URL, data=b"x", verify=file, timeout=(SOON, 5))
+                session.post(TLS_URL, data=b"x", verify=file, timeout=(SOON, PATIENCE))
 
     assert answer.status_code == 200
     assert [ok for _, ok in stub.reports] == [False, True, False]
@@ -848,7 +885,7 @@ def test_a_handshake_that_is_cut_is_no_connection(
         a = Endpoint("a.example.test.", cutting.getsockname()[1], 0, 1, ("127.0.0.1",))
         stub = Stub(a, endpoint_of(right, "b.example.test."))
         with session_of(stub) as session:
-            answer = session.post(TLS_URL, data=b"x", verify=file, timeout=5)
+            answer = session.post(TLS_URL, data=b"x", verify=file, timeout=PATIENCE)
         thread.join()
 
     assert answer.status_code == 200
@@ -883,7 +920,7 @@ def test_an_endpoint_without_an_address_is_passed_over(
     """Its target has no A or AAAA record yet."""
     stub.endpoints = (replace(stub.endpoints[0], addresses=()), stub.endpoints[1])
 
-    assert session.get(URL, timeout=5).status_code == 200
+    assert session.get(URL, timeout=PATIENCE).status_code == 200
     assert [ok for _, ok in stub.reports] == [False, True]
 
 
@@ -893,7 +930,7 @@ def test_all_addresses_of_an_endpoint_are_tried(serve: Serve, refused: Endpoint)
     stub = Stub(replace(endpoint_of(web, "a.example.test."), addresses=("127.0.0.1", "127.0.0.2")))
 
     with session_of(stub) as session:
-        assert session.get(URL, timeout=5).status_code == 200
+        assert session.get(URL, timeout=PATIENCE).status_code == 200
     assert stub.reports == [("a.example.test.", True)]
 
 
@@ -901,16 +938,16 @@ def test_a_closed_session_lets_go_and_can_be_used_again(
     session: requests.Session, pair: tuple[Web, Web]
 ) -> None:
     """As with requests' own adapter."""
-    session.get(URL, timeout=5)
+    session.get(URL, timeout=PATIENCE)
     session.close()
-    session.get(URL, timeout=5)
+    session.get(URL, timeout=PATIENCE)
 
     assert len(pair[0].connections) == 2
 
 
 def test_small_packets_are_not_held_back(session: requests.Session) -> None:
     """Connections have the socket options that urllib3 gives its own."""
-    with session.get(URL, stream=True, timeout=5) as answer:
+    with session.get(URL, stream=True, timeout=PATIENCE) as answer:
         connection: Any = answer.raw.connection
         assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
@@ -921,7 +958,7 @@ def test_only_so_many_endpoints_keep_connections(pair: tuple[Web, Web], stub: St
     with session_of(stub, pool_connections=1) as session:
         for endpoint in one, one, other, one:
             stub.endpoints = (endpoint,)
-            session.get(URL, timeout=5)
+            session.get(URL, timeout=PATIENCE)
 
     assert [len(web.connections) for web in pair] == [2, 1]
 
@@ -935,7 +972,7 @@ def test_a_session_survives_pickling() -> None:
     with requests.Session() as session:
         session.mount(URL, adapter)
         with pytest.raises(exceptions.ConnectionError, match="nobody"):
-            session.get(URL, timeout=5)
+            session.get(URL, timeout=PATIENCE)
 
 
 class Resolverlike:
@@ -963,7 +1000,7 @@ def test_threads_share_an_adapter(session: requests.Session, stub: Stub) -> None
 
     def call() -> None:
         for _ in range(10):
-            assert session.get(URL, timeout=5).status_code == 200
+            assert session.get(URL, timeout=PATIENCE).status_code == 200
 
     threads = [threading.Thread(target=call) for _ in range(4)]
     for thread in threads:
@@ -982,17 +1019,17 @@ def test_every_host_is_replaced_without_a_failed_call(serve: Serve) -> None:
     with session_of(stub) as session:
         for n in range(3):
             for _ in range(2):
-                session.get(URL, timeout=5)
+                session.get(URL, timeout=PATIENCE)
             webs[n].kill()
             new = serve(f"127.0.0.{n + 1}")
             stub.endpoints = (stub.endpoints[-1], *stub.endpoints[:-1])
-            session.get(URL, timeout=5)
+            session.get(URL, timeout=PATIENCE)
             old = webs[n].port
             stub.endpoints = (
                 *(e for e in stub.endpoints if e.port != old),
                 endpoint_of(new, f"{n}-new.example.test."),
             )
-        session.get(URL, timeout=5)
+        session.get(URL, timeout=PATIENCE)
 
     assert not any(stub.in_flight.values())
 
@@ -1042,14 +1079,14 @@ def test_from_dns_to_an_answer(sandbox: Sandbox, serve: Serve, refused: Endpoint
     """A real resolver finds the service; its first host is down, its second one answers."""
     web = serve("127.0.0.2")
     publish(sandbox, refused, web)
-    with Reporting([sandbox.nameserver], rng=Random(1).random) as resolver:
+    with Reporting([sandbox.nameserver], timeout=PATIENCE, rng=Random(1).random) as resolver:
         resolver.reports = []
         with session_of(resolver) as session:
-            answer = session.get(f"http+dnssd://My%20Web.{SERVICE}/x", timeout=5)
+            answer = session.get(f"http+dnssd://My%20Web.{SERVICE}/x", timeout=PATIENCE)
             with pytest.raises(exceptions.ConnectionError, match="no such"):
-                session.get("http+dnssd://_none._tcp.example.test/", timeout=5)
+                session.get("http+dnssd://_none._tcp.example.test/", timeout=PATIENCE)
             with pytest.raises(exceptions.InvalidURL, match="no service type"):
-                session.get("http+dnssd://www.example.test/", timeout=5)
+                session.get("http+dnssd://www.example.test/", timeout=PATIENCE)
 
     assert answer.json() == {"port": web.port, "path": "/x"}
     assert resolver.reports == [("gone.example.test.", False), ("b.example.test.", True)]
@@ -1071,7 +1108,7 @@ def test_what_was_not_picked_ends_no_pick(
 
         resolver.connect(name, 5).close()
         with session_of(resolver) as session:
-            session.get(f"http+dnssd://My%20Web.{SERVICE}/x", timeout=5)
+            session.get(f"http+dnssd://My%20Web.{SERVICE}/x", timeout=PATIENCE)
 
         assert dict(resolver._core._health.pending) == before
         resolver.report(mine, ok=True)

@@ -27,6 +27,7 @@ from dnssd.wire.nameservers import NameServer
 Capture = pytest.CaptureFixture[str]
 SERVICE = "_theService._tcp.example.test."
 V1 = f"v1.{SERVICE}"
+PATIENCE = 60.0  # seconds until a test gives up; nothing waits that long
 
 
 def publish(sandbox: Sandbox, name: str, rdtype: str, *values: str, ttl: int = 60) -> None:
@@ -302,14 +303,15 @@ def test_nothing_from_dns_moves_a_cursor(served: Sandbox, capsys: Capture) -> No
         assert line.isprintable()
 
 
-def test_a_truncated_answer_is_asked_for_by_tcp(sandbox: Sandbox, resolver: Resolver) -> None:
+def test_a_truncated_answer_is_asked_for_by_tcp(sandbox: Sandbox) -> None:
     """Two hundred hosts, more than a datagram carries; their addresses are all found."""
     hosts = [f"host-{n}.example.test." for n in range(200)]
     publish(sandbox, V1, "SRV", *(f"0 0 80 {host}" for host in hosts))
     for n, host in enumerate(hosts):
         publish(sandbox, host, "A", f"10.0.0.{n}")
 
-    snapshot = resolver.lookup(V1)
+    with Resolver([sandbox.nameserver], timeout=PATIENCE) as resolver:
+        snapshot = resolver.lookup(V1)
 
     assert {(e.target, e.addresses) for e in snapshot.endpoints} == {
         (host, (f"10.0.0.{n}",)) for n, host in enumerate(hosts)
@@ -400,7 +402,7 @@ def udp_server(
         thread = threading.Thread(target=serve)
         thread.start()
         yield NameServer(*server.getsockname())
-        thread.join(timeout=10)
+        thread.join(PATIENCE)
 
 
 def test_only_the_answer_to_the_question_counts() -> None:
@@ -422,7 +424,7 @@ def test_only_the_answer_to_the_question_counts() -> None:
         ]
 
     with udp_server(replies) as server:
-        answer = ask([server], Name.parse("a.example.com"), "A", 10)
+        answer = ask([server], Name.parse("a.example.com"), "A", PATIENCE)
 
     assert answer.values == (Address.parse("10.0.0.1"),)
 

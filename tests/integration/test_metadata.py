@@ -263,9 +263,10 @@ def test_silence_hints_at_the_hop_limit() -> None:
 
 def test_nobody_there_says_so() -> None:
     """A refused connection is tried until the deadline."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    environ = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{port}"}
+    with socket.socket() as bound:  # and does not listen; nobody else gets its port
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        environ = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{port}"}
 
-    with pytest.raises(DeadlineExceeded, match="refused"):
-        ec2.facts(environ, Clock().pace(3.0))
+        with pytest.raises(DeadlineExceeded, match="refused"):
+            ec2.facts(environ, Clock().pace(3.0))

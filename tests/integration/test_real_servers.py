@@ -38,7 +38,7 @@ from dnssd.errors import NotFound
 from dnssd.names import Name
 
 DOMAIN = "example.test."
-PATIENCE = 20.0  # seconds until a test gives up; nothing waits that long
+PATIENCE = 60.0  # seconds until a test gives up; nothing waits that long
 KINDS = ("bind", "knot", "bind-unbound", "knot-unbound")
 
 

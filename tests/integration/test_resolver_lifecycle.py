@@ -58,8 +58,10 @@ def nothing_left() -> Iterator[None]:
     gc.collect()
     threads, opened = set(threading.enumerate()), descriptors()
     yield
-    assert set(threading.enumerate()) == threads
-    until(lambda: descriptors() == opened)  # the server closes its ends of connections too
+    # A resolver that is dropped does not wait for its thread for ever, the server closes its ends
+    # of connections too, and what another test has left behind may end meanwhile.
+    until(lambda: set(threading.enumerate()) <= threads)
+    until(lambda: descriptors() <= opened)
 
 
 def in_threads(count: int, work: Callable[[int], object]) -> list[object]:
@@ -127,7 +129,9 @@ def test_picks_go_on_while_the_cache_is_cleared_and_refreshed(server: SimServer)
     assert server.asked[WEB, "SRV"] >= 40
 
 
-def test_closing_wakes_everybody_who_waits(server: SimServer, resolver: Resolver) -> None:
+def test_closing_wakes_everybody_who_waits(
+    server: SimServer, resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With an error that says so; and watches end."""
     watched: list[Event] = []
     watching = threading.Thread(target=lambda: watched.extend(resolver.watch(WEB)))
@@ -144,6 +148,15 @@ def test_closing_wakes_everybody_who_waits(server: SimServer, resolver: Resolver
         lambda: resolver.domains("example.com"),
     ]
     errors: list[str] = []
+    arrived = threading.Semaphore(0)
+    running = resolver._running
+
+    def noted() -> worker.Worker:  # who came after the end would start it anew
+        found = running()
+        arrived.release()
+        return found
+
+    monkeypatch.setattr(resolver, "_running", noted)
 
     def wait(call: Callable[[], object]) -> None:
         with pytest.raises(Unavailable) as caught:
@@ -156,6 +169,8 @@ def test_closing_wakes_everybody_who_waits(server: SimServer, resolver: Resolver
     asked = {(SERVICE, "PTR"), (f"other.{SERVICE}", "SRV")}
     asked |= {(f"{name}._dns-sd._udp.example.com.", "PTR") for name in ("_services", "b")}
     server.wait_for(lambda: asked <= set(server.asked))
+    for _ in calls:
+        assert arrived.acquire(timeout=PATIENCE)
 
     resolver.close()
 
@@ -217,7 +232,7 @@ def test_a_program_that_closes_nothing_ends_at_once(server: SimServer) -> None:
     program = f"""
         import threading
         from dnssd import Resolver
-        resolver = Resolver([{server.nameserver!r}])
+        resolver = Resolver([{server.nameserver!r}], timeout={PATIENCE})
         print(resolver.pick({WEB!r}).port)
         watch = resolver.watch({WEB!r})
         next(watch)
@@ -245,11 +260,10 @@ def test_it_may_be_used_again_after_closing(server: SimServer) -> None:
     with Resolver([server.nameserver], monotonic=clock, timeout=1e6) as resolver:
         resolver.lookup(WEB)
         resolver.close()
+        server.network.change(hosts_of(range(7, 8)))  # whoever asks now is told otherwise
         assert resolver.pick(WEB).target in HOSTS
-        assert server.asked[WEB, "SRV"] == 1
         resolver.close()
         clock.ahead += 3600
-        server.network.change(hosts_of(range(7, 8)))
         until(lambda: resolver.pick(WEB).target == "h7.example.com.")
         assert kinds([next(resolver.watch(WEB))]) == ["added h7"]
 
@@ -287,10 +301,11 @@ def test_events_come_while_waiting(server: SimServer) -> None:
 
 
 FORK = """
-    import json, os, threading
+    import json, os, threading, time
     from dnssd import Resolver
     opened = len(os.listdir("/proc/self/fd"))
-    resolver = Resolver([{nameserver!r}], timeout=30)
+    slowly = lambda: time.monotonic() / 50  # so that a busy machine makes nothing late
+    resolver = Resolver([{nameserver!r}], monotonic=slowly)
     names = {names!r}
     resolver.pick(names[0])
     {before}

@@ -35,9 +35,9 @@ URL = f"http+dnssd://{NAME}"
 TTL = 60.0  # seconds: what `join` writes
 REFRESHED = 50.0  # seconds after an answer by which it is refreshed: 75 % of the TTL, and a tenth
 MARGIN = 5.0  # seconds that a drained host goes on after the TTL
-TIMEOUT = 10.0  # seconds that a look-up may take: a busy machine is no outage
+TIMEOUT = 60.0  # seconds that a look-up may take: a busy machine is no outage
 THREADS = 4
-PATIENCE = 20.0  # seconds that a test waits for what must come
+PATIENCE = 60.0  # seconds that a test waits for what must come
 
 
 class Clock:

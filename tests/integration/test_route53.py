@@ -61,11 +61,11 @@ def faulty(
 def once(serve: Callable[[socket.socket], None]) -> Iterator[int]:
     """A server for one connection; gives its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
+        listener.settimeout(60)
 
         def run() -> None:
             connection, _ = listener.accept()
-            connection.settimeout(10)
+            connection.settimeout(60)
             with connection:
                 serve(connection)
 

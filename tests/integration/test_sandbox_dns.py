@@ -23,7 +23,7 @@ from dnssd.sandbox.dns import DnsServer
 from dnssd.sandbox.entries import Action, Edit, Entry
 from dnssd.sandbox.sandbox import Sandbox
 
-PATIENCE = 10  # seconds until a test gives up; nothing waits that long
+PATIENCE = 60  # seconds until a test gives up; nothing waits that long
 
 
 def _put(sandbox: Sandbox, name: str, rdtype: str, *texts: str) -> None:

@@ -14,7 +14,7 @@ from dnssd.sandbox.metadata import MAX_TOKENS, Instance, Metadata
 from dnssd.sandbox.metadata_server import MetadataServer
 from dnssd.sandbox.sandbox import Sandbox
 
-PATIENCE = 10  # seconds until a test gives up; nothing waits that long
+PATIENCE = 60  # seconds until a test gives up; nothing waits that long
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 TOKEN = "X-aws-ec2-metadata-token"
 

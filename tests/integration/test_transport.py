@@ -32,7 +32,7 @@ from dnssd.wire.ports import PORT_LIFE
 from dnssd.wire.sockets import Sockets
 
 SLOWLY = 0.01  # of the speed of time: then 200 ms are 20 s
-PATIENCE = 20.0  # real seconds until a test that is stuck fails
+PATIENCE = 60.0  # real seconds until a test that is stuck fails
 OPT = 11  # octets of an OPT record at the end of a query
 RESET = struct.pack("ii", 1, 0)  # linger: on, for 0 s: closing sends RST
 LIE = b"\xc0\x00\x02\x42"
@@ -99,13 +99,13 @@ class World:
         self._closing.append(asker.close)
         return asker
 
-    def ask(self, asker: Asker, *numbers: int, seconds: float = 5.0) -> list[str]:
+    def ask(self, asker: Asker, *numbers: int, seconds: float = PATIENCE) -> list[str]:
         """Ask for the addresses of hosts by number; return them in the order of arrival."""
         for number in numbers:
             self.begin(asker, number, seconds)
         return self.arrive(len(numbers))
 
-    def begin(self, asker: Asker, number: int, seconds: float = 5.0) -> None:
+    def begin(self, asker: Asker, number: int, seconds: float = PATIENCE) -> None:
         """Ask for one."""
         name = Name.parse(f"h{number}.example.com.")
         asker.ask(name, "A", self.loop.time() + seconds, self.came.append)
@@ -325,10 +325,14 @@ def frames(connection: Connection, query: bytes) -> None:
     connection.send(framed(response(query)))
 
 
-def open_files() -> int:
-    """How many descriptors this process has."""
+def open_files() -> set[str]:
+    """The descriptors that this process has, with what stands behind them."""
     gc.collect()
-    return len(os.listdir("/dev/fd"))
+    found = set()
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # that by which the folder was read
+            found.add(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")
+    return found
 
 
 @pytest.fixture(params=["select", "asyncio"])
@@ -339,10 +343,10 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def _leaves_nothing() -> Iterator[None]:
-    files, threads = open_files(), threading.active_count()
+    files, threads = open_files(), set(threading.enumerate())
     yield
-    assert open_files() == files
-    assert threading.active_count() == threads
+    assert open_files() <= files  # what another test has left behind may end meanwhile
+    assert set(threading.enumerate()) <= threads
 
 
 @pytest.fixture
@@ -435,7 +439,7 @@ def test_a_port_is_not_used_for_ever(world: World) -> None:
 
     ports = Counter(source[1] for _, source in server.by_udp)
     assert sorted(ports.values()) == [200, PORT_LIFE]
-    assert open_files() == files + 1
+    assert len(open_files() - files) == 1
 
 
 @pytest.mark.usefixtures("_leaves_nothing")

@@ -26,7 +26,7 @@ from dnssd.sandbox.sandbox import Sandbox
 
 SERVICE = "_http._tcp.example.test."
 WEB = f"web.{SERVICE}"
-PATIENCE = 20.0  # seconds that a test waits for what must come
+PATIENCE = 60.0  # seconds that a test waits for what must come
 SOA = "ns.example.test. hostmaster.example.test. 1 2 3 4 1"  # absences hold for a second
 
 PROGRAM = (sys.executable, "-m", "dnssd", "watch")
@@ -274,7 +274,11 @@ def test_nothing_from_dns_moves_a_cursor(zone: Zone, watch: Start, noting: Comma
 
 
 def test_a_command_runs_once_for_each_burst(zone: Zone, watch: Start, noting: Command) -> None:
-    """It gets what came together, and later what came meanwhile; it may fail, and is no shell."""
+    """It gets what came together, and later what came meanwhile; it may fail, and is no shell.
+
+    On a machine that is slow enough, what came together may be told in parts: then the second
+    run has the rest of it too.
+    """
     zone.offer("a", "b", "c")
     noting.hold()
     shell = ["$HOME", ";", "|", "&&", "*", "a b"]
@@ -286,15 +290,17 @@ def test_a_command_runs_once_for_each_burst(zone: Zone, watch: Start, noting: Co
     second = [watching.line()]  # told at once, although the command still runs
     zone.offer("a", "b", "d")
     second.append(watching.line())
-    assert noting.runs() == [["begin", shell, first]]
+    ((begun, words, early),) = noting.runs()
+    assert (begun, words) == ("begin", shell)
+    assert early == first[: len(early)]
     noting.let_go()
 
     assert watching.told() == "from the command"
     assert watching.told().endswith("it ended with exit code 3")
     assert watching.told() == "from the command"
     assert noting.runs() == [
-        *(["begin", shell, first], ["end"]),
-        *(["begin", shell, second], ["end"]),
+        *(["begin", shell, early], ["end"]),
+        *(["begin", shell, first[len(early) :] + second], ["end"]),
     ]
     assert watching.process.poll() is None
     assert _all(watching.out) == []

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import gc
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from simnet import SERVICE, WEB
@@ -13,6 +15,7 @@ from simresolver import hosts_of, kinds
 from simserver import SimServer
 
 from dnssd.errors import NotFound, Unavailable, UsageError
+from dnssd.names import Name
 from dnssd.resolver.asyncio import AsyncResolver
 from dnssd.resolver.client import Resolver
 from dnssd.resolver.events import Event
@@ -33,9 +36,14 @@ def resolver_of(server: SimServer) -> AsyncResolver:
     return AsyncResolver([server.nameserver], timeout=PATIENCE)
 
 
-def descriptors() -> int:
-    """How many descriptors this process has open."""
-    return len(list(Path("/proc/self/fd").iterdir()))
+def descriptors() -> set[str]:
+    """What this process has open, with what stands behind it; without other tests' garbage."""
+    gc.collect()
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # that by which the folder was read
+            found.add(f"{entry.name} {entry.readlink()}")
+    return found
 
 
 def test_both_resolvers_have_the_same_names() -> None:
@@ -114,16 +122,25 @@ def test_what_is_wrong_is_said_in_the_same_words(server: SimServer) -> None:
     asyncio.run(main())
 
 
-def test_many_tasks_make_one_flight(server: SimServer) -> None:
-    """However many wait for the same name."""
+def test_many_tasks_make_one_flight(server: SimServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many wait for the same name; and however often a busy machine repeats a question."""
+    asked: list[tuple[str, str]] = []
 
     async def main() -> None:
         async with resolver_of(server) as resolver:
+            questioner = resolver._running()._questioner
+            ask = questioner.ask
+
+            def noted(name: Name, rdtype: str, *args: Any) -> None:
+                asked.append((str(name), rdtype))
+                ask(name, rdtype, *args)
+
+            monkeypatch.setattr(questioner, "ask", noted)
             snapshots = await asyncio.gather(*(resolver.lookup(WEB) for _ in range(100)))
             assert len({id(snapshot) for snapshot in snapshots}) == 1
 
     asyncio.run(main())
-    assert server.asked[WEB, "TXT"] <= 3  # a busy machine may be late to answer
+    assert Counter(asked)[WEB, "SRV"] == Counter(asked)[WEB, "TXT"] == 1
 
 
 def test_a_task_that_is_cancelled_takes_nothing_from_others(
@@ -170,7 +187,7 @@ def test_closing_wakes_everybody_who_waits(server: SimServer) -> None:
                 assert isinstance(error, Unavailable)
                 assert "closed" in str(error)
             assert kinds([*await watched]) == ["added h1", "added h2", "added h3"]
-        assert descriptors() == before
+        assert descriptors() <= before
         await resolver.close()
 
     asyncio.run(main())
@@ -231,17 +248,17 @@ def test_it_goes_on_under_another_loop(server: SimServer, closing: bool) -> None
             await resolver.close()
 
     async def second() -> None:
+        server.network.change(hosts_of(range(7, 8)))  # whoever asks now is told otherwise
         assert (await resolver.pick(WEB)).target in HOSTS
-        assert server.asked[WEB, "TXT"] == 1
-        assert {e.target for e in (await resolver.lookup(SERVICE)).endpoints} == HOSTS
+        found = (await resolver.lookup(SERVICE)).endpoints
+        assert [endpoint.target for endpoint in found] == ["h7.example.com."]
         await resolver.close()
 
     gc.collect()  # what other tests have left
     before = descriptors()
     asyncio.run(first())
     asyncio.run(second())
-    gc.collect()
-    assert descriptors() == before
+    assert descriptors() <= before  # what another test has left behind may end meanwhile
 
 
 def test_what_another_loop_has_learned_is_kept_fresh(server: SimServer) -> None:
@@ -309,6 +326,6 @@ def test_closing_one_that_was_never_used_is_nothing() -> None:
     async def main() -> None:
         before = descriptors()
         async with AsyncResolver(["127.0.0.1:9"]):
-            assert descriptors() == before
+            assert descriptors() <= before
 
     asyncio.run(main())

@@ -6,6 +6,8 @@ import pytest
 
 from dnssd.cli.bursts import bursts
 
+PATIENCE = 30.0  # seconds; nothing here takes long unless it is broken
+
 
 class Source:
     """Events that a test lets happen."""
@@ -13,7 +15,7 @@ class Source:
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[int | Exception | None] = queue.SimpleQueue()
         self.shown: list[int] = []
-        self.seen = threading.Semaphore(0)
+        self._passed_on = threading.Semaphore(0)
 
     def put(self, *events: int | Exception | None) -> None:
         """Let them happen; None ends it."""
@@ -23,18 +25,18 @@ class Source:
     def show(self, event: int) -> None:
         """Note what is shown."""
         self.shown.append(event)
-        self.seen.release()
 
     def await_shown(self, number: int) -> None:
-        """Wait until so many more have been shown."""
+        """Wait until so many more have been shown, and are there for the next burst."""
         for _ in range(number):
-            assert self.seen.acquire(timeout=10)
+            assert self._passed_on.acquire(timeout=PATIENCE)
 
     def __iter__(self) -> Iterator[int]:
         while (event := self._queue.get()) is not None:
             if isinstance(event, Exception):
                 raise event
             yield event
+            self._passed_on.release()  # who takes them is back for the next one
 
 
 def test_events_that_come_together_are_one_burst() -> None:
@@ -84,7 +86,7 @@ def test_events_are_shown_at_once() -> None:
     assert got == []
 
     source.put(None)
-    thread.join(10)
+    thread.join(PATIENCE)
     assert got == [[1]]
 
 

@@ -358,7 +358,7 @@ def test_a_closed_loop_is_harmless() -> None:
     assert not loop.remove_writer(0)
     loop.run()
     assert came == []
-    assert _descriptors() == before
+    assert _descriptors() <= before  # what another test has left behind may end meanwhile
 
 
 def _descriptors() -> int:
