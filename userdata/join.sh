@@ -25,7 +25,9 @@ END_OF_FILE
 put /etc/logrotate.d/dnssd 644 <<'END_OF_FILE'
 @logrotate@
 END_OF_FILE
-# Only now that all of it is on the disk: a full one takes no host out of service.
+# Only now that all of it is on the disk: a full one takes no host out of service, and a loss of
+# power leaves no empty file.
+[ -z "$changed" ] || sync
 [ -z "$changed" ] || [ ! -e /etc/systemd/system/dnssd-join.service ] ||
     systemctl stop dnssd-join.service || true
 for file in $changed; do

@@ -15,8 +15,8 @@ from dnssd.errors import NotFound, Unavailable
 from dnssd.names import Name
 from dnssd.resolver.cache import Cache, Entry
 from dnssd.resolver.events import Event, events
-from dnssd.resolver.flight import NEWS, Flight, Questioner
-from dnssd.resolver.gather import Gathered, Steps, complete, gather
+from dnssd.resolver.flight import GRACE, NEWS, Flight, Questioner
+from dnssd.resolver.gather import LEFT_ALONE, Gathered, Steps, complete, gather, is_untold
 from dnssd.resolver.snapshot import MAX_INSTANCES, Snapshot, build_snapshot
 from dnssd.services import ServiceName
 from dnssd.wire.answers import Answer
@@ -185,7 +185,9 @@ class Engine:
                 timer.cancel()
             deadline = now + self._limits.timeout
             over = partial(self._over, entry)
-            flight = Flight(self._questioner, self._loop, entry.found, deadline, over)
+            # Nobody is in haste where an older answer is there, which may have both families.
+            grace = GRACE if entry.snapshot is None else None
+            flight = Flight(self._questioner, self._loop, entry.found, deadline, over, grace)
             flight.done.append(done)
             self._flights[entry] = flight
             flight.start(steps or gather(entry.asked, entry.found, now))
@@ -228,6 +230,8 @@ class Engine:
         elif is_first and gathered.incomplete and entry.ttl > 4 * COMPLETE:  # no refresh is near
             soon = now + COMPLETE * (0.5 + self._rng())
             self._end(entry, flight, soon, complete(entry.found, now))
+        elif not flight.is_first and is_untold(entry.found, now):  # however long the TTL is
+            self._end(entry, flight, min(entry.next_look(now, self._rng), now + LEFT_ALONE))
         else:
             self._end(entry, flight)
 

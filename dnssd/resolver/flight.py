@@ -11,12 +11,12 @@ from dnssd.records import Address
 from dnssd.resolver.cache import Entry
 from dnssd.resolver.gather import (
     FAMILIES,
-    LEFT_ALONE,
     NOTHING,
     Gathered,
     Replies,
     Reply,
     Steps,
+    untold,
 )
 from dnssd.resolver.snapshot import Findings, Found, Question
 from dnssd.wire.answers import Answer
@@ -61,6 +61,8 @@ class Flight:
         known: What was known before.
         deadline: When every question is given up, on that clock.
         landed: Gets what came of it, once.
+        grace: Seconds to wait for the other family once each target has an address; None: until
+            the deadline.
     """
 
     def __init__(
@@ -70,14 +72,16 @@ class Flight:
         known: Findings,
         deadline: float,
         landed: Callable[[Gathered | Unavailable], object],
+        grace: float | None = None,
     ) -> None:
         self._questioner = questioner
         self._loop = loop
         self._known = known
         self._deadline = deadline
         self._landed = landed
+        self._grace = grace
         self._pressed = questioner.pressed
-        self._cancelled = False
+        self._batch: _Batch | None = None
         self.done: list[Callable[[Entry], object]] = []
 
     @property
@@ -96,7 +100,8 @@ class Flight:
 
     def cancel(self) -> None:
         """Take no more steps."""
-        self._cancelled = True
+        if self._batch is not None:
+            self._batch.cancel()
 
     def _advance(self, steps: Steps, replies: Replies | None) -> None:
         """Give the answers of one batch of questions, and ask the next."""
@@ -122,8 +127,8 @@ class Flight:
 
     def _ask(self, steps: Steps, questions: Sequence[Question]) -> None:
         """Ask a batch of questions side by side, and go on when all are answered."""
-        grace = GRACE if self.is_first else None
-        batch = _Batch(questions, partial(self._go_on, steps), self._loop, grace)
+        batch = _Batch(questions, partial(self._advance, steps), self._loop, self._grace)
+        self._batch = batch
 
         def answered(at: int, answer: Answer | Unavailable) -> None:
             batch.answered(at, self._reply(questions[at], answer))
@@ -131,10 +136,6 @@ class Flight:
         for at, question in enumerate(questions):
             doubt = self._doubt(question)
             self._questioner.ask(*question, self._deadline, partial(answered, at), doubt)
-
-    def _go_on(self, steps: Steps, replies: Replies) -> None:
-        if not self._cancelled:
-            self._advance(steps, replies)
 
     def _reply(self, question: Question, answer: Answer | Unavailable) -> Reply | Unavailable:
         if isinstance(answer, Unavailable):
@@ -152,12 +153,13 @@ class Flight:
                     until = min(known.expires_at, found.expires_at)
                     found = Found((*known.values, address), until)
                 additional[key] = found
-        holds: float = answer.ttl
-        if not answer.signed:
+        if answer.signed:
+            return Reply(Found(answer.values, now + answer.ttl), additional)
+        if question[1] in FAMILIES:
             # No caching without SOA (RFC 2308), but many packets agreed on it, and servers that
             # never send one would be asked as many again for each target at each refresh.
-            holds = LEFT_ALONE if question[1] in FAMILIES else 0
-        return Reply(Found(answer.values, now + holds), additional)
+            return Reply(untold(self._known.get(question), now), additional)
+        return Reply(Found(answer.values, now), additional)
 
     def _doubt(self, question: Question) -> Doubt:
         known = self._known.get(question) if self._known else None
@@ -204,9 +206,14 @@ class _Batch:
             if not self._lacking and self._grace is not None:
                 self._timer = self._loop.call_at(self._loop.time() + self._grace, self._end)
 
-    def _end(self) -> None:
+    def cancel(self) -> None:
+        """Tell nobody of what comes from now on."""
+        self._over = None
         if self._timer is not None:
             self._timer.cancel()
-        over, self._over = self._over, None
+
+    def _end(self) -> None:
+        over = self._over
+        self.cancel()
         if over is not None:  # else what is still missing came too late
             over(self._replies)

@@ -7,7 +7,7 @@ A generator asks a batch of questions by yielding them, and gets what came of ea
 caller asks those of one batch side by side.
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Container, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from dnssd.services import ServiceName
 
 FAMILIES = ("A", "AAAA")
 LEFT_ALONE = 300.0  # seconds that a family which no server tells of properly is not asked for
+PASSING = 10.0  # seconds; what lasts longer is no passing trouble
 NOTHING: Findings = {}
 
 
@@ -87,6 +88,7 @@ def gather(asked: ServiceName, known: Findings = NOTHING, now: float = 0.0) -> S
         yield from work.ask([(asked.service.in_domain(asked.domain), "PTR")])
     targets = _targets(work.found.values())
     yield from work.ask_addresses(work.missing(targets, now), now)
+    yield from work.ask_addresses(work.lost(), now)
     return Gathered(
         work.found,
         tuple(work.failures),
@@ -120,6 +122,7 @@ class _Work:
         self.failures: list[Unavailable] = []
         self.in_part = False
         self.incomplete = False
+        self._left_alone: list[Question] = []
 
     def ask(self, questions: Sequence[Question]) -> Generator[Sequence[Question], Replies, None]:
         """Ask questions that need an answer, now or earlier."""
@@ -169,8 +172,13 @@ class _Work:
             for key in tuple(keys):
                 if key in held and not held[key].values and held[key].expires_at > now:
                     self.found[key] = held[key]
+                    self._left_alone.append(key)
                     keys.remove(key)
         return keys
+
+    def lost(self) -> list[Question]:
+        """What was left alone for the sake of the other family, of which nothing is left."""
+        return [key for key in self._left_alone if not self.found[_other(key)].values]
 
     def ask_addresses(
         self, questions: Sequence[Question], now: float
@@ -179,7 +187,7 @@ class _Work:
         if not questions:
             return
         replies = yield questions
-        failures = {}
+        failures: dict[Question, Unavailable] = {}
         for question, reply in zip(questions, replies, strict=True):
             if isinstance(reply, Reply):
                 self.found[question] = reply.found
@@ -188,27 +196,58 @@ class _Work:
             else:
                 failures[question] = reply
         for question in failures:
-            self._do_without(question, now)
+            self._do_without(question, now, asked_in_vain=failures)
         has_address = any(f.values for (_, rdtype), f in self.found.items() if rdtype in FAMILIES)
         if failures and not has_address:
             raise next(iter(failures.values()))
         self.failures += failures.values()
 
-    def _do_without(self, question: Question, now: float) -> None:
+    def _do_without(
+        self, question: Question, now: float, asked_in_vain: Container[Question]
+    ) -> None:
         """Nobody has told one family of a target's addresses: what was known stands in.
 
         Some servers never answer for a family that they have no addresses of (RFC 4074). Where
         the other one is there, and was so before, that is not waited for at every refresh.
         """
         known = self._known.get(question)
-        target, rdtype = question
-        other = (target, FAMILIES[rdtype == "A"])
-        is_there = other in self._known and other in self.found and self.found[other].values
+        other = _other(question)
+        is_told = other in self.found and other not in asked_in_vain
+        is_there = other in self._known and is_told and self.found[other].values
         if is_there and not (known and known.values):
-            self.found[question] = Found((), now + LEFT_ALONE)
+            self.found[question] = untold(known, now)
         elif known:
             self.found[question] = known
             self.in_part = True
+
+
+def _other(question: Question) -> Question:
+    """The other address family of the same target."""
+    target, rdtype = question
+    return target, FAMILIES[rdtype == "A"]
+
+
+def untold(known: Found | None, now: float) -> Found:
+    """What to believe of a family of which no server tells properly: there is none, for a while.
+
+    At first for no time at all, so that the next refresh asks again: it may be trouble that
+    passes, and a client may have no way to the other family.
+
+    Args:
+        known: What was known of it before.
+        now: Monotonic clock reading, in seconds.
+    """
+    if known is None or known.values:
+        return Found((), now)
+    if now - known.expires_at < PASSING:
+        return known
+    return Found((), now + LEFT_ALONE)
+
+
+def is_untold(found: Findings, now: float) -> bool:
+    """Whether of some family it is only known that no server has told of it, once."""
+    families = (one for (_, rdtype), one in found.items() if rdtype in FAMILIES)
+    return any(one.expires_at <= now and not one.values for one in families)
 
 
 def _unasked(found: Findings) -> list[Question]:

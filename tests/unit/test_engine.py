@@ -36,6 +36,7 @@ from dnssd.wire.answers import Answer
 from dnssd.wire.nameservers import CHECK, NameServer, ResolvConf
 
 THREE = hosts_of(range(1, 4))
+BOTH = THREE | {(f"h{n}.example.com.", "AAAA"): [f"2001:db8::{n}"] for n in (1, 2, 3)}
 ADDED = ["added h1", "added h2", "added h3"]
 
 
@@ -238,6 +239,33 @@ def test_clearing_makes_no_events() -> None:
     sim.engine.clear()
     sim.advance(1)
     assert kinds(told) == [*ADDED, "removed h3"]
+
+
+def test_clearing_waits_for_both_families() -> None:
+    """An address that comes late is not told to have gone and come."""
+    late = where(lambda query: query.key[1] == "A", lambda query: [(GRACE + 0.1, query.answer)])
+    sim = SimResolver(BOTH)
+    told = sim.watch(WEB)
+    sim.advance(30)
+
+    sim.network.fault = late
+    sim.engine.clear()
+    sim.advance(30)
+
+    assert kinds(told) == ADDED
+
+
+def test_closing_while_the_other_family_is_waited_for_leaves_nothing() -> None:
+    """No timer either."""
+    sim = SimResolver(THREE, fault=where(lambda query: query.key[1] == "AAAA", silent))
+    came = sim.want(WEB)
+    sim.advance(GRACE / 2)
+    assert not came
+
+    sim.engine.close()
+
+    assert len(came) == 1
+    assert sim.loop.pending() == 0
 
 
 def test_what_is_watched_is_asked_for_anew_after_clearing() -> None:
@@ -453,6 +481,34 @@ def test_a_first_look_up_does_not_wait_long_for_a_family_of_which_nobody_tells(
     sim.network.fault = honest
     sim.advance(2 * LEFT_ALONE)
     assert kinds(told) == [*ADDED, "changed h2"]
+
+
+@pytest.mark.parametrize("fault", [unsigned, servfail, silent])
+@pytest.mark.parametrize("family", ["A", "AAAA"])
+def test_a_family_is_not_left_alone_for_a_short_trouble_at_first(fault: Fault, family: str) -> None:
+    """A client may have no way to the other one."""
+    sim = SimResolver(BOTH, fault=where(lambda query: query.key[1] == family, fault))
+    sim.lookup(WEB)
+    sim.advance(4)
+    assert {len(endpoint.addresses) for endpoint in sim.lookup(WEB).endpoints} == {1}
+
+    sim.network.fault = honest
+    sim.advance(60)
+
+    assert {len(endpoint.addresses) for endpoint in sim.lookup(WEB).endpoints} == {2}
+
+
+def test_a_family_that_was_missing_at_first_is_found_soon_however_long_the_ttl() -> None:
+    """The next refresh may be a day away."""
+    both = THREE | {(f"h{n}.example.com.", "AAAA"): [f"2001:db8::{n}"] for n in (1, 2, 3)}
+    sim = SimResolver(both, ttl=86_400, fault=where(lambda query: query.key[1] == "A", silent))
+    assert {len(endpoint.addresses) for endpoint in sim.lookup(WEB).endpoints} == {1}
+    sim.advance(4)
+    sim.network.fault = honest
+
+    sim.advance(LEFT_ALONE)
+
+    assert {len(endpoint.addresses) for endpoint in sim.lookup(WEB).endpoints} == {2}
 
 
 def test_a_first_look_up_waits_for_hosts_without_any_address() -> None:

@@ -5,7 +5,16 @@ import pytest
 from dnssd.errors import Unavailable
 from dnssd.names import Name
 from dnssd.records import Address, Ptr, Rdata, Srv, Txt
-from dnssd.resolver.gather import LEFT_ALONE, NOTHING, Gathered, Reply, Steps, complete, gather
+from dnssd.resolver.gather import (
+    LEFT_ALONE,
+    NOTHING,
+    PASSING,
+    Gathered,
+    Reply,
+    Steps,
+    complete,
+    gather,
+)
 from dnssd.resolver.snapshot import MAX_INSTANCES, Findings, Found, Question
 from dnssd.services import ServiceName, parse_service_name
 
@@ -274,9 +283,18 @@ def test_a_family_known_to_be_absent_is_not_asked_for_again(
     assert {rdtype for _, rdtype in servers.batches[-1]} == asked
 
 
-@pytest.mark.parametrize("held_until", [None, 20.0])
-def test_a_family_that_nobody_tells_of_is_left_alone(held_until: float | None) -> None:
-    """Warm: where the other one is there, it is no reason to look again soon."""
+@pytest.mark.parametrize(
+    ("held_until", "holds_until"),
+    [
+        (None, 30.0),
+        (30.0 - PASSING + 1, 30.0 - PASSING + 1),
+        (30.0 - PASSING, 30.0 + LEFT_ALONE),
+    ],
+)
+def test_a_family_that_nobody_tells_of_is_left_alone(
+    held_until: float | None, holds_until: float
+) -> None:
+    """Warm: where the other one is there, and for a while; but not for trouble that passes."""
     before = dict(known(ONE))
     del before[key("a.example.com.", "AAAA")]
     if held_until:
@@ -284,9 +302,35 @@ def test_a_family_that_nobody_tells_of_is_left_alone(held_until: float | None) -
 
     gathered = Servers({**ONE, ("a.example.com.", "AAAA"): None}).run(known=before, now=30.0)
 
-    assert gathered.found[key("a.example.com.", "AAAA")] == Found((), 30.0 + LEFT_ALONE)
+    assert gathered.found[key("a.example.com.", "AAAA")] == Found((), holds_until)
     assert not gathered.in_part
     assert len(gathered.failures) == 1
+
+
+@pytest.mark.parametrize("family", ["A", "AAAA"])
+def test_what_nobody_tells_of_is_no_family_where_nobody_tells_of_the_other(family: str) -> None:
+    """Warm: that other one is but remembered, so that name servers may just be down."""
+    before = {k: v for k, v in known(ONE).items() if k != key("a.example.com.", family)}
+    answers = ONE | {("a.example.com.", "A"): None, ("a.example.com.", "AAAA"): None}
+
+    gathered = Servers(answers).run(known=before, now=30.0)
+
+    assert key("a.example.com.", family) not in gathered.found
+    assert gathered.in_part
+
+
+@pytest.mark.parametrize(("former", "latter"), [("A", "AAAA"), ("AAAA", "A")])
+def test_a_host_may_move_to_the_other_family(former: str, latter: str) -> None:
+    """Warm: it is not left without any address until the next look."""
+    target = "a.example.com."
+    before = known(ONE) | {key(target, latter): Found((), 50.0)}
+    servers = Servers({question: v for question, v in ONE.items() if question != (target, former)})
+
+    gathered = servers.run(known=before, now=30.0)
+
+    assert servers.batches[-2:] == [{(target, former)}, {(target, latter)}]
+    assert gathered.found[key(target, latter)].values
+    assert not gathered.found[key(target, former)].values
 
 
 def test_half_an_answer_about_a_new_target_is_not_the_last_word() -> None:
