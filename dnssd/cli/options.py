@@ -158,8 +158,7 @@ def check_nameservers(
         from dnssd.wire.nameservers import NameServer
 
         try:
-            for text in value:
-                NameServer.parse(text)
+            NameServer.parse_all(value)
         except UsageError as error:
             raise click.BadParameter(str(error)) from error
     return value

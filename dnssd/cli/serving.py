@@ -49,8 +49,7 @@ def hint_negative_ttl(origin: Name, nameservers: Sequence[str]) -> None:
     A client that asks before the first join does not ask again for that long.
     """
     try:
-        given = tuple(one for text in nameservers for one in NameServer.parse(text))
-        servers = given or system_nameservers()
+        servers = NameServer.parse_all(nameservers) or system_nameservers()
         answer = ask(servers, origin, "SOA", 1.0)
     except DnssdError:
         return  # a hint is not worth an error

@@ -53,7 +53,7 @@ class Core:
             raise UsageError(f"policy {policy!r}: no such; there are {' and '.join(POLICIES)}")
         if isinstance(nameservers, str):  # each of its letters would be looked up as a host
             raise UsageError(f"name servers {shown(nameservers)}: one text; give a list of them")
-        self._servers = tuple(one for text in nameservers or () for one in NameServer.parse(text))
+        self._servers = NameServer.parse_all(nameservers or ())
         self._resolv_conf = None if self._servers else ResolvConf()
         self.limits = Limits(timeout, max_stale, max_names)
         self.cache = Cache(self.limits)

@@ -78,7 +78,7 @@ def gather(asked: ServiceName, known: Findings = NOTHING, now: float = 0.0) -> S
         Unavailable: A question that it takes was not answered, and nothing is known; or
             nothing was answered at all.
     """
-    work = _Work(known)
+    work = _Work(known, now)
     names: tuple[Name, ...] = (asked.name,)
     if asked.instance is None:
         yield from work.ask([(asked.name, "PTR")])
@@ -87,8 +87,8 @@ def gather(asked: ServiceName, known: Findings = NOTHING, now: float = 0.0) -> S
     if asked.instance is not None and not any(one.values for one in work.found.values()):
         yield from work.ask([(asked.service.in_domain(asked.domain), "PTR")])
     targets = _targets(work.found.values())
-    yield from work.ask_addresses(work.missing(targets, now), now)
-    yield from work.ask_addresses(work.lost(), now)
+    yield from work.ask_addresses(work.missing(targets))
+    yield from work.ask_addresses(work.lost())
     return Gathered(
         work.found,
         tuple(work.failures),
@@ -106,17 +106,18 @@ def complete(known: Findings, now: float = 0.0) -> Steps:
     Raises:
         Unavailable: No address is known and none can be had.
     """
-    work = _Work(known)
+    work = _Work(known, now)
     work.found.update(known)
-    yield from work.ask_addresses(_unasked(known), now)
+    yield from work.ask_addresses(_unasked(known))
     return Gathered(work.found, tuple(work.failures))
 
 
 class _Work:
     """What is found in the course of one look-up."""
 
-    def __init__(self, known: Findings) -> None:
+    def __init__(self, known: Findings, now: float) -> None:
         self._known = known
+        self._now = now
         self._additional: dict[Question, Found] = {}
         self.found: dict[Question, Found] = {}
         self.failures: list[Unavailable] = []
@@ -140,7 +141,7 @@ class _Work:
                 self.found[question] = self._known.get(question) or Found((), 0.0)
                 self.in_part = True
 
-    def missing(self, targets: Iterable[Name], now: float) -> list[Question]:
+    def missing(self, targets: Iterable[Name]) -> list[Question]:
         """Take in the addresses that came unasked; those that are to be asked for.
 
         At first a target with any address is complete; later its other family is asked for
@@ -155,14 +156,14 @@ class _Work:
                 else:
                     unknown.append(key)
             if self._known:
-                missing += self._unknown(target, unknown, now)
+                missing += self._unknown(target, unknown)
             elif len(unknown) == len(FAMILIES):
                 missing += unknown
             else:
                 self.incomplete = self.incomplete or bool(unknown)
         return missing
 
-    def _unknown(self, target: Name, keys: list[Question], now: float) -> list[Question]:
+    def _unknown(self, target: Name, keys: list[Question]) -> list[Question]:
         """Without what the target is known not to have, for a while yet.
 
         Whatever has no address at all is asked about again: a lie may have taken it.
@@ -170,7 +171,7 @@ class _Work:
         held = {(target, f): one for f in FAMILIES if (one := self._known.get((target, f)))}
         if any(one.values for one in held.values()):
             for key in tuple(keys):
-                if key in held and not held[key].values and held[key].expires_at > now:
+                if key in held and not held[key].values and held[key].expires_at > self._now:
                     self.found[key] = held[key]
                     self._left_alone.append(key)
                     keys.remove(key)
@@ -181,7 +182,7 @@ class _Work:
         return [key for key in self._left_alone if not self.found[_other(key)].values]
 
     def ask_addresses(
-        self, questions: Sequence[Question], now: float
+        self, questions: Sequence[Question]
     ) -> Generator[Sequence[Question], Replies, None]:
         """Ask for addresses; that some cannot be had is no failure of the whole."""
         if not questions:
@@ -196,15 +197,13 @@ class _Work:
             else:
                 failures[question] = reply
         for question in failures:
-            self._do_without(question, now, asked_in_vain=failures)
+            self._do_without(question, asked_in_vain=failures)
         has_address = any(f.values for (_, rdtype), f in self.found.items() if rdtype in FAMILIES)
         if failures and not has_address:
             raise next(iter(failures.values()))
         self.failures += failures.values()
 
-    def _do_without(
-        self, question: Question, now: float, asked_in_vain: Container[Question]
-    ) -> None:
+    def _do_without(self, question: Question, asked_in_vain: Container[Question]) -> None:
         """Nobody has told one family of a target's addresses: what was known stands in.
 
         Some servers never answer for a family that they have no addresses of (RFC 4074). Where
@@ -215,7 +214,7 @@ class _Work:
         is_told = other in self.found and other not in asked_in_vain
         is_there = other in self._known and is_told and self.found[other].values
         if is_there and not (known and known.values):
-            self.found[question] = untold(known, now)
+            self.found[question] = untold(known, self._now)
         elif known:
             self.found[question] = known
             self.in_part = True

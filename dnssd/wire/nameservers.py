@@ -54,6 +54,11 @@ class NameServer:
             ) from error
         return tuple(cls(address, int(port)) for address in _addresses(host))
 
+    @classmethod
+    def parse_all(cls, texts: Iterable[str]) -> tuple[Self, ...]:
+        """Read several, in their order; raises as `parse` does."""
+        return tuple(server for text in texts for server in cls.parse(text))
+
     def __str__(self) -> str:
         return (
             f"[{self.address}]:{self.port}"

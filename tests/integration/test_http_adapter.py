@@ -984,14 +984,7 @@ class Resolverlike:
 
     order: Any = pick
 
-    def report(
-        self,
-        endpoint: Endpoint,
-        ok: bool | None,
-        seconds: float | None = None,
-        *,
-        picked: bool = True,
-    ) -> None:
+    def report(self, endpoint: Endpoint, ok: bool | None, *rest: Any, **options: Any) -> None:
         """Hear nothing."""
 
 
@@ -1039,16 +1032,9 @@ class Reporting(Resolver):
 
     reports: list[tuple[str, bool | None]]
 
-    def report(
-        self,
-        endpoint: Endpoint,
-        ok: bool | None,
-        seconds: float | None = None,
-        *,
-        picked: bool = True,
-    ) -> None:
+    def report(self, endpoint: Endpoint, ok: bool | None, *rest: Any, **options: Any) -> None:
         """Note how a call went."""
-        super().report(endpoint, ok, seconds, picked=picked)
+        super().report(endpoint, ok, *rest, **options)
         self.reports.append((endpoint.target, ok))
 
 

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from random import Random
+from typing import Any
 
 import pytest
 import requests
@@ -174,16 +175,9 @@ class Reporting(Resolver):
 
     failed: Counter[str]
 
-    def report(
-        self,
-        endpoint: Endpoint,
-        ok: bool | None,
-        seconds: float | None = None,
-        *,
-        picked: bool = True,
-    ) -> None:
+    def report(self, endpoint: Endpoint, ok: bool | None, *rest: Any, **options: Any) -> None:
         """Note how a call went."""
-        super().report(endpoint, ok, seconds, picked=picked)
+        super().report(endpoint, ok, *rest, **options)
         if not ok:
             self.failed[endpoint.target] += 1
 
