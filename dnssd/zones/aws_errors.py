@@ -1,10 +1,12 @@
 """What an error of the AWS client means: try again, uncertain, or final."""
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import LocationValueError
 
 from dnssd import errors
 
@@ -43,6 +45,19 @@ _BAD_CREDENTIALS = {
 }
 
 
+# What AWS quotes of a request that it does not take, and the passwords of proxies.
+_QUOTED = re.compile(
+    r"the canonical string for this request|AWS4-HMAC-SHA256|invalid header"
+    r"|(authorization|security-token|secret|password)[\w-]*[\"']?\s*[:=]",
+    re.IGNORECASE,
+)
+_PASSWORD = re.compile(r"(?<=//)\S*@")
+
+
+class MalformedCredentials(errors.UsageError):
+    """Credentials that hold what none can hold; no request was sent."""
+
+
 class Fate(Enum):
     """What became of the request."""
 
@@ -58,6 +73,11 @@ class Verdict:
     fate: Fate
     error: errors.DnssdError
 
+    def cause(self, error: Exception) -> Exception | None:
+        """What a traceback may show beneath: nothing where that would show a secret."""
+        text = str(error)
+        return error if without_secrets(text) == " ".join(text.split()).rstrip(".") else None
+
 
 def judge(error: Exception, what: str) -> Verdict:
     """Translate one of `FAILURES` or `MALFORMED`.
@@ -71,6 +91,10 @@ def judge(error: Exception, what: str) -> Verdict:
     """
     if isinstance(error, aws.ClientError):
         return _judge_answer(error, what)
+    if isinstance(error, MalformedCredentials):
+        return Verdict(Fate.FINAL, errors.UsageError(f"{what}: {error}"))
+    if malformed := _unsendable(error):
+        return Verdict(Fate.FINAL, errors.UsageError(f"{what}: {malformed}"))
     if isinstance(error, aws.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
         advice = "check the clock, and AWS_CA_BUNDLE if a proxy intercepts TLS"
         return Verdict(Fate.FINAL, errors.Unavailable(f"{what}: {_line(error)}; {advice}"))
@@ -141,13 +165,30 @@ def _advice(said: str) -> str:
     return "the AWS credentials are not valid here: check AWS_PROFILE or the role"
 
 
+def without_secrets(text: str) -> str:
+    """A provider's or library's words on one line, up to where they quote a header."""
+    line = _PASSWORD.sub("***@", " ".join(text.split()))
+    quoted = _QUOTED.search(line)
+    return (f"{line[: quoted.start()]}…" if quoted else line).rstrip(".")
+
+
+def _unsendable(error: Exception) -> str | None:
+    """Why a request can never be sent; None if that is not what happened."""
+    cause = error.kwargs.get("error") if isinstance(error, aws.HTTPClientError) else None
+    if isinstance(cause, LocationValueError):
+        return "a malformed URL; check HTTPS_PROXY, HTTP_PROXY and the endpoint"
+    if isinstance(cause, UnicodeEncodeError) or "Invalid header" in str(cause):
+        return "a header that cannot be sent; check the AWS credentials and the AWS variables"
+    return None
+
+
 def _said(error: aws.ClientError) -> str:
     """The provider's words on one line; InvalidChangeBatch has them in one of two places."""
     response = error.response
     said = str(response.get("Error", {}).get("Message", "")) or str(response.get("messages", ""))
-    line = " ".join(said.split()).rstrip(".") or "no reason given"
+    line = without_secrets(said) or "no reason given"
     return line if len(line) <= LONGEST else line[:LONGEST] + "…"
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")
+    return without_secrets(str(error))

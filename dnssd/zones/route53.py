@@ -16,7 +16,7 @@ from dnssd.errors import AmbiguousZone, OutcomeUnknown, UsageError, ZoneNotFound
 from dnssd.names import Name
 from dnssd.records import Change, Opaque, Rdata, RRset, parse_rdata
 from dnssd.zones.aws_client import route53_client
-from dnssd.zones.aws_errors import FAILURES, MALFORMED, Fate, judge
+from dnssd.zones.aws_errors import FAILURES, MALFORMED, Fate, judge, without_secrets
 from dnssd.zones.limits import Cost, Limits
 from dnssd.zones.pace import CAP, Pace
 
@@ -190,9 +190,9 @@ class Route53Zone:
                 verdict = judge(error, f"{self.origin}: {action}")
                 if verdict.fate is Fate.FINAL:
                     self._relax()
-                    raise verdict.error from error
+                    raise verdict.error from verdict.cause(error)
                 if verdict.fate is Fate.UNKNOWN and action == "ChangeResourceRecordSets":
-                    raise OutcomeUnknown(str(verdict.error)) from error
+                    raise OutcomeUnknown(str(verdict.error)) from verdict.cause(error)
                 _log.info("trying again: %s", verdict.error)
                 pace.back_off(self._pressure, str(verdict.error), cap=cap)
                 self._pressure += 1
@@ -223,9 +223,11 @@ def open_route53(
     try:
         client = route53_client(options, timeout)
     except BotoCoreError as error:
-        raise judge(error, f"zone {address}").error from error
+        verdict = judge(error, f"zone {address}")
+        raise verdict.error from verdict.cause(error)
     except ValueError as error:  # a malformed endpoint, region or configuration file
-        raise UsageError(f"zone {address}: {error}; check the AWS configuration") from error
+        said = without_secrets(str(error))
+        raise UsageError(f"zone {address}: {said}; check the AWS configuration") from None
     zone_id = options.get("id", "")
     zone = Route53Zone(client, zone_id, name or Name((zone_id.encode(),)), address=address)
     if name is None:
