@@ -18,7 +18,7 @@ from dnssd.names import Name
 from dnssd.records import Change, RRset
 from dnssd.registration.registrar import Outcome, Registrar
 from dnssd.registration.request import Registration
-from dnssd.sandbox.store import Store
+from dnssd.sandbox.api.hostedzones import Store
 from dnssd.zones.base import Zone
 from dnssd.zones.memory import MemoryZone
 from dnssd.zones.pace import Pace

@@ -7,7 +7,7 @@ from dnssd.members import HostRecord
 from dnssd.names import Name
 from dnssd.records import Ptr, Rdata, RRset, Srv, Txt
 from dnssd.registration.views import InstanceView
-from dnssd.sandbox.store import Zone
+from dnssd.sandbox.api.hostedzones import Zone
 from dnssd.services import Service
 
 State = Mapping[tuple[Name, str], RRset]

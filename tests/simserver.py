@@ -11,7 +11,7 @@ import dns.message
 import dns.query
 from simnet import Query, Records, SimLoop, SimNetwork
 
-from dnssd.sandbox.dns import DnsServer
+from dnssd.sandbox.dns.server import DnsServer
 from dnssd.wire.nameservers import NameServer
 
 

@@ -18,15 +18,15 @@ from dnssd.cli.options import Command, option, warn
 from dnssd.cli.output import safe
 from dnssd.errors import UsageError
 from dnssd.names import Name, shown
-from dnssd.sandbox.busy import BusyZones, keep_busy
-from dnssd.sandbox.faults import Dice, Fault, inject, parse_faults
-from dnssd.sandbox.metadata import Instance
-from dnssd.sandbox.operations import Wrap
-from dnssd.sandbox.policy import enforce
-from dnssd.sandbox.policyfile import load_policy
-from dnssd.sandbox.rate import Bucket, limit
+from dnssd.sandbox.api.operations import Wrap
+from dnssd.sandbox.api.statefile import StateFile
+from dnssd.sandbox.faults.busy import BusyZones, keep_busy
+from dnssd.sandbox.faults.injected import Dice, Fault, inject, parse_faults
+from dnssd.sandbox.faults.policy import enforce
+from dnssd.sandbox.faults.policyfile import load_policy
+from dnssd.sandbox.faults.rate import Bucket, limit
+from dnssd.sandbox.metadata.instance import Instance
 from dnssd.sandbox.sandbox import EXAMPLE, Sandbox, lead_into
-from dnssd.sandbox.statefile import StateFile
 
 # Exit codes, as shells give them.
 NOT_EXECUTABLE, NOT_FOUND, SIGNALLED = 126, 127, 128

@@ -8,14 +8,14 @@ from contextlib import ExitStack
 from typing import Self
 
 from dnssd.names import Name
-from dnssd.sandbox.answers import respond
-from dnssd.sandbox.api import Api
-from dnssd.sandbox.dns import DnsServer
-from dnssd.sandbox.metadata import Instance, Metadata
-from dnssd.sandbox.metadata_server import MetadataServer
-from dnssd.sandbox.operations import Handler, Wrap
-from dnssd.sandbox.statefile import StateFile, saved
-from dnssd.sandbox.store import MAX_LOG, NOTHING, Store, Zone
+from dnssd.sandbox.api.hostedzones import MAX_LOG, NOTHING, Store, Zone
+from dnssd.sandbox.api.operations import Handler, Wrap
+from dnssd.sandbox.api.service import Api
+from dnssd.sandbox.api.statefile import StateFile, saved
+from dnssd.sandbox.dns.answers import respond
+from dnssd.sandbox.dns.server import DnsServer
+from dnssd.sandbox.metadata.instance import Instance, Metadata
+from dnssd.sandbox.metadata.server import MetadataServer
 
 EXAMPLE = Name.parse("example.test")
 

@@ -20,10 +20,10 @@ from dnssd.records import Change, RRset, Srv
 from dnssd.registration.registrar import Registrar
 from dnssd.registration.request import Registration
 from dnssd.registration.views import InstanceView
-from dnssd.sandbox.api import Api
-from dnssd.sandbox.entries import Action, Edit, Entry
-from dnssd.sandbox.rate import Bucket, limit
-from dnssd.sandbox.store import Store
+from dnssd.sandbox.api.hostedzones import Store
+from dnssd.sandbox.api.rrsets import Action, Edit, Entry
+from dnssd.sandbox.api.service import Api
+from dnssd.sandbox.faults.rate import Bucket, limit
 from dnssd.zones.pace import Pace
 from dnssd.zones.route53 import Route53Zone
 

@@ -20,8 +20,8 @@ from typing import Any
 from dnssd.errors import NotFound
 from dnssd.names import Name
 from dnssd.resolver.client import Resolver
+from dnssd.sandbox.api.statefile import StateFile
 from dnssd.sandbox.sandbox import Sandbox
-from dnssd.sandbox.statefile import StateFile
 
 GATEWAY, HOST = "10.213.0.1", "10.213.0.2"
 METADATA = "169.254.169.254"  # where it is on EC2: any address can be had in a network of one's own

@@ -33,9 +33,9 @@ from dnssd import open_zone
 from dnssd.records import Change, Rdata, RRset
 from dnssd.registration.registrar import Registrar
 from dnssd.registration.request import Registration
-from dnssd.sandbox.api import Api
-from dnssd.sandbox.operations import Handler, Request, Response
-from dnssd.sandbox.store import Store
+from dnssd.sandbox.api.hostedzones import Store
+from dnssd.sandbox.api.operations import Handler, Request, Response
+from dnssd.sandbox.api.service import Api
 from dnssd.zones.base import Zone
 
 FOREIGN = srv("elsewhere", 8080)

@@ -21,7 +21,7 @@ from clouds import (
 from dnssd.errors import DeadlineExceeded, Unavailable, UsageError
 from dnssd.hosts import HostFacts, detect, ec2, ecs, gce, kubernetes, triton
 from dnssd.hosts.openstack import endpoints
-from dnssd.sandbox.metadata import Instance
+from dnssd.sandbox.metadata.instance import Instance
 from dnssd.sandbox.sandbox import Sandbox
 
 VM = "02aab8a4-74ef-476e-8182-f6d2ba4166a6"

@@ -14,7 +14,7 @@ import pytest
 
 from dnssd.cli.main import run
 from dnssd.names import Name
-from dnssd.sandbox.entries import Action, Edit, Entry
+from dnssd.sandbox.api.rrsets import Action, Edit, Entry
 from dnssd.sandbox.sandbox import Sandbox
 
 WEB = "web._http._tcp.example.test."

@@ -10,7 +10,7 @@ from invariants import state_of
 
 from dnssd.cli.main import run
 from dnssd.records import RRset
-from dnssd.sandbox.entries import Action, Edit, Entry
+from dnssd.sandbox.api.rrsets import Action, Edit, Entry
 from dnssd.sandbox.sandbox import Sandbox
 
 WEB = "web._http._tcp.example.test"

@@ -31,7 +31,7 @@ from dnssd.http import Adapter, Chooser
 from dnssd.names import Name
 from dnssd.resolver.client import Resolver
 from dnssd.resolver.snapshot import Endpoint
-from dnssd.sandbox.entries import Action, Edit, Entry
+from dnssd.sandbox.api.rrsets import Action, Edit, Entry
 from dnssd.sandbox.sandbox import Sandbox
 
 NAME = "v1._http._tcp.example.test"

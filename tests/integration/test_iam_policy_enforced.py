@@ -6,8 +6,8 @@ import pytest
 
 from dnssd.cli.main import run
 from dnssd.names import Name
-from dnssd.sandbox.policy import Statement, enforce
-from dnssd.sandbox.policyfile import read_policy
+from dnssd.sandbox.faults.policy import Statement, enforce
+from dnssd.sandbox.faults.policyfile import read_policy
 from dnssd.sandbox.sandbox import Sandbox
 
 HERE = ("--host", "i-a", "--address", "10.0.0.1", "--address", "2001:db8::1")

@@ -15,8 +15,8 @@ from botocore.exceptions import ClientError
 
 from dnssd.cli.main import run
 from dnssd.names import Name
-from dnssd.sandbox.policy import ACTIONS, NAMES, TYPES, Statement, enforce
-from dnssd.sandbox.policyfile import read_policy
+from dnssd.sandbox.faults.policy import ACTIONS, NAMES, TYPES, Statement, enforce
+from dnssd.sandbox.faults.policyfile import read_policy
 from dnssd.sandbox.sandbox import Sandbox
 
 ZONE_ID = "Z0123456789ABC"  # stands for the zone's

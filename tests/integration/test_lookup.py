@@ -19,7 +19,7 @@ from dnssd.errors import NotFound, Unavailable, UsageError
 from dnssd.names import Name
 from dnssd.records import Address
 from dnssd.resolver.client import Resolver
-from dnssd.sandbox.entries import Action, Edit, Entry
+from dnssd.sandbox.api.rrsets import Action, Edit, Entry
 from dnssd.sandbox.sandbox import Sandbox
 from dnssd.wire.blocking import ask
 from dnssd.wire.nameservers import NameServer

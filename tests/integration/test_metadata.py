@@ -13,7 +13,7 @@ from clouds import Clock
 from dnssd.errors import DeadlineExceeded, Unavailable
 from dnssd.hosts import HostFacts, detect, ec2
 from dnssd.hosts.imds import Imds, Settings
-from dnssd.sandbox.metadata import Instance
+from dnssd.sandbox.metadata.instance import Instance
 from dnssd.sandbox.sandbox import Sandbox
 from dnssd.zones.pace import Pace
 

@@ -14,10 +14,10 @@ import pytest
 from dnssd.cli.main import run
 from dnssd.names import Name
 from dnssd.records import Rdata, parse_rdata
-from dnssd.sandbox.api import Api
-from dnssd.sandbox.entries import Action, Edit, Entry
+from dnssd.sandbox.api.hostedzones import Store
+from dnssd.sandbox.api.rrsets import Action, Edit, Entry
+from dnssd.sandbox.api.service import Api
 from dnssd.sandbox.sandbox import Sandbox, lead_into
-from dnssd.sandbox.store import Store
 
 TOOLS = Path(__file__).parents[2] / ".venv-tools" / "bin"
 PATIENCE = 60  # seconds until a test gives up; nothing waits that long

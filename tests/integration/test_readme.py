@@ -22,10 +22,10 @@ import pytest
 from dnssd import Registration, errors, join, leave, open_zone
 from dnssd.cli.main import exit_code
 from dnssd.names import Name
-from dnssd.sandbox.api import Api
-from dnssd.sandbox.operations import Handler, Request, Response, action
+from dnssd.sandbox.api.hostedzones import Store
+from dnssd.sandbox.api.operations import Handler, Request, Response, action
+from dnssd.sandbox.api.service import Api
 from dnssd.sandbox.sandbox import Sandbox, lead_into
-from dnssd.sandbox.store import Store
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

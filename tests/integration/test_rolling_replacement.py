@@ -26,8 +26,8 @@ from dnssd import Registration, Resolver, join, leave, open_zone
 from dnssd.http import Adapter
 from dnssd.resolver.events import Event, Kind
 from dnssd.resolver.snapshot import Endpoint
-from dnssd.sandbox.answers import respond
-from dnssd.sandbox.dns import DnsServer
+from dnssd.sandbox.dns.answers import respond
+from dnssd.sandbox.dns.server import DnsServer
 from dnssd.sandbox.sandbox import Sandbox
 from dnssd.wire.agenda import ROUNDS
 

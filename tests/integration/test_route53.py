@@ -15,11 +15,11 @@ from invariants import BROWSE, INSTANCE, ORIGIN, srv
 from dnssd import Registration, errors, join, open_zone
 from dnssd.records import Change, RRset
 from dnssd.registration.registrar import Registrar
-from dnssd.sandbox.api import Api
-from dnssd.sandbox.operations import Handler, Request, Response, action, refusal
-from dnssd.sandbox.rejections import Rejection
+from dnssd.sandbox.api.hostedzones import Store
+from dnssd.sandbox.api.operations import Handler, Request, Response, action, refusal
+from dnssd.sandbox.api.rejections import Rejection
+from dnssd.sandbox.api.service import Api
 from dnssd.sandbox.sandbox import Sandbox
-from dnssd.sandbox.store import Store
 
 EMPTY = (
     b'<ListResourceRecordSetsResponse xmlns="https://route53.amazonaws.com/doc/2013-04-01/">'

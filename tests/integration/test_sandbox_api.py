@@ -16,10 +16,10 @@ from botocore.exceptions import ClientError
 
 from dnssd.errors import Unavailable
 from dnssd.names import Name
-from dnssd.sandbox.api import Api
-from dnssd.sandbox.operations import Handler, Request, Response, refusal
-from dnssd.sandbox.rejections import Rejection
-from dnssd.sandbox.store import Store
+from dnssd.sandbox.api.hostedzones import Store
+from dnssd.sandbox.api.operations import Handler, Request, Response, refusal
+from dnssd.sandbox.api.rejections import Rejection
+from dnssd.sandbox.api.service import Api
 
 NAME = "s.example.test."
 THREADS = 16

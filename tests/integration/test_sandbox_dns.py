@@ -18,9 +18,9 @@ import pytest
 
 from dnssd.errors import Unavailable
 from dnssd.names import Name
-from dnssd.sandbox import dns as dns_module
-from dnssd.sandbox.dns import DnsServer
-from dnssd.sandbox.entries import Action, Edit, Entry
+from dnssd.sandbox.api.rrsets import Action, Edit, Entry
+from dnssd.sandbox.dns import server as dns_module
+from dnssd.sandbox.dns.server import DnsServer
 from dnssd.sandbox.sandbox import Sandbox
 
 PATIENCE = 60  # seconds until a test gives up; nothing waits that long

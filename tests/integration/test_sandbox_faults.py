@@ -21,15 +21,15 @@ from invariants import INSTANCE, ORIGIN
 from dnssd import Registration, open_zone
 from dnssd.cli.main import run
 from dnssd.registration.registrar import Registrar
-from dnssd.sandbox import api as api_module
-from dnssd.sandbox import counts
-from dnssd.sandbox.api import Api
-from dnssd.sandbox.busy import BusyZones, keep_busy
-from dnssd.sandbox.faults import Dice, Fault, Mishap, inject, parse_faults
-from dnssd.sandbox.operations import Request, Wrap
-from dnssd.sandbox.rate import Bucket, limit
+from dnssd.sandbox.api import counts
+from dnssd.sandbox.api import service as api_module
+from dnssd.sandbox.api.hostedzones import Store
+from dnssd.sandbox.api.operations import Request, Wrap
+from dnssd.sandbox.api.service import Api
+from dnssd.sandbox.faults.busy import BusyZones, keep_busy
+from dnssd.sandbox.faults.injected import Dice, Fault, Mishap, inject, parse_faults
+from dnssd.sandbox.faults.rate import Bucket, limit
 from dnssd.sandbox.sandbox import Sandbox
-from dnssd.sandbox.store import Store
 
 PATIENCE = 30  # seconds until a test gives up; nothing waits that long
 SIGNED = {

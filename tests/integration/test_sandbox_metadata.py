@@ -10,8 +10,8 @@ import requests
 from botocore.utils import InstanceMetadataRegionFetcher
 
 from dnssd.errors import Unavailable, UsageError
-from dnssd.sandbox.metadata import MAX_TOKENS, Instance, Metadata
-from dnssd.sandbox.metadata_server import MetadataServer
+from dnssd.sandbox.metadata.instance import MAX_TOKENS, Instance, Metadata
+from dnssd.sandbox.metadata.server import MetadataServer
 from dnssd.sandbox.sandbox import Sandbox
 
 PATIENCE = 60  # seconds until a test gives up; nothing waits that long

@@ -19,10 +19,10 @@ import dns.message
 import dns.query
 import pytest
 
-from dnssd.sandbox.api import Api
-from dnssd.sandbox.operations import Handler, Request, Response
+from dnssd.sandbox.api.hostedzones import Store
+from dnssd.sandbox.api.operations import Handler, Request, Response
+from dnssd.sandbox.api.service import Api
 from dnssd.sandbox.sandbox import Sandbox
-from dnssd.sandbox.store import Store
 
 PATIENCE = 60  # seconds until a test gives up; nothing waits that long
 CLIENTS = 200  # at once

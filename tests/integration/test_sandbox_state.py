@@ -20,11 +20,11 @@ import pytest
 from dnssd.cli.main import run
 from dnssd.errors import Unavailable, UsageError
 from dnssd.names import Name
-from dnssd.sandbox.entries import Action, Edit, Entry
+from dnssd.sandbox.api.hostedzones import Contents, Store
+from dnssd.sandbox.api.rrsets import Action, Edit, Entry
+from dnssd.sandbox.api.state import Writer, read
+from dnssd.sandbox.api.statefile import StateFile, saved
 from dnssd.sandbox.sandbox import Sandbox
-from dnssd.sandbox.state import Writer, read
-from dnssd.sandbox.statefile import StateFile, saved
-from dnssd.sandbox.store import Contents, Store
 
 PATIENCE = 30  # seconds until a test gives up; nothing waits that long
 ORIGIN = Name.parse("example.test")

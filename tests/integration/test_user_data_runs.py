@@ -24,8 +24,8 @@ from dnssd.errors import NotFound
 from dnssd.provisioning.systemd import command_line
 from dnssd.provisioning.userdata import Format, Life, joining, template, uninstalling
 from dnssd.resolver.client import Resolver
-from dnssd.sandbox.metadata import Instance, Metadata
-from dnssd.sandbox.metadata_server import MetadataServer
+from dnssd.sandbox.metadata.instance import Instance, Metadata
+from dnssd.sandbox.metadata.server import MetadataServer
 from dnssd.sandbox.sandbox import Sandbox, lead_into
 
 ROOT = Path(__file__).parents[2]

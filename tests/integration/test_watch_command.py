@@ -19,9 +19,9 @@ import pytest
 
 from dnssd.cli.main import run
 from dnssd.names import Name
-from dnssd.sandbox.answers import respond
-from dnssd.sandbox.dns import DnsServer
-from dnssd.sandbox.entries import Action, Edit, Entry
+from dnssd.sandbox.api.rrsets import Action, Edit, Entry
+from dnssd.sandbox.dns.answers import respond
+from dnssd.sandbox.dns.server import DnsServer
 from dnssd.sandbox.sandbox import Sandbox
 
 SERVICE = "_http._tcp.example.test."

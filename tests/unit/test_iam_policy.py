@@ -15,8 +15,8 @@ from dnssd.cli.main import run
 from dnssd.errors import MalformedName, UsageError
 from dnssd.names import Name
 from dnssd.provisioning.policy import Grant, normalized
-from dnssd.sandbox.policy import ACTIONS, NAMES, TYPES, Effect, matches
-from dnssd.sandbox.policyfile import read_policy
+from dnssd.sandbox.faults.policy import ACTIONS, NAMES, TYPES, Effect, matches
+from dnssd.sandbox.faults.policyfile import read_policy
 from dnssd.services import Service, instance_label
 
 ROOT = Path(__file__).parents[2]

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnssd.names import Name
-from dnssd.sandbox.answers import respond
-from dnssd.sandbox.entries import SIMPLE, Action, Alias, Edit, Entry, Routing
-from dnssd.sandbox.packets import Answer, Header, Question, Record, write
-from dnssd.sandbox.store import Store
+from dnssd.sandbox.api.hostedzones import Store
+from dnssd.sandbox.api.rrsets import SIMPLE, Action, Alias, Edit, Entry, Routing
+from dnssd.sandbox.dns.answers import respond
+from dnssd.sandbox.dns.packets import Answer, Header, Question, Record, write
 
 SEEDED = 7
 

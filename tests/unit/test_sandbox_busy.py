@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from dnssd.errors import UsageError
-from dnssd.sandbox.busy import BusyZones, keep_busy
-from dnssd.sandbox.operations import Handler, Request, Response, refusal
-from dnssd.sandbox.rejections import Rejection
+from dnssd.sandbox.api.operations import Handler, Request, Response, refusal
+from dnssd.sandbox.api.rejections import Rejection
+from dnssd.sandbox.faults.busy import BusyZones, keep_busy
 
 ROOT = "/2013-04-01/hostedzone"
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from dnssd.errors import UsageError
 from dnssd.names import Name
-from dnssd.sandbox.entries import Action, Alias, Edit, Entry, Routing
-from dnssd.sandbox.rejections import Rejection
-from dnssd.sandbox.state import Writer, read
-from dnssd.sandbox.store import Contents, Store, Vpc, Zone
+from dnssd.sandbox.api.hostedzones import Contents, Store, Vpc, Zone
+from dnssd.sandbox.api.rejections import Rejection
+from dnssd.sandbox.api.rrsets import Action, Alias, Edit, Entry, Routing
+from dnssd.sandbox.api.state import Writer, read
 
 ORIGIN = Name.parse("example.test")
 ROUTINGS = (

@@ -3,7 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 
-from dnssd.sandbox.counts import MAX_CLIENTS, OTHERS, Counts
+from dnssd.sandbox.api.counts import MAX_CLIENTS, OTHERS, Counts
 
 
 def test_what_became_of_each_request_is_counted() -> None:

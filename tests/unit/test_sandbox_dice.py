@@ -10,8 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnssd.errors import UsageError
-from dnssd.sandbox.faults import MAX_DELAY, MIN_DELAY, Dice, Fault, Mishap, inject, parse_faults
-from dnssd.sandbox.operations import Delivery, Request, Response
+from dnssd.sandbox.api.operations import Delivery, Request, Response
+from dnssd.sandbox.faults.injected import (
+    MAX_DELAY,
+    MIN_DELAY,
+    Dice,
+    Fault,
+    Mishap,
+    inject,
+    parse_faults,
+)
 
 REQUEST = Request("1", "POST", "/", {}, {})
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnssd.names import Name
-from dnssd.sandbox import xml
-from dnssd.sandbox.operations import Request, action, operations
-from dnssd.sandbox.rejections import Rejection
-from dnssd.sandbox.store import Store
+from dnssd.sandbox.api import xml
+from dnssd.sandbox.api.hostedzones import Store
+from dnssd.sandbox.api.operations import Request, action, operations
+from dnssd.sandbox.api.rejections import Rejection
 
 SIGNED = "AWS4-HMAC-SHA256 Credential=AKID/20261121/{}/{}/aws4_request, SignedHeaders=host"
 HEADERS = {"authorization": SIGNED.format("us-east-1", "route53")}

@@ -11,10 +11,19 @@ from hypothesis import strategies as st
 
 from dnssd.errors import UsageError
 from dnssd.names import Name
-from dnssd.sandbox.operations import Request, Response, operations
-from dnssd.sandbox.policy import ACTIONS, NAMES, TYPES, Access, access_of, decide, enforce, matches
-from dnssd.sandbox.policyfile import load_policy, read_policy
-from dnssd.sandbox.store import Store
+from dnssd.sandbox.api.hostedzones import Store
+from dnssd.sandbox.api.operations import Request, Response, operations
+from dnssd.sandbox.faults.policy import (
+    ACTIONS,
+    NAMES,
+    TYPES,
+    Access,
+    access_of,
+    decide,
+    enforce,
+    matches,
+)
+from dnssd.sandbox.faults.policyfile import load_policy, read_policy
 
 ZONE = "arn:aws:route53:::hostedzone/Z1"
 CHANGE = "route53:ChangeResourceRecordSets"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnssd.errors import UsageError
-from dnssd.sandbox.operations import Request, Response
-from dnssd.sandbox.rate import Bucket, limit
+from dnssd.sandbox.api.operations import Request, Response
+from dnssd.sandbox.faults.rate import Bucket, limit
 
 REQUEST = Request("1", "GET", "/", {}, {})
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from dnssd.errors import MalformedRecord
 from dnssd.names import Name
 from dnssd.records import Srv
-from dnssd.sandbox.entries import Action, Alias, Edit, Entry, Routing, listing_key
-from dnssd.sandbox.rejections import Rejection
-from dnssd.sandbox.sortedmap import Key, SortedMap
-from dnssd.sandbox.store import Store, Zone
-from dnssd.sandbox.validation import read_name, value_problem
+from dnssd.sandbox.api.hostedzones import Store, Zone
+from dnssd.sandbox.api.rejections import Rejection
+from dnssd.sandbox.api.rrsets import Action, Alias, Edit, Entry, Routing, listing_key
+from dnssd.sandbox.api.sortedmap import Key, SortedMap
+from dnssd.sandbox.api.validation import read_name, value_problem
 
 ORIGIN = Name.parse("example.test")
 

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 
 from dnssd.names import Name
 from dnssd.records import RRset
-from dnssd.sandbox.batch import Entries, apply_batch, node
-from dnssd.sandbox.entries import Edit, Entry, listing_key
-from dnssd.sandbox.rejections import Rejection, already_exists, no_such_zone
-from dnssd.sandbox.sortedmap import Key, SortedMap
+from dnssd.sandbox.api.batch import Entries, apply_batch, node
+from dnssd.sandbox.api.rejections import Rejection, already_exists, no_such_zone
+from dnssd.sandbox.api.rrsets import Edit, Entry, listing_key
+from dnssd.sandbox.api.sortedmap import Key, SortedMap
 
 NAME_SERVERS = tuple(f"ns-{number}.sandbox.test." for number in range(1, 5))
 NS_TTL = 172_800  # seconds, as Route 53 gives them

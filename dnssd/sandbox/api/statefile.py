@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Self
 
 from dnssd.errors import DnssdError, Unavailable, UsageError
-from dnssd.sandbox.operations import Handler, Request, Response, Wrap, refusal
-from dnssd.sandbox.rejections import Rejection
-from dnssd.sandbox.state import Writer, read
-from dnssd.sandbox.store import Contents, Store
+from dnssd.sandbox.api.hostedzones import Contents, Store
+from dnssd.sandbox.api.operations import Handler, Request, Response, Wrap, refusal
+from dnssd.sandbox.api.rejections import Rejection
+from dnssd.sandbox.api.state import Writer, read
 
 _ABSENT = -1  # the number of contents that no store has
 

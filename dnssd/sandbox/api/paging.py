@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from dnssd.errors import MalformedName
 from dnssd.names import Name
-from dnssd.sandbox.rejections import invalid_input
-from dnssd.sandbox.validation import read_name
+from dnssd.sandbox.api.rejections import invalid_input
+from dnssd.sandbox.api.validation import read_name
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from dnssd.errors import MalformedName
 from dnssd.names import MAX_LABEL, MAX_NAME, Name, split_labels
 from dnssd.records import MAX_STRING
-from dnssd.sandbox.entries import MAX_VALUE, Entry, read_value
+from dnssd.sandbox.api.rrsets import MAX_VALUE, Entry, read_value
 
 MAX_VALUES = 400  # in one RRset
 

@@ -8,7 +8,7 @@ from typing import Self
 from dnssd.errors import MalformedRecord
 from dnssd.names import Name, shown
 from dnssd.records import Opaque, Rdata, RRset, parse_rdata
-from dnssd.sandbox.sortedmap import Key
+from dnssd.sandbox.api.sortedmap import Key
 
 MAX_VALUE = 4000  # characters of one value
 

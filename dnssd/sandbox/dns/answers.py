@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from dnssd.errors import MalformedRecord
-from dnssd.sandbox import packets
-from dnssd.sandbox.lookup import Lookup, find_zone, records_of
-from dnssd.sandbox.packets import Answer, Query, Rcode, Record
-from dnssd.sandbox.rdata import type_text
-from dnssd.sandbox.store import Zone
+from dnssd.sandbox.api.hostedzones import Zone
+from dnssd.sandbox.dns import packets
+from dnssd.sandbox.dns.lookup import Lookup, find_zone, records_of
+from dnssd.sandbox.dns.packets import Answer, Query, Rcode, Record
+from dnssd.sandbox.dns.rdata import type_text
 
 _TRANSFER_SIZE = 16_000  # octets, after which a message of a zone transfer ends
 

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from dnssd.names import Name
-from dnssd.sandbox import packets
-from dnssd.sandbox.batch import node
-from dnssd.sandbox.entries import Entry
-from dnssd.sandbox.packets import Answer, Rcode, Record, read_name
-from dnssd.sandbox.rdata import type_number, wire_rdata
-from dnssd.sandbox.store import Zone
+from dnssd.sandbox.api.batch import node
+from dnssd.sandbox.api.hostedzones import Zone
+from dnssd.sandbox.api.rrsets import Entry
+from dnssd.sandbox.dns import packets
+from dnssd.sandbox.dns.packets import Answer, Rcode, Record, read_name
+from dnssd.sandbox.dns.rdata import type_number, wire_rdata
 
 MAX_HOPS = 8  # names that one question is led through by CNAMEs
 MAX_ALIASES = 3  # that lead to one another

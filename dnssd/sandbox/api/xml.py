@@ -6,7 +6,7 @@ from typing import NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder, tostring
 from xml.parsers import expat
 
-from dnssd.sandbox.rejections import Rejection, invalid_input
+from dnssd.sandbox.api.rejections import Rejection, invalid_input
 
 NAMESPACE = "https://route53.amazonaws.com/doc/2013-04-01/"
 

@@ -7,12 +7,12 @@ from collections import deque
 from typing import NamedTuple, Self
 
 from dnssd.errors import Unavailable
-from dnssd.sandbox import counts
-from dnssd.sandbox.api_server import ApiServer
-from dnssd.sandbox.connections import MAX_CONNECTIONS
-from dnssd.sandbox.operations import Request, Response, Wrap, action, operations, refusal
-from dnssd.sandbox.rejections import Rejection
-from dnssd.sandbox.store import Store
+from dnssd.sandbox.api import counts
+from dnssd.sandbox.api.hostedzones import Store
+from dnssd.sandbox.api.operations import Request, Response, Wrap, action, operations, refusal
+from dnssd.sandbox.api.rejections import Rejection
+from dnssd.sandbox.api.server import ApiServer
+from dnssd.sandbox.server import MAX_CONNECTIONS
 
 MAX_REQUESTS = 10_000  # remembered
 TIMEOUT = 10.0  # seconds that a connection may say nothing

@@ -9,9 +9,9 @@ from enum import StrEnum
 
 from dnssd.errors import UsageError
 from dnssd.names import shown
-from dnssd.sandbox.operations import Delivery, Handler, Request, Response, Wrap, refusal
-from dnssd.sandbox.rate import throttling
-from dnssd.sandbox.rejections import Rejection
+from dnssd.sandbox.api.operations import Delivery, Handler, Request, Response, Wrap, refusal
+from dnssd.sandbox.api.rejections import Rejection
+from dnssd.sandbox.faults.rate import throttling
 
 MIN_DELAY, MAX_DELAY = 0.05, 1.0  # seconds that a slow answer is late
 

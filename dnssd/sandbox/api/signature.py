@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from dnssd.sandbox.rejections import Rejection
+from dnssd.sandbox.api.rejections import Rejection
 
 _CREDENTIAL = re.compile(
     r"AWS4-HMAC-SHA256 .*\bCredential=[^/,\s]{1,128}/[0-9]{8}/([^/]*)/([^/]*)/"

@@ -4,8 +4,8 @@ from http.server import BaseHTTPRequestHandler
 from typing import Self
 
 from dnssd.errors import Unavailable
-from dnssd.sandbox.connections import ConnectionServer
-from dnssd.sandbox.metadata import Metadata, Reply
+from dnssd.sandbox.metadata.instance import Metadata, Reply
+from dnssd.sandbox.server import ConnectionServer
 
 TIMEOUT = 5.0  # seconds that a client has to say what it wants
 

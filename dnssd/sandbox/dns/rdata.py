@@ -14,7 +14,7 @@ import dns.rdatatype
 from dnssd.errors import MalformedRecord
 from dnssd.names import shown
 from dnssd.records import Address, Opaque, Ptr, Rdata, Srv, Txt
-from dnssd.sandbox.packets import wire_name
+from dnssd.sandbox.dns.packets import wire_name
 
 _ESCAPE = re.compile(r"\\(?:([0-3][0-7]{2})|.)", re.DOTALL)
 

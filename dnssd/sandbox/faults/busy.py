@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable
 
 from dnssd.errors import UsageError
-from dnssd.sandbox.operations import Handler, Request, Response, Wrap, action, refusal, resource
-from dnssd.sandbox.rejections import Rejection
+from dnssd.sandbox.api.operations import Handler, Request, Response, Wrap, action, refusal, resource
+from dnssd.sandbox.api.rejections import Rejection
 
 
 class BusyZones:

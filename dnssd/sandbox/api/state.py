@@ -8,11 +8,11 @@ from typing import Any, NamedTuple, TypeVar
 from dnssd.errors import DnssdError, UsageError
 from dnssd.names import Name, shown
 from dnssd.records import MAX_TTL
-from dnssd.sandbox.batch import apply_edits
-from dnssd.sandbox.entries import SIMPLE, Action, Alias, Edit, Entry, Routing
-from dnssd.sandbox.sortedmap import SortedMap
-from dnssd.sandbox.store import Contents, Submission, Vpc, Zone
-from dnssd.sandbox.validation import TYPES, read_name
+from dnssd.sandbox.api.batch import apply_edits
+from dnssd.sandbox.api.hostedzones import Contents, Submission, Vpc, Zone
+from dnssd.sandbox.api.rrsets import SIMPLE, Action, Alias, Edit, Entry, Routing
+from dnssd.sandbox.api.sortedmap import SortedMap
+from dnssd.sandbox.api.validation import TYPES, read_name
 
 FORMAT = "dnssd sandbox state"
 VERSION = 1

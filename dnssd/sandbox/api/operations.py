@@ -12,13 +12,13 @@ from functools import partial
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
-from dnssd.sandbox import shapes, xml
-from dnssd.sandbox.entries import listing_key
-from dnssd.sandbox.paging import max_items, page_of, start_name
-from dnssd.sandbox.rejections import Rejection, invalid_input
-from dnssd.sandbox.signature import check_signature
-from dnssd.sandbox.store import Store, Zone
-from dnssd.sandbox.validation import TYPES
+from dnssd.sandbox.api import shapes, xml
+from dnssd.sandbox.api.hostedzones import Store, Zone
+from dnssd.sandbox.api.paging import max_items, page_of, start_name
+from dnssd.sandbox.api.rejections import Rejection, invalid_input
+from dnssd.sandbox.api.rrsets import listing_key
+from dnssd.sandbox.api.signature import check_signature
+from dnssd.sandbox.api.validation import TYPES
 
 MAX_LISTED_ENTRIES = 300  # on a page
 MAX_LISTED_ZONES = 100

@@ -8,11 +8,11 @@ from xml.etree.ElementTree import Element
 from dnssd.errors import MalformedName, MalformedRecord
 from dnssd.names import Name
 from dnssd.records import MAX_TTL
-from dnssd.sandbox import xml
-from dnssd.sandbox.entries import Action, Alias, Edit, Entry, Routing
-from dnssd.sandbox.rejections import Rejection, invalid_batch, invalid_input
-from dnssd.sandbox.store import NAME_SERVERS, Submission, Vpc, Zone
-from dnssd.sandbox.validation import TYPES, read_name
+from dnssd.sandbox.api import xml
+from dnssd.sandbox.api.hostedzones import NAME_SERVERS, Submission, Vpc, Zone
+from dnssd.sandbox.api.rejections import Rejection, invalid_batch, invalid_input
+from dnssd.sandbox.api.rrsets import Action, Alias, Edit, Entry, Routing
+from dnssd.sandbox.api.validation import TYPES, read_name
 
 MAX_IDENTIFIER = 128  # characters of a set identifier
 MAX_WEIGHT = 255

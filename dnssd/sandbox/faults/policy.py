@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from dnssd.sandbox.entries import Edit
-from dnssd.sandbox.operations import Handler, Request, Response, Wrap, action, refusal, resource
-from dnssd.sandbox.rejections import Rejection
-from dnssd.sandbox.shapes import read_batch
-from dnssd.sandbox.signature import check_signature
+from dnssd.sandbox.api.operations import Handler, Request, Response, Wrap, action, refusal, resource
+from dnssd.sandbox.api.rejections import Rejection
+from dnssd.sandbox.api.rrsets import Edit
+from dnssd.sandbox.api.shapes import read_batch
+from dnssd.sandbox.api.signature import check_signature
 
 USER = "arn:aws:iam::123456789012:user/sandbox"  # whoever signs: a signature proves nothing here
 

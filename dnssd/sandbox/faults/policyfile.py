@@ -8,7 +8,7 @@ from typing import Any
 
 from dnssd.errors import UsageError
 from dnssd.names import shown
-from dnssd.sandbox.policy import (
+from dnssd.sandbox.faults.policy import (
     ACTIONS,
     NAMES,
     TYPES,

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
 from dnssd.names import Name
-from dnssd.sandbox.entries import Action, Edit, Entry, listing_key
-from dnssd.sandbox.rejections import invalid_batch
-from dnssd.sandbox.sortedmap import Key, SortedMap
-from dnssd.sandbox.validation import entry_problems
+from dnssd.sandbox.api.rejections import invalid_batch
+from dnssd.sandbox.api.rrsets import Action, Edit, Entry, listing_key
+from dnssd.sandbox.api.sortedmap import Key, SortedMap
+from dnssd.sandbox.api.validation import entry_problems
 
 MAX_RECORDS = 1000  # values in one batch; those of an UPSERT count twice
 MAX_CHARACTERS = 32_000  # of the values in one batch; likewise

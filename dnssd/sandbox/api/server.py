@@ -4,9 +4,9 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qsl, urlsplit
 
-from dnssd.sandbox.connections import ConnectionServer
-from dnssd.sandbox.operations import Delivery, Request, Response, refusal
-from dnssd.sandbox.rejections import Rejection
+from dnssd.sandbox.api.operations import Delivery, Request, Response, refusal
+from dnssd.sandbox.api.rejections import Rejection
+from dnssd.sandbox.server import ConnectionServer
 
 MAX_BODY = 1_000_000  # octets; the largest batch that the limits allow has about 300,000
 MAX_DRAINED = 16 * MAX_BODY  # octets of a refused body that are read so that the answer arrives

@@ -1,0 +1,1 @@
+"""The sandbox's name server: what the hosted zones hold, by UDP and TCP."""

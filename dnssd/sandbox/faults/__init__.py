@@ -1,0 +1,1 @@
+"""What stands between client and zone: limits, policies, and faults on request."""
