@@ -1,6 +1,7 @@
 #!/bin/sh
 # Install dnssd into /opt/dnssd/venv; where it is installed already, do nothing.
-# SPEC is what pip takes: dnssd==0.1.0, the path or address of a wheel, git+https://...
+# SPEC is the path or address of a wheel, or git+https://... A name is refused: pip would look for
+# it on the package index, where dnssd is anybody's to register, and run as root what it finds.
 set -eu
 spec=${1:?"usage: install.sh SPEC"}
 venv=/opt/dnssd/venv
@@ -33,6 +34,10 @@ install_packages() {
     fi
 }
 
+case $spec in
+    /* | *://*) ;;
+    *) fail "$spec: a name on a package index may be anybody's; give the path or address of a wheel, or git+https://..." ;;
+esac
 if [ "$spec" = "$(cat $venv/spec 2>/dev/null)" ] && $venv/bin/dnssd --version >/dev/null 2>&1; then
     exit
 fi

@@ -12,13 +12,15 @@ import click
 from dnssd.cli.join import check_target, txt_pairs
 from dnssd.cli.join import command as join_command
 from dnssd.cli.leave import command as leave_command
-from dnssd.cli.options import Command, Option, check_nameservers, option
+from dnssd.cli.options import Command, Option, check_nameservers, option, warn
 
 EPILOG = """\b
 Examples:
-  dnssd user-data http --zone example.com,id=Z0123456789ABC --port 8080 > join.sh
-  dnssd user-data http --zone example.com --port 8080 --format cloud-config
-  dnssd user-data http --zone example.com --port 8080 --install git+https://example.com/dnssd
+  dnssd user-data http --zone example.com,id=Z0123456789ABC --port 8080 \\
+      --install https://example.com/dnssd-0.1.0-py3-none-any.whl#sha256=DIGEST > join.sh
+  dnssd user-data http --zone example.com,id=Z0123456789ABC --port 8080 --format cloud-config \\
+      --install git+https://example.com/dnssd@v0.1.0
+  dnssd user-data http --zone example.com,id=Z0123456789ABC --port 8080 --format systemd
 """
 LEAVE_DEADLINE = "10"  # seconds: a host that shuts down has few
 SPLAY = 3.0  # seconds: hosts that boot by themselves boot together
@@ -81,9 +83,9 @@ def _readable(
 )
 @option(
     "--install",
-    metavar="SPEC",
-    help="What pip installs: NAME==VERSION, a wheel's path or address, git+https://...  "
-    "[default: dnssd in this version]",
+    metavar="SOURCE",
+    help="What pip installs as root: a wheel's address with its #sha256=DIGEST, its path on the "
+    "host, or git+https://...  [required, but for --format systemd and --uninstall]",
 )
 @option("--uninstall", is_flag=True, help="Print what leaves and removes all of it.")
 def command(service: str, form: str, install: str | None, uninstall: bool, **options: Any) -> None:
@@ -91,15 +93,13 @@ def command(service: str, form: str, install: str | None, uninstall: bool, **opt
 
     It installs dnssd into /opt/dnssd, and a systemd unit that takes join's options.
     """
-    from dnssd import __version__
     from dnssd.provisioning.userdata import Format, Life, joining, uninstalling
 
     _check(service, options)
     if uninstall:
         click.echo(uninstalling(Format(form)), nl=False)
         return
-    if form == Format.SYSTEMD and install:
-        raise click.UsageError("--install: the unit alone installs nothing; leave it out")
+    _check_install(form, install)
     life = Life(
         join=("join", "-v", service, *_words(JOIN_OPTIONS, options)),
         leave=(
@@ -107,9 +107,11 @@ def command(service: str, form: str, install: str | None, uninstall: bool, **opt
             f"--deadline={LEAVE_DEADLINE}",
         ),
         deadline=options["deadline"],
-        install=None if form == Format.SYSTEMD else install or f"dnssd=={__version__}",
+        install=install,
     )
     click.echo(joining(Format(form), life), nl=False)
+    _warn_of_zone(options["zone_address"])
+    _warn_of_digest(install)
 
 
 def _words(known: Iterable[Option], values: Mapping[str, Any]) -> list[str]:
@@ -125,6 +127,42 @@ def _words(known: Iterable[Option], values: Mapping[str, Any]) -> list[str]:
         else:
             words += [f"{name}={item}" for item in (value if param.multiple else (value,))]
     return words
+
+
+def _check_install(form: str, install: str | None) -> None:
+    """No default: dnssd is on no package index, where its name is free for anyone to take."""
+    if form == "systemd" and install:
+        raise click.UsageError("--install: the unit alone installs nothing; leave it out")
+    if form != "systemd" and not install:
+        raise click.UsageError(
+            "--install: hosts need to know where dnssd comes from; give "
+            "--install https://ADDRESS/dnssd-VERSION-py3-none-any.whl#sha256=DIGEST, "
+            "an absolute path on the host, or git+https://ADDRESS"
+        )
+
+
+def _warn_of_zone(zone_address: str) -> None:
+    from dnssd.names import shown
+    from dnssd.zones.factory import ZoneAddress
+
+    address = ZoneAddress.parse(zone_address)
+    if address.provider == "route53" and "id" not in address.options:
+        warn(
+            f"zone {shown(zone_address)}: without its ID hosts look it up by its name, which "
+            f"'dnssd iam-policy' does not allow; write {address.text},id=Z..."
+        )
+
+
+def _warn_of_digest(install: str | None) -> None:
+    from dnssd.names import shown
+    from dnssd.provisioning.userdata import digest_of, is_digest
+
+    digest = digest_of(install or "")
+    if digest is not None and not is_digest(digest):
+        warn(
+            f"install {shown(install or '')}: its digest is none, so that no host will install "
+            "it; put what 'sha256sum' prints for the wheel behind #sha256="
+        )
 
 
 def _check(service: str, options: Mapping[str, Any]) -> None:

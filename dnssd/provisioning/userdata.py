@@ -8,6 +8,7 @@ ASCII, and can mean nothing else to a shell or to YAML around it.
 import math
 import re
 import textwrap
+import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +24,9 @@ LEAST_START = 600  # seconds: installing packages takes minutes on a small machi
 
 _HERE = Path(__file__).parent
 _FOLDERS = (_HERE / "templates", _HERE.parents[1] / "userdata")  # in a wheel, in a checkout
+_PLACE = re.compile(r"/|([a-z0-9._[\],-]+ ?@ ?)?[a-z+]+://.", re.IGNORECASE)  # NAME @ ADDRESS, too
+_INSECURE = re.compile(r"(\w+\+)?\b(?:http|ftp|git|svn)://", re.IGNORECASE)  # nothing is encrypted
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _SLOT = re.compile(r"^( *)@([a-z./-]+)@\n|^(.*)@([A-Z]+)@(.*\n)", re.MULTILINE)
 
 
@@ -56,7 +60,7 @@ class Life:
         install: What pip installs dnssd from; None where it is installed already.
 
     Raises:
-        UsageError: A deadline that is none, or something that pip would take for an option.
+        UsageError: A deadline that is none, or a source that hosts must not install from.
     """
 
     join: tuple[str, ...]
@@ -70,11 +74,8 @@ class Life:
                 f"deadline {self.deadline:g}: at a host's start up to {MAX_DEADLINE:.0f} seconds "
                 "are allowed; the unit starts a failed join again by itself"
             )
-        if self.install is not None and not _is_installable(self.install):
-            raise UsageError(
-                f"install {shown(self.install)}: give what pip installs: NAME==VERSION, "
-                "an absolute path or address of a wheel, or git+https://ADDRESS"
-            )
+        if self.install is not None:
+            _check_source(self.install)
 
     def values(self) -> dict[str, str | None]:
         """By the names that the unit's template has for them; None leaves out the line."""
@@ -131,9 +132,41 @@ def _filled(name: str, values: Mapping[str, str | None]) -> str:
     return _SLOT.sub(fill, template(name))
 
 
-def _is_installable(spec: str) -> bool:
-    """Whether pip takes it for neither an option nor a path from where it happens to run."""
-    if not spec.isprintable() or not re.match("[A-Za-z0-9/]", spec):
-        return False
-    relative = spec[0] != "/" and "://" not in spec
-    return not (relative and ("/" in spec or spec.endswith(".whl")))
+def digest_of(source: str) -> str | None:
+    """The SHA-256 that an address of a wheel ends with; None for none."""
+    _, _, fragment = source.partition("#")
+    return dict(urllib.parse.parse_qsl(fragment, keep_blank_values=True)).get("sha256")
+
+
+def is_digest(text: str) -> bool:
+    """Whether `text` can be a SHA-256: pip installs nothing where it is not the wheel's."""
+    return bool(_SHA256.fullmatch(text))
+
+
+def _check_source(source: str) -> None:
+    """Refuse what anyone else could have put there: hosts run it as root.
+
+    No name is taken. pip would look it up on the package index, and whoever registers that
+    name there owns every host that starts.
+
+    Raises:
+        UsageError: Neither an absolute path nor an address that is safe on its way.
+    """
+    if not _is_place(source):
+        raise UsageError(
+            f"install {shown(source)}: a name on a package index may be anybody's; give an "
+            "absolute path, https://ADDRESS/dnssd-VERSION-py3-none-any.whl#sha256=DIGEST "
+            "or git+https://ADDRESS"
+        )
+    insecure = _INSECURE.search(source)
+    # pip compares digests of files, not of checkouts
+    if insecure and (insecure[1] or not is_digest(digest_of(source) or "")):
+        raise UsageError(
+            f"install {shown(source)}: anyone on the way can replace it; use https://, "
+            "or add #sha256=DIGEST to the address of a wheel"
+        )
+
+
+def _is_place(source: str) -> bool:
+    """Whether it is one absolute path or address, and no option of pip."""
+    return source.isprintable() and _PLACE.match(source) is not None

@@ -33,6 +33,8 @@ PATIENCE = 60  # seconds until a test gives up; nothing waits that long
 WEB = ("http", "--port", "8080", "--instance", "web")
 TOOLS = ("bash", "cat", "chmod", "mkdir", "mv", "rm", "sh")
 SHELLS = ("sh", "dash", "bash", "busybox sh")
+WHEEL = "https://example.com/dnssd-1-py3-none-any.whl"
+NEWER = "https://example.com/dnssd-2-py3-none-any.whl"
 UNIT = "etc/systemd/system/dnssd-join.service"
 SYSTEMCTL = """#!/bin/sh
 echo "$*" >>@ROOT@/systemctl.log
@@ -61,7 +63,7 @@ def user_data(**changes: Any) -> str:
         "leave": ("leave", "http"),
         "deadline": 120.0,
     }
-    return joining(Format.SHELL, Life(**usual | {"install": "dnssd==1"} | changes))
+    return joining(Format.SHELL, Life(**usual | {"install": WHEEL} | changes))
 
 
 class Host:
@@ -266,12 +268,12 @@ def test_it_installs_once_and_again_for_another_source(host: Host) -> None:
     host.add("bin/python3.12", PYTHON)
     pip = "pip install --quiet --disable-pip-version-check --no-input --no-cache-dir --upgrade"
 
-    for spec in ("dnssd==1", "dnssd==1", "git+https://example.com/$HOME dnssd"):
+    for spec in (WHEEL, WHEEL, "git+https://example.com/$HOME dnssd"):
         host.add("bin/git", "#!/bin/sh\n")
         assert host.run(template("install.sh"), spec).returncode == 0
 
     assert host.lines("packages.log") == [
-        f"{pip} dnssd==1",
+        f"{pip} {WHEEL}",
         f"{pip} git+https://example.com/$HOME dnssd",
     ]
 
@@ -315,33 +317,45 @@ def test_a_failed_installation_is_tried_again(host: Host) -> None:
     (host.root / "pip-fails").unlink()
 
     assert codes[0] == 1
-    assert "dnssd: install: pip could not install dnssd==1" in host.lines("var/log/dnssd.log")[0]
+    assert f"dnssd: install: pip could not install {WHEEL}" in host.lines("var/log/dnssd.log")[0]
     assert host.start() == [0, 0]
     assert len(host.lines("packages.log")) == 2
+
+
+@pytest.mark.parametrize("name", ["dnssd", "dnssd==0.1.0", "dnssd.whl", "--index-url=x"])
+def test_no_name_is_installed_from_the_index(host: Host, name: str) -> None:
+    """Whoever registered it there would run code as root."""
+    host.add("bin/python3", PYTHON)
+
+    ran = host.run(template("install.sh"), name)
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith(f"dnssd: install: {name}: a name on a package index may be")
+    assert not (host.root / "packages.log").exists()
 
 
 def test_a_failed_upgrade_is_tried_again(host: Host) -> None:
     """The version that is there works, and is not the one that was asked for."""
     host.add("bin/python3", PYTHON)
-    assert host.run(template("install.sh"), "dnssd==1").returncode == 0
+    assert host.run(template("install.sh"), WHEEL).returncode == 0
     (host.root / "pip-fails").touch()
-    assert host.run(template("install.sh"), "dnssd==2").returncode == 1
+    assert host.run(template("install.sh"), NEWER).returncode == 1
     (host.root / "pip-fails").unlink()
 
-    assert host.run(template("install.sh"), "dnssd==2").returncode == 0
+    assert host.run(template("install.sh"), NEWER).returncode == 0
     assert [line.split()[-1] for line in host.lines("packages.log")] == [
-        *("dnssd==1", "dnssd==2", "dnssd==2"),
+        *(WHEEL, NEWER, NEWER),
     ]
 
 
 def test_a_broken_environment_is_made_anew(host: Host) -> None:
     """After an upgrade of the system its Python may be gone from under it."""
     host.add("bin/python3", PYTHON)
-    host.run(template("install.sh"), "dnssd")
+    host.run(template("install.sh"), WHEEL)
     for name in ("python", "pip", "dnssd"):
         host.add(f"opt/dnssd/venv/bin/{name}", "#!/bin/sh\nexit 1\n")
 
-    assert host.run(template("install.sh"), "dnssd").returncode == 0
+    assert host.run(template("install.sh"), WHEEL).returncode == 0
     assert host.run("/opt/dnssd/venv/bin/dnssd").stdout == "dnssd 1\n"
 
 
@@ -352,12 +366,12 @@ def test_an_environment_without_pip_is_made_anew(host: Host, what: str) -> None:
     venv = host.root / "opt/dnssd/venv"
     checked(python, "-m", "venv", "--without-pip", str(venv))
     if what == "another Python":
-        (venv / "spec").write_text("dnssd\n")
+        (venv / "spec").write_text(f"{WHEEL}\n")
         for name in ("pip", "dnssd"):
             host.add(f"opt/dnssd/venv/bin/{name}", "#!/bin/sh\nexit 1\n")
     host.add("bin/python3", PYTHON)
 
-    assert host.run(template("install.sh"), "dnssd").returncode == 0
+    assert host.run(template("install.sh"), WHEEL).returncode == 0
     assert host.run("/opt/dnssd/venv/bin/dnssd").stdout == "dnssd 1\n"
 
 
@@ -367,13 +381,13 @@ def test_halves_of_packages_are_not_built_upon(host: Host) -> None:
     for name in ("python", "pip", "dnssd"):
         host.add(f"opt/dnssd/venv/bin/{name}", "#!/bin/sh\nexit 0\n")
 
-    assert host.run(template("install.sh"), "dnssd").returncode == 0
+    assert host.run(template("install.sh"), WHEEL).returncode == 0
     assert host.run("/opt/dnssd/venv/bin/dnssd").stdout == "dnssd 1\n"
 
 
 def test_a_machine_without_python_is_one_clear_line(host: Host) -> None:
     """It says what to do."""
-    ran = host.run(template("install.sh"), "dnssd")
+    ran = host.run(template("install.sh"), WHEEL)
 
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr == (
@@ -414,7 +428,7 @@ FULL = ("opt/dnssd/install.sh", UNIT, "etc/systemd/system/dnssd-sleep.service")
 @pytest.mark.parametrize("where", [*FULL, "etc/logrotate.d/dnssd"])
 def test_a_full_disk_takes_no_host_out_of_service(shell_host: Host, where: str) -> None:
     """New options cannot be written: the host stays joined by the old ones."""
-    script = user_data(install="dnssd==2", join=("join", "http", "--port=81"))
+    script = user_data(install=NEWER, join=("join", "http", "--port=81"))
     shell_host.run(user_data())
     before = shell_host.files()
     file = shell_host.root / where
@@ -484,7 +498,7 @@ def metadata(**facts: str) -> MetadataServer:
 def cloud(host: Host, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> Iterator[Host]:
     """A host with the real dnssd and a public address, in a cloud that is the sandbox."""
     host.environment = lead_into(sandbox.environment(), {})
-    command = ["user-data", *WEB, "--zone", "example.test", "--splay", "0"]
+    command = ["user-data", *WEB, "--zone", "example.test", "--splay", "0", "--install", WHEEL]
     assert run([*command, "--address", "private", "--address", "public"]) == 0
     host.run(capsys.readouterr().out)
     host.add("opt/dnssd/install.sh", "#!/bin/sh\n")
@@ -709,7 +723,7 @@ def test_cloud_init_knows_every_key(uninstall: bool, tmp_path: Path) -> None:
     """The schema of cloud-init itself."""
     if not CLOUD_INIT.exists():
         pytest.skip("cloud-init is missing: scripts/install --servers installs it")
-    life = Life(join=("join", *HOSTILE), leave=("leave", *HOSTILE), deadline=120, install="dnssd")
+    life = Life(join=("join", *HOSTILE), leave=("leave", *HOSTILE), deadline=120, install=WHEEL)
     form = Format.CLOUD_CONFIG
     config = tmp_path / "cloud-config.yaml"
     config.write_text(uninstalling(form) if uninstall else joining(form, life))
@@ -731,7 +745,7 @@ def test_shellcheck_finds_nothing_in_the_scripts(script: str, tmp_path: Path) ->
     if not program:
         pytest.skip("shellcheck is missing: scripts/install installs it")
     file = tmp_path / "script.sh"
-    hostile = user_data(join=("join", *HOSTILE), install="a $HOME `b`")
+    hostile = user_data(join=("join", *HOSTILE), install="/a $HOME `b`")
     file.write_text(hostile if script == "join" else template(f"{script}.sh"))
 
     assert checked(program, str(file)) == ""

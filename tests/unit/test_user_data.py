@@ -13,7 +13,6 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnssd import __version__
 from dnssd.cli.join import command as join_command
 from dnssd.cli.leave import command as leave_command
 from dnssd.cli.main import run
@@ -24,7 +23,10 @@ from dnssd.provisioning.userdata import MAX_USER_DATA, Format, Life, joining, un
 USERDATA = Path(__file__).parents[2] / "userdata"
 UNIT = "/etc/systemd/system/dnssd-join.service"
 DNSSD = "/opt/dnssd/venv/bin/dnssd"
-WEB = ("http", "--zone", "example.com", "--port", "8080")
+ID = "example.com,id=Z0123456789ABC"
+WHEEL = f"https://example.com/dnssd-0.1.0-py3-none-any.whl#sha256={'0a' * 32}"
+UNIT_ONLY = ("http", "--zone", ID, "--port", "8080")  # the unit alone installs nothing
+WEB = (*UNIT_ONLY, "--install", WHEEL)
 FORMATS = [Format.SHELL, Format.CLOUD_CONFIG, Format.SYSTEMD]
 HOSTILE = (
     "$(touch /tmp/owned)",
@@ -64,7 +66,7 @@ def life(**changes: Any) -> Life:
         "leave": ("leave", "http"),
         "deadline": 120.0,
     }
-    return Life(**usual | {"install": "dnssd"} | changes)
+    return Life(**usual | {"install": WHEEL} | changes)
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -158,9 +160,10 @@ def test_a_hostile_value_reaches_join_as_it_is(
     form: Format, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command that the unit runs reads the very options that user-data was given."""
-    options = [*WEB, "--txt", f"a={value}", "--txt", "b", "--weight", "7", "--takeover"]
+    options = [*UNIT_ONLY, "--txt", f"a={value}", "--txt", "b", "--weight", "7", "--takeover"]
 
-    unit = unit_in(form, printed(capsys, *options, "--format", str(form)))
+    source = () if form is Format.SYSTEMD else ("--install", WHEEL)
+    unit = unit_in(form, printed(capsys, *options, *source, "--format", str(form)))
 
     options_at_start = parsed(join_command, arguments(unit, "ExecStart"))
     expected = parsed(join_command, ["join", *options])
@@ -178,7 +181,7 @@ def test_a_name_server_may_have_a_name_that_only_the_hosts_know(
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
 
-    unit = printed(capsys, *WEB, "--nameserver", "ns.internal:53", "--format", "systemd")
+    unit = printed(capsys, *UNIT_ONLY, "--nameserver", "ns.internal:53", "--format", "systemd")
 
     assert "--nameserver=ns.internal:53" in arguments(unit, "ExecStart")
     both = ("--nameserver", "ns.internal", "--nameserver", "ns:x")
@@ -207,9 +210,9 @@ def test_every_option_of_join_is_taken(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_defaults_are_left_to_the_host(capsys: pytest.CaptureFixture[str]) -> None:
     """Short lines; hosts that boot by themselves part a little."""
-    unit = printed(capsys, *WEB, "--format", "systemd")
+    unit = printed(capsys, *UNIT_ONLY, "--format", "systemd")
 
-    web = ["-v", "http", "--zone=example.com", "--port=8080"]
+    web = ["-v", "http", f"--zone={ID}", "--port=8080"]
     assert arguments(unit, "ExecStart") == ["join", *web, "--splay=3.0"]
     assert arguments(unit, "ExecStopPost") == ["leave", *web, "--deadline=10"]
 
@@ -218,7 +221,7 @@ def test_options_come_from_the_environment_too(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each under the command's own name, and the zone under the shared one."""
-    monkeypatch.setenv("DNSSD_ZONE", "example.org")
+    monkeypatch.setenv("DNSSD_ZONE", "example.org,id=Z0123456789ABC")
     monkeypatch.setenv("DNSSD_USER_DATA_TXT", "a=1\nb=2")
     monkeypatch.setenv("DNSSD_USER_DATA_FORMAT", "systemd")
     monkeypatch.setenv("DNSSD_JOIN_WEIGHT", "9")
@@ -226,7 +229,13 @@ def test_options_come_from_the_environment_too(
     unit = printed(capsys, "http", "--port", "80")
 
     assert arguments(unit, "ExecStart")[3:] == [
-        *("--zone=example.org", "--port=80", "--txt=a=1", "--txt=b=2", "--splay=3.0"),
+        *(
+            "--zone=example.org,id=Z0123456789ABC",
+            "--port=80",
+            "--txt=a=1",
+            "--txt=b=2",
+            "--splay=3.0",
+        ),
     ]
 
 
@@ -245,17 +254,18 @@ def test_the_unit_waits_longer_than_join_takes(deadline: float, timeout: int) ->
 @pytest.mark.parametrize(
     "spec",
     [
-        "dnssd",
-        "dnssd==0.1.0",
-        "dnssd>=0.1,<2",
+        WHEEL,
         "/root/wheels/dnssd 1.whl",
         "https://example.com/$HOME/dnssd-0.1.0-py3-none-any.whl",
+        WHEEL.replace("https:", "http:"),
         "git+https://example.com/dnssd@v1%20",
+        "git+ssh://git@example.com/dnssd",
         "dnssd @ git+https://example.com/dnssd",
+        "dnssd[bench] @ file:///root/dnssd-0.1.0-py3-none-any.whl",
     ],
 )
 def test_any_source_is_installed_from(form: Format, spec: str) -> None:
-    """An index, a wheel or a git address: one word for pip, whatever is in it."""
+    """A wheel's path or address, or git's: one word for pip, whatever is in it."""
     unit = unit_in(form, joining(form, life(install=spec)))
 
     (value,) = unitfile.settings(unit)["ExecStartPre"]
@@ -263,27 +273,83 @@ def test_any_source_is_installed_from(form: Format, spec: str) -> None:
     assert (script, word) == ("/opt/dnssd/install.sh", spec)
 
 
-def test_this_version_is_installed_unless_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """The unit alone installs nothing."""
-    assert " /opt/dnssd/install.sh dnssd==" in printed(capsys, *WEB)
-    assert f"install.sh dnssd=={__version__}\n" in printed(capsys, *WEB)
-    assert "ExecStartPre" not in printed(capsys, *WEB, "--format", "systemd")
-    wheel = printed(capsys, *WEB, "--install", "/root/a.whl")
-    assert "install.sh /root/a.whl\n" in wheel
+@pytest.mark.parametrize("form", [Format.SHELL, Format.CLOUD_CONFIG])
+def test_hosts_are_told_where_dnssd_comes_from(
+    form: Format, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No default: its name on the package index is anybody's, and hosts would run it as root."""
+    error = refused(capsys, *UNIT_ONLY, "--format", str(form))
+
+    assert error.startswith("dnssd: --install: hosts need to know where dnssd comes from; give ")
+    assert f"install.sh {WHEEL}" in printed(capsys, *WEB).replace('"', "")
+    assert "ExecStartPre" not in printed(capsys, *UNIT_ONLY, "--format", "systemd")
+    assert printed(capsys, *UNIT_ONLY, "--uninstall") == uninstalling(Format.SHELL)
 
 
 @pytest.mark.parametrize(
-    "spec",
-    ["", "--index-url=https://example.com", "-r", " x", "./a.whl", "a.whl", "dist/a", "a\nb"],
+    "source",
+    [
+        *("dnssd", "dnssd==0.1.0", "DNSSD>=0.1,<2", "dnssd[bench]", "other-name==1", "dnssd "),
+        *("", "--index-url=https://example.com", "-r", " x", "./a.whl", "a.whl", "dist/a", "a\nb"),
+        *("/a\nb", "dnssd --index-url https://example.com", "-e git+https://example.com/dnssd"),
+    ],
 )
-def test_what_pip_would_take_otherwise_is_refused(
-    spec: str, capsys: pytest.CaptureFixture[str]
+def test_what_anybody_could_put_there_is_not_installed(
+    source: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No options of pip, and no path that depends on where it runs."""
-    if spec:  # an empty option is not given
-        assert "give what pip installs" in refused(capsys, *WEB, "--install", spec)
-    with pytest.raises(UsageError, match="give what pip installs"):
-        life(install=spec)
+    """No name on an index, no option of pip, and no path that depends on where it runs."""
+    if source:  # an empty option is not given
+        assert "may be anybody's" in refused(capsys, *UNIT_ONLY, "--install", source)
+    with pytest.raises(UsageError, match="may be anybody's"):
+        life(install=source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "http://example.com/dnssd-0.1.0-py3-none-any.whl",
+        "HTTP://example.com/dnssd-0.1.0-py3-none-any.whl#sha256=",
+        "dnssd @ http://example.com/dnssd-0.1.0-py3-none-any.whl#sha256=0a",
+        "git+http://example.com/dnssd",
+        f"git+http://example.com/dnssd#sha256={'0a' * 32}",  # pip compares no checkout with it
+        "git+git://example.com/dnssd",
+        "ftp://example.com/dnssd-0.1.0-py3-none-any.whl",
+    ],
+)
+def test_what_can_be_replaced_on_its_way_is_not_installed(
+    source: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An address without encryption needs a digest that pip compares."""
+    assert "anyone on the way can replace it" in refused(capsys, *UNIT_ONLY, "--install", source)
+
+
+@pytest.mark.parametrize("digest", ["", "…", "DIGEST", "0a", "g" * 64])
+def test_a_digest_that_is_to_be_replaced_is_told(
+    digest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Hosts would refuse the wheel: nobody reads the log of a host that did not come up."""
+    source = WHEEL.partition("=")[0] + "=" + digest
+
+    assert run(["user-data", *UNIT_ONLY, "--install", source]) == 0
+
+    output, error = capsys.readouterr()
+    assert "#sha256=" in output
+    assert error.count("\n") == 1
+    assert "its digest is none" in error
+
+
+@pytest.mark.parametrize("zone", ["example.com", "route53:example.com,private=yes"])
+def test_a_zone_without_its_id_is_told(zone: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The policy that iam-policy prints does not let hosts look it up."""
+    options = ("http", "--zone", zone, "--port", "80", "--install", WHEEL)
+
+    assert run(["user-data", *options]) == 0
+
+    assert capsys.readouterr().err == (
+        f"dnssd: zone '{zone}': without its ID hosts look it up by its name, which "
+        f"'dnssd iam-policy' does not allow; write {zone},id=Z...\n"
+    )
+    printed(capsys, "http", "--zone", "Z0123456789ABC", "--port", "80", "--install", WHEEL)
 
 
 @pytest.mark.parametrize(
@@ -305,7 +371,7 @@ def test_what_pip_would_take_otherwise_is_refused(
         (("--deadline", "1e9"), "deadline 1e+09: at a host's start up to 86400 seconds"),
         (("--deadline", "inf"), "up to 86400 seconds"),
         (("--deadline", "nan"), "up to 86400 seconds"),
-        (("--format", "systemd", "--install", "a"), "the unit alone installs nothing"),
+        (("--format", "systemd"), "the unit alone installs nothing"),
         (("--format", "systemd", "--uninstall"), "a unit cannot remove itself"),
     ],
 )
