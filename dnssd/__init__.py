@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dnssd.resolver.snapshot import Endpoint, Instance, Snapshot
     from dnssd.zones.factory import open_zone
 
-__version__ = "0.1.0"
+from dnssd.version import __version__ as __version__
 
 __all__ = [
     "AsyncResolver",

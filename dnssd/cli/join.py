@@ -134,6 +134,7 @@ def command(
     from dnssd.registration.request import Registration, check_host_and_service
     from dnssd.zones.factory import ZoneAddress, open_zone
     from dnssd.zones.pace import Pace
+    from dnssd.zones.served import wait_seen
 
     start_logging()
     parsed = ZoneAddress.parse(zone_address)
@@ -166,7 +167,7 @@ def command(
     outcome = registrar.join(wish)
     if wait:
         registrar.wait(wish.name)
-        serving.wait_seen(nameservers, wish.name, frozenset({wish.srv}), frozenset(), pace)
+        wait_seen(nameservers, wish.name, frozenset({wish.srv}), frozenset(), pace)
     done = "joined" if outcome.changed else "had joined already:"
     told = f"{done} {outcome.name} as {wish.label}"
     registering.print_outcome(outcome, zone, {"member": wish.label}, told, as_json)

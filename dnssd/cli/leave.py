@@ -67,11 +67,12 @@ def command(
     The address goes with the host's last service; the definition of the service stays.
     Leaving again changes nothing.
     """
-    from dnssd.cli import registering, serving
+    from dnssd.cli import registering
     from dnssd.registration.registrar import Registrar
     from dnssd.registration.request import Departure, check_host_and_service
     from dnssd.zones.factory import ZoneAddress, open_zone
     from dnssd.zones.pace import Pace
+    from dnssd.zones.served import wait_seen
 
     start_logging()
     ZoneAddress.parse(zone_address)
@@ -89,7 +90,7 @@ def command(
     outcome = registrar.leave(departure)
     if wait:
         registrar.wait(departure.name)
-        serving.wait_seen(nameservers, departure.name, frozenset(), outcome.removed, pace)
+        wait_seen(nameservers, departure.name, frozenset(), outcome.removed, pace)
     members = ", ".join(outcome.members)
     told = f"left {outcome.name}: {members}" if members else f"no member here of {outcome.name}"
     registering.print_outcome(outcome, zone, {"members": list(outcome.members)}, told, as_json)

@@ -64,7 +64,7 @@ class _Commands(click.Group):
 
 def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from dnssd import __version__
+        from dnssd.version import __version__
 
         click.echo(f"dnssd {__version__}")
         ctx.exit()

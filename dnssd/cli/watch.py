@@ -72,8 +72,8 @@ def command(
     --exec runs a command, without a shell: once for events that come together, once more
     for those that came meanwhile, and never two at a time. What it prints goes to stderr.
     """
-    from dnssd.cli.bursts import bursts
     from dnssd.resolver.client import Resolver
+    from dnssd.resolver.debounce import bursts
     from dnssd.services import parse_service_name
 
     start_logging()

@@ -35,7 +35,7 @@ class Checkout:
         self.bin = path / "bin"
         for folder in (self.path / "scripts", self.path / "dnssd", self.bin):
             folder.mkdir(parents=True)
-        for name in ("scripts/install", "dnssd/__init__.py", "pyproject.toml"):
+        for name in ("scripts/install", "dnssd/version.py", "pyproject.toml"):
             shutil.copy(ROOT / name, self.path / name)
         for tool in SYSTEM:
             (self.bin / tool).symlink_to(shutil.which(tool) or tool)
@@ -109,7 +109,7 @@ def test_it_installs_once_and_again_after_a_change(checkout: Checkout) -> None:
     assert checkout.install()[:2] == (0, installed)
     assert checkout.install() == (0, "", "")
 
-    for name in ("pyproject.toml", "dnssd/__init__.py"):
+    for name in ("pyproject.toml", "dnssd/version.py"):
         with (checkout.path / name).open("a") as file:
             file.write("\n__version__ = 'changed'\n")
         assert checkout.install()[:2] == (0, installed)

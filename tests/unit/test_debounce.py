@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dnssd.cli.bursts import bursts
+from dnssd.resolver.debounce import bursts
 
 PATIENCE = 30.0  # seconds; nothing here takes long unless it is broken
 

@@ -1,0 +1,48 @@
+"""What name servers serve of a change: asked of them, since some providers cannot tell."""
+
+from collections.abc import Sequence
+
+from dnssd.errors import Unavailable
+from dnssd.names import Name
+from dnssd.records import Rdata
+from dnssd.wire.blocking import ask
+from dnssd.wire.nameservers import NameServer
+from dnssd.zones.pace import Pace
+
+INTERVAL_SECONDS = 1.0  # between questions whether a change is served
+ANSWER_SECONDS = 2.0  # to wait for a name server's answer
+
+
+def wait_seen(
+    nameservers: Sequence[str],
+    name: Name,
+    wanted: frozenset[Rdata],
+    gone: frozenset[Rdata],
+    pace: Pace,
+) -> None:
+    """Return once each name server gives the wanted SRV values, and none of those that are gone.
+
+    Args:
+        nameservers: HOST[:PORT] each.
+        name: The service instance name.
+        wanted: SRV values that were joined.
+        gone: SRV values that were left.
+        pace: The deadline.
+
+    Raises:
+        DeadlineExceeded: One of them does not yet.
+    """
+    for nameserver in nameservers:
+        servers = NameServer.parse(nameserver)
+        while True:
+            seen = _values(servers, name)
+            if seen is not None and wanted <= seen and not gone & seen:
+                break
+            pace.pause(INTERVAL_SECONDS, f"{name}: not yet served as written by {nameserver}")
+
+
+def _values(servers: Sequence[NameServer], name: Name) -> frozenset[Rdata] | None:
+    try:
+        return frozenset(ask(servers, name, "SRV", ANSWER_SECONDS).values)
+    except Unavailable:
+        return None
