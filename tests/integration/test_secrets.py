@@ -10,9 +10,9 @@ from interleaving import patient
 from invariants import ORIGIN
 
 from dnssd import errors, open_zone
-from dnssd.sandbox.api import Api
-from dnssd.sandbox.operations import Handler, Request, Response, refusal
-from dnssd.sandbox.rejections import Rejection
+from dnssd.sandbox.api.operations import Handler, Request, Response, refusal
+from dnssd.sandbox.api.rejections import Rejection
+from dnssd.sandbox.api.service import Api
 from dnssd.sandbox.sandbox import Sandbox
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDSECRET", "AWS_SECRET_ACCESS_KEY": "SECRETKEY"}
