@@ -1,4 +1,4 @@
-"""Measures what README shows, and prints it as tables; `scripts/bench` calls it.
+"""Measures what its README shows, and prints it as tables; `scripts/bench` calls it.
 
 Storms run on a virtual clock, so their figures are the same on every machine; the others
 are ratios or medians of several runs on this one, with their spread.

@@ -22,7 +22,7 @@ from dnssd.sandbox.sandbox import Sandbox
 ZONE_ID = "Z0123456789ABC"  # stands for the zone's
 ARN = f"arn:aws:route53:::hostedzone/{ZONE_ID}"
 PATIENCE = 60  # seconds until a test gives up; nothing waits that long
-README = Path(__file__).parents[2] / "README.md"
+POLICY = Path(__file__).parents[2] / "iam/policy.json"
 
 
 def policy_for(instance: str, host: str = "i-*") -> Any:
@@ -364,18 +364,17 @@ def test_waiting_without_permission_says_what_is_missing(
     assert json.loads(again.out)["zones"][0]["changed"] is False
 
 
-def readme_policy() -> Any:
-    """README's policy, for the zone of these tests."""
-    (block,) = re.findall("^```json\n(.*?)^```$", README.read_text("utf-8"), re.M | re.S)
-    return json.loads(block.replace("example.com", "example.test"))
+def shown_policy() -> Any:
+    """The policy that hosts are given, for the zone of these tests."""
+    return json.loads(POLICY.read_text().replace("example.com", "example.test"))
 
 
 @pytest.mark.parametrize("instance", ["web", "My Café.V1"])
-def test_the_policy_in_the_readme_is_enough(
+def test_the_policy_that_is_shown_is_enough(
     guarded: Guarded, dnssd: Callable[..., Ran], instance: str
 ) -> None:
     """For all that its table says of it: everything but waiting and looking the zone up."""
-    guarded.allow(readme_policy())
+    guarded.allow(shown_policy())
     web = ("http", "--instance", instance)
 
     for command in (
@@ -399,11 +398,11 @@ def test_the_policy_in_the_readme_is_enough(
         [change("CREATE", WEB, "CNAME", "example.org")],
     ],
 )
-def test_the_policy_in_the_readme_is_not_more_than_enough(
+def test_the_policy_that_is_shown_is_not_more_than_enough(
     guarded: Guarded, route53: Any, changes: Any
 ) -> None:
     """As the one above."""
-    guarded.allow(readme_policy())
+    guarded.allow(shown_policy())
 
     with pytest.raises(ClientError, match=r"\(AccessDenied\)"):
         route53.change_resource_record_sets(

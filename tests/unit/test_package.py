@@ -12,12 +12,13 @@ from pathlib import Path
 import click
 import mypy.api
 import pytest
+from documents import FOR_USERS, text
 
 import dnssd
 from dnssd.cli.main import COMMANDS, group, run
 from dnssd.cli.options import Option
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = "\n".join(text(document) for document in FOR_USERS)
 HEAVY = ("boto3", "botocore", "requests", "dns", "click")
 SHARED = {"DNSSD_ZONE", "DNSSD_DOMAIN", "DNSSD_NAMESERVER"}
 LOGGING = "VERBOSE LOG_FORMAT"
@@ -159,7 +160,7 @@ def commands() -> Iterator[tuple[str, click.Context, click.Command]]:
 
 
 def test_the_environment_variables_are_the_listed_ones() -> None:
-    """Each option reads the variable that README's rule gives it, and none is new unseen."""
+    """Each option reads the variable that the rule gives it, and none is new unseen."""
     shared: set[str] = set()
     for name, context, command in commands():
         options = [p for p in command.params if isinstance(p, Option)]
@@ -180,14 +181,14 @@ def test_no_other_variable_is_read(variable: str, monkeypatch: pytest.MonkeyPatc
     assert run(["lookup", "--help"]) == 0
 
 
-def test_the_readme_names_only_variables_that_are_read() -> None:
-    """README gives the rule, the shared variables, and examples of the others."""
+def test_the_documents_name_only_variables_that_are_read() -> None:
+    """The reference gives the rule, the shared variables, and examples of the others."""
     specific = {
         f"DNSSD_{name}_{suffix}".replace("-", "_").upper()
         for name, suffixes in VARIABLES.items()
         for suffix in suffixes.split()
     }
-    named = set(re.findall(r"\bDNSSD_[A-Z_]+\b", README))
+    named = set(re.findall(r"\bDNSSD_[A-Z_]+\b", DOCUMENTS))
 
     assert named > SHARED
     assert named - SHARED <= specific
