@@ -17,8 +17,9 @@ import latencypicture
 import tables
 from chaosarena import HEADINGS, SERVERS, WORKERS, Arena, arena
 from chaosclients import CLIENTS
-from chaosfaults import HONEST, LIES, TCP_ONLY, Fault, Plan
 from chaoszone import HOSTS, Kind
+
+from kit.faultproxy.faults import HONEST, LIES, TCP_ONLY, Fault, Plan
 
 COUNT = 2000
 SHARE = 0.7  # of all answers are broken

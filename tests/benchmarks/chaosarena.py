@@ -10,10 +10,11 @@ from multiprocessing.synchronize import Barrier
 
 import chaoswarm
 from chaosclients import Result, look_up
-from chaosfaults import Plan
-from chaosproxy import ChaosProxy, Counts
 from chaoszone import HOSTS, ORIGIN, SERVICES, Kind, Service, whole_zone
-from servers import Server, bind, knot
+
+from kit.faultproxy import Counts, FaultProxy
+from kit.faultproxy.faults import Plan
+from kit.servers import Server, bind, knot
 
 SERVERS = {"bind": bind, "knot": knot}
 WORKERS = 12  # processes that look up, each one service at a time
@@ -113,7 +114,7 @@ class Arena:
         """
         services = [Service(number % SERVICES, kind) for number in range(count)]
         real = self._server.address
-        with ChaosProxy(real, plan, zone=ORIGIN) as proxy:
+        with FaultProxy(real, plan, zone=ORIGIN) as proxy:
             parts = [
                 self._workers.submit(look_up, client, proxy.nameserver, part, real)
                 for part in (services[first::WORKERS] for first in range(WORKERS))

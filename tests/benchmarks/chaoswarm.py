@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from chaosclients import found_in
-from chaosfaults import Plan
-from chaosproxy import ChaosProxy, Counts
 from chaoszone import ORIGIN, Endpoint, Service, difference
-from servers import Server
 
 from dnssd import Resolver
 from dnssd.errors import DnssdError
+from kit.faultproxy import Counts, FaultProxy
+from kit.faultproxy.faults import Plan
+from kit.servers import Server
 
 _LOOK = 0.05  # seconds between two looks at the same service
 _PATIENCE = 30.0  # seconds until a removal counts as never seen
@@ -50,7 +50,7 @@ def keep(server: str, plan: Plan, services: Sequence[Service], refreshes: int) -
         services: What to look up; right until the end.
         refreshes: After how many to stop, of all services together.
     """
-    with ChaosProxy(server, _HEALTHY, zone=ORIGIN) as proxy, Resolver([proxy.nameserver]) as asking:
+    with FaultProxy(server, _HEALTHY, zone=ORIGIN) as proxy, Resolver([proxy.nameserver]) as asking:
         expiry = {service: asking.lookup(service.name).expires_at for service in services}
         proxy.follow(plan)
         seen = looks = stale = 0
@@ -81,7 +81,7 @@ def remove(server: Server, plan: Plan, services: Sequence[Service]) -> list[floa
     """
     gone = {service: min(service.truth.endpoints) for service in services}
     with (
-        ChaosProxy(server.address, _HEALTHY, zone=ORIGIN) as proxy,
+        FaultProxy(server.address, _HEALTHY, zone=ORIGIN) as proxy,
         Resolver([proxy.nameserver]) as asking,
     ):
         for service in services:

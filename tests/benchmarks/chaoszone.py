@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from servers import Zone
+from kit.servers import Zone
 
 Kind = Literal["dual", "ipv4", "brief"]
 

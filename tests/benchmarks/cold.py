@@ -17,13 +17,13 @@ import dns.asyncresolver
 import dns.message
 import dns.resolver
 import srvlookup
-from servers import Host, Server, Zone, knot, service
 from tables import Rates, rates, show
 
 from dnssd import AsyncResolver, Resolver
 from dnssd.names import Name
 from dnssd.wire.query import query, question
 from dnssd.wire.reader import read_message
+from kit.servers import Host, Server, Zone, knot, service
 
 ROUNDS = 5
 SERVICES = 2000

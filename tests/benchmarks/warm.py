@@ -13,11 +13,11 @@ from typing import Any
 import dns.resolver
 import dns.rrset
 import requests
-from servers import Host, Server, Zone, knot, service
 from tables import Rates, rates, show
 
 import dnssd.http
 from dnssd import Resolver
+from kit.servers import Host, Server, Zone, knot, service
 
 ROUNDS = 7
 DOMAIN = "example.test"

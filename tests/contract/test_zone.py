@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from interleaving import patient
-from invariants import BROWSE, INSTANCE, ORIGIN, srv
 
 from dnssd import open_zone
 from dnssd.errors import Conflict, RRsetFull
@@ -14,6 +12,8 @@ from dnssd.records import Address, Change, Ptr, Rdata, RRset, Txt
 from dnssd.sandbox.sandbox import Sandbox
 from dnssd.zones.base import Zone
 from dnssd.zones.memory import MemoryZone
+from kit.interleaving import patient
+from kit.invariants import BROWSE, INSTANCE, ORIGIN, srv
 
 PACE = patient()
 

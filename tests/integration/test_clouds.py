@@ -4,7 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clouds import (
+
+from dnssd.errors import DeadlineExceeded, Unavailable, UsageError
+from dnssd.hosts import HostFacts, detect, ec2, ecs, gce, kubernetes, triton
+from dnssd.hosts.openstack import endpoints
+from dnssd.sandbox.metadata.instance import Instance
+from dnssd.sandbox.sandbox import Sandbox
+from kit.clouds import (
     ARN,
     Azure,
     Clock,
@@ -17,12 +23,6 @@ from clouds import (
     route,
     serving,
 )
-
-from dnssd.errors import DeadlineExceeded, Unavailable, UsageError
-from dnssd.hosts import HostFacts, detect, ec2, ecs, gce, kubernetes, triton
-from dnssd.hosts.openstack import endpoints
-from dnssd.sandbox.metadata.instance import Instance
-from dnssd.sandbox.sandbox import Sandbox
 
 VM = "02aab8a4-74ef-476e-8182-f6d2ba4166a6"
 SUBSCRIPTION = "8d10da13-8125-4ba9-a717-bf7490507b3d"

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from clouds import Azure, Clock, Ecs, Fake, Google, OpenStack, ask, serving
 
 from dnssd.errors import DeadlineExceeded, Unavailable
 from dnssd.hosts import detect
@@ -16,6 +15,7 @@ from dnssd.hosts.metadata import Metadata
 from dnssd.hosts.probe import probe
 from dnssd.sandbox.sandbox import Sandbox
 from dnssd.zones.pace import Pace
+from kit.clouds import Azure, Clock, Ecs, Fake, Google, OpenStack, ask, serving
 
 FAKES: list[Callable[[], Fake]] = [Google, Azure, OpenStack, Ecs]
 

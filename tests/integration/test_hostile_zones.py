@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import boto3
 import pytest
-from invariants import state_of
 
 from dnssd.cli.main import run
 from dnssd.records import RRset
 from dnssd.sandbox.api.rrsets import Action, Edit, Entry
 from dnssd.sandbox.sandbox import Sandbox
+from kit.invariants import state_of
 
 WEB = "web._http._tcp.example.test"
 JOIN = ("join", "http", "--instance", "web", "--port", "80", "--host", "a", "--address", "10.0.0.1")

@@ -8,7 +8,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from clouds import Clock
 
 from dnssd.errors import DeadlineExceeded, Unavailable
 from dnssd.hosts import HostFacts, detect, ec2
@@ -16,6 +15,7 @@ from dnssd.hosts.imds import Imds, Settings
 from dnssd.sandbox.metadata.instance import Instance
 from dnssd.sandbox.sandbox import Sandbox
 from dnssd.zones.pace import Pace
+from kit.clouds import Clock
 
 DOCUMENT = "/latest/dynamic/instance-identity/document"
 TOKEN = "/latest/api/token"

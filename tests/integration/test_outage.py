@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simnet import BROKEN, SERVICE, WEB, Fault, Records, breaking, honest, silent
-from simresolver import SimResolver, hosts_of, kinds
 
 from dnssd.resolver.cache import LAST_RETRY
 from dnssd.resolver.snapshot import Snapshot
+from kit.simnet import BROKEN, SERVICE, WEB, Fault, Records, breaking, honest, silent
+from kit.simresolver import SimResolver, hosts_of, kinds
 
 # Sixteen classes of faults, of which two are lies that no single answer gives away.
 CLASSES = (

@@ -17,7 +17,11 @@ import dns.message
 import dns.name
 import dns.query
 import pytest
-from servers import (
+
+from dnssd import Endpoint, Resolver, Snapshot
+from dnssd.errors import NotFound
+from dnssd.names import Name
+from kit.servers import (
     HOST,
     Host,
     Server,
@@ -32,10 +36,6 @@ from servers import (
     service,
     unbound,
 )
-
-from dnssd import Endpoint, Resolver, Snapshot
-from dnssd.errors import NotFound
-from dnssd.names import Name
 
 DOMAIN = "example.test."
 PATIENCE = 60.0  # seconds until a test gives up; nothing waits that long

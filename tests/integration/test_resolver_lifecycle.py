@@ -14,14 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from simnet import SERVICE, WEB, Records
-from simresolver import hosts_of, kinds
-from simserver import Clock, SimServer, SlowClock
 
 from dnssd.errors import NotFound, Unavailable
 from dnssd.resolver import worker
 from dnssd.resolver.client import Resolver
 from dnssd.resolver.events import Event
+from kit.simnet import SERVICE, WEB, Records
+from kit.simresolver import hosts_of, kinds
+from kit.simserver import Clock, SimServer, SlowClock
 
 HOSTS = {"h1.example.com.", "h2.example.com.", "h3.example.com."}
 PATIENCE = 30.0  # seconds; nothing here takes long unless it is broken

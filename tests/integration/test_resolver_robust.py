@@ -12,9 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from simnet import SERVICE, WEB, SimLoop, SimNetwork, silent
-from simresolver import SimResolver, hosts_of
-from simserver import Clock, SimServer
 
 from dnssd.errors import Unavailable, UsageError
 from dnssd.names import Name
@@ -26,6 +23,9 @@ from dnssd.resolver.snapshot import Endpoint
 from dnssd.wire.answers import Answer
 from dnssd.wire.nameservers import NameServer, ResolvConf
 from dnssd.wire.ports import SILENT
+from kit.simnet import SERVICE, WEB, SimLoop, SimNetwork, silent
+from kit.simresolver import SimResolver, hosts_of
+from kit.simserver import Clock, SimServer
 
 DAY = 86_400.0  # seconds
 PATIENCE = 30.0  # seconds; nothing here takes long unless it is broken

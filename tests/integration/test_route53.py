@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 import trustme
-from interleaving import patient
-from invariants import BROWSE, INSTANCE, ORIGIN, srv
 
 from dnssd import Registration, errors, join, open_zone
 from dnssd.records import Change, RRset
@@ -20,6 +18,8 @@ from dnssd.sandbox.api.operations import Handler, Request, Response, action, ref
 from dnssd.sandbox.api.rejections import Rejection
 from dnssd.sandbox.api.service import Api
 from dnssd.sandbox.sandbox import Sandbox
+from kit.interleaving import patient
+from kit.invariants import BROWSE, INSTANCE, ORIGIN, srv
 
 EMPTY = (
     b'<ListResourceRecordSetsResponse xmlns="https://route53.amazonaws.com/doc/2013-04-01/">'

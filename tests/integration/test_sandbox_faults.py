@@ -15,8 +15,6 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.parsers import ResponseParserError
-from interleaving import patient
-from invariants import INSTANCE, ORIGIN
 
 from dnssd import Registration, open_zone
 from dnssd.cli.main import run
@@ -30,6 +28,8 @@ from dnssd.sandbox.faults.busy import BusyZones, keep_busy
 from dnssd.sandbox.faults.injected import Dice, Fault, Mishap, inject, parse_faults
 from dnssd.sandbox.faults.rate import Bucket, limit
 from dnssd.sandbox.sandbox import Sandbox
+from kit.interleaving import patient
+from kit.invariants import INSTANCE, ORIGIN
 
 PATIENCE = 30  # seconds until a test gives up; nothing waits that long
 SIGNED = {

@@ -6,14 +6,14 @@ import traceback
 from pathlib import Path
 
 import pytest
-from interleaving import patient
-from invariants import ORIGIN
 
 from dnssd import errors, open_zone
 from dnssd.sandbox.api.operations import Handler, Request, Response, refusal
 from dnssd.sandbox.api.rejections import Rejection
 from dnssd.sandbox.api.service import Api
 from dnssd.sandbox.sandbox import Sandbox
+from kit.interleaving import patient
+from kit.invariants import ORIGIN
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDSECRET", "AWS_SECRET_ACCESS_KEY": "SECRETKEY"}
 QUOTED = (

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import unitfile
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +26,7 @@ from dnssd.resolver.client import Resolver
 from dnssd.sandbox.metadata.instance import Instance, Metadata
 from dnssd.sandbox.metadata.server import MetadataServer
 from dnssd.sandbox.sandbox import Sandbox, lead_into
+from kit import unitfile
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60  # seconds until a test gives up; nothing waits that long

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from clouds import Ecs, Google, OpenStack, mdata_get, serving
 
 from dnssd.cli import registering
 from dnssd.cli.main import run
 from dnssd.hosts import azure, openstack, plain
 from dnssd.sandbox.sandbox import Sandbox
+from kit.clouds import Ecs, Google, OpenStack, mdata_get, serving
 
 
 class Ran(NamedTuple):

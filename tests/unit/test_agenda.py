@@ -1,9 +1,9 @@
 """Many times, one timer."""
 
 import pytest
-from simnet import SimLoop
 
 from dnssd.wire.agenda import ROUNDS, Agenda
+from kit.simnet import SimLoop
 
 
 class Thing:

@@ -9,7 +9,17 @@ import dns.flags
 import dns.message
 import dns.rcode
 import pytest
-from simnet import (
+
+from dnssd.errors import Unavailable
+from dnssd.names import Name
+from dnssd.records import Address, Srv
+from dnssd.wire.answers import Answer
+from dnssd.wire.asker import AT_ONCE, MAX_ALIASES, Asker
+from dnssd.wire.budget import Budget
+from dnssd.wire.inquiry import BURST, TRUSTING, Doubt
+from dnssd.wire.nameservers import NameServer
+from dnssd.wire.ports import FIRST_LATE, IDLE, MAX_LATE, MIN_LATE, PORT_LIFE
+from kit.simnet import (
     BROKEN,
     Delivery,
     Fault,
@@ -25,16 +35,6 @@ from simnet import (
     unsigned,
     where,
 )
-
-from dnssd.errors import Unavailable
-from dnssd.names import Name
-from dnssd.records import Address, Srv
-from dnssd.wire.answers import Answer
-from dnssd.wire.asker import AT_ONCE, MAX_ALIASES, Asker
-from dnssd.wire.budget import Budget
-from dnssd.wire.inquiry import BURST, TRUSTING, Doubt
-from dnssd.wire.nameservers import NameServer
-from dnssd.wire.ports import FIRST_LATE, IDLE, MAX_LATE, MIN_LATE, PORT_LIFE
 
 ONE, TWO, THREE = (NameServer(f"192.0.2.{at}") for at in (1, 2, 3))
 HOST = "a.example.com."

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from simnet import SERVICE, WEB
-from simresolver import hosts_of, kinds
-from simserver import SimServer
 
 from dnssd.errors import NotFound, Unavailable, UsageError
 from dnssd.names import Name
 from dnssd.resolver.asyncio import AsyncResolver
 from dnssd.resolver.client import Resolver
 from dnssd.resolver.events import Event
+from kit.simnet import SERVICE, WEB
+from kit.simresolver import hosts_of, kinds
+from kit.simserver import SimServer
 
 HOSTS = {"h1.example.com.", "h2.example.com.", "h3.example.com."}
 PATIENCE = 30.0  # seconds; nothing here takes long unless it is broken

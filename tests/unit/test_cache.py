@@ -6,8 +6,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simnet import SERVICE, WEB, Records, honest, silent, unsigned
-from simresolver import SimResolver, hosts_of
 
 from dnssd.errors import NotFound, Unavailable
 from dnssd.records import Txt
@@ -29,6 +27,8 @@ from dnssd.resolver.cache import (
 from dnssd.resolver.gather import NOTHING
 from dnssd.resolver.snapshot import Endpoint, Instance, Snapshot
 from dnssd.services import parse_service_name
+from kit.simnet import SERVICE, WEB, Records, honest, silent, unsigned
+from kit.simresolver import SimResolver, hosts_of
 
 ASKED = parse_service_name(WEB)
 NOW = 1000.0

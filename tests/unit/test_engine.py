@@ -6,21 +6,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from simnet import (
-    SERVICE,
-    WEB,
-    Fault,
-    Records,
-    SimLoop,
-    SimNetwork,
-    honest,
-    lie,
-    servfail,
-    silent,
-    unsigned,
-    where,
-)
-from simresolver import SERVER, SimResolver, hosts_of, kinds
 
 from dnssd.errors import NotFound, Unavailable
 from dnssd.names import Name
@@ -34,6 +19,21 @@ from dnssd.resolver.snapshot import Snapshot
 from dnssd.services import ServiceName, parse_service_name
 from dnssd.wire.answers import Answer
 from dnssd.wire.nameservers import CHECK, NameServer, ResolvConf
+from kit.simnet import (
+    SERVICE,
+    WEB,
+    Fault,
+    Records,
+    SimLoop,
+    SimNetwork,
+    honest,
+    lie,
+    servfail,
+    silent,
+    unsigned,
+    where,
+)
+from kit.simresolver import SERVER, SimResolver, hosts_of, kinds
 
 THREE = hosts_of(range(1, 4))
 BOTH = THREE | {(f"h{n}.example.com.", "AAAA"): [f"2001:db8::{n}"] for n in (1, 2, 3)}

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from unittest.mock import patch
 
 import pytest
-from clouds import ARN, Clock
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from dnssd.hosts import HostFacts, azure, ec2, ecs, gce, kubernetes, metadata, o
 from dnssd.hosts.addresses import is_public, sides, usable
 from dnssd.hosts.document import Document
 from dnssd.hosts.metadata import Answer
+from kit.clouds import ARN, Clock
 
 KEYS = [
     "accountId",

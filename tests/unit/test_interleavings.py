@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from interleaving import NOW, Actor, Fate, Killed, joins, leaves, registrar
-from invariants import INSTANCE, ORIGIN, check_projection, check_state, srv, view_of
 
 from dnssd.errors import Refused
 from dnssd.records import RRset, Srv
 from dnssd.registration.registrar import Outcome
 from dnssd.registration.request import Registration
 from dnssd.zones.memory import MemoryZone
+from kit.interleaving import NOW, Actor, Fate, Killed, joins, leaves, registrar
+from kit.invariants import INSTANCE, ORIGIN, check_projection, check_state, srv, view_of
 
 FOREIGN = srv("elsewhere", 8080)
 HOSTS = ("a", "b", "c")

@@ -3,12 +3,12 @@
 import itertools
 
 import pytest
-from simnet import SimLoop, SimNetwork, honest, silent
 
 from dnssd.names import Name
 from dnssd.wire.nameservers import NameServer
 from dnssd.wire.ports import IDLE, MAX_LATE, MIN_LATE, Port, Server
 from dnssd.wire.query import question
+from kit.simnet import SimLoop, SimNetwork, honest, silent
 
 ONE = NameServer("192.0.2.1")
 

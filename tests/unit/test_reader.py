@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-import wirepackets
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wirediff import judge
 
 from dnssd.names import Name
 from dnssd.records import Srv, Txt
 from dnssd.wire.message import NUMBERS, MalformedMessage, Message
 from dnssd.wire.query import PAYLOAD, question
 from dnssd.wire.reader import read_message
+from kit import packets
+from kit.reference import judge
 
 RNG = st.randoms(use_true_random=False)
 WEB = Name.parse("v1._http._tcp.Example.test.")
@@ -56,7 +56,7 @@ def alias(target: bytes) -> bytes:
 @given(RNG)
 def test_what_dnspython_writes_is_read_as_dnspython_reads_it(rng: random.Random) -> None:
     """Every type, compressed, in all sections, with EDNS and without: the same records."""
-    assert judge(wirepackets.sound(rng)) == "both"
+    assert judge(packets.sound(rng)) == "both"
 
 
 @given(RNG)
@@ -64,7 +64,7 @@ def test_pointers_to_anywhere_are_followed_or_refused_as_dnspython_does(
     rng: random.Random,
 ) -> None:
     """However names hang together, both follow them to the same end, or both refuse."""
-    assert judge(wirepackets.tangled(rng)) in ("both", "neither")
+    assert judge(packets.tangled(rng)) in ("both", "neither")
 
 
 @settings(max_examples=400)
@@ -73,8 +73,8 @@ def test_broken_packets_are_refused_unless_nobody_looks_at_what_is_broken(
     rng: random.Random, tangled: bool
 ) -> None:
     """Changed, cut and spliced packets: one exception, no disagreement without a reason."""
-    make = wirepackets.tangled if tangled else wirepackets.sound
-    judge(wirepackets.mutated(rng, make(rng)))
+    make = packets.tangled if tangled else packets.sound
+    judge(packets.mutated(rng, make(rng)))
 
 
 @given(st.binary(max_size=80), st.booleans())

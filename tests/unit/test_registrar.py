@@ -6,17 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from interleaving import NOW, Actor, Fate, joins, patient, registrar
-from invariants import (
-    BROWSE,
-    ENUMERATION,
-    INSTANCE,
-    ORIGIN,
-    check_projection,
-    check_state,
-    srv,
-    view_of,
-)
 
 from dnssd import errors, joined
 from dnssd.members import Member
@@ -27,6 +16,17 @@ from dnssd.registration.registrar import Outcome, Registrar
 from dnssd.registration.request import Departure, Registration
 from dnssd.zones.limits import Cost, Limits
 from dnssd.zones.memory import MemoryZone
+from kit.interleaving import NOW, Actor, Fate, joins, patient, registrar
+from kit.invariants import (
+    BROWSE,
+    ENUMERATION,
+    INSTANCE,
+    ORIGIN,
+    check_projection,
+    check_state,
+    srv,
+    view_of,
+)
 
 
 def registration(host: str = "a", **more: Any) -> Registration:

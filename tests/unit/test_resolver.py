@@ -5,8 +5,6 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from simnet import SERVICE, Records, servfail, silent, where
-from simresolver import SimResolver
 
 from dnssd.errors import NotFound, Unavailable, UsageError
 from dnssd.names import Name
@@ -23,6 +21,8 @@ from dnssd.resolver.core import (
 from dnssd.resolver.snapshot import MAX_INSTANCES
 from dnssd.wire.answers import Answer
 from dnssd.wire.nameservers import NameServer
+from kit.simnet import SERVICE, Records, servfail, silent, where
+from kit.simresolver import SimResolver
 
 TWO_INSTANCES: Records = {
     (SERVICE, "PTR"): [f"v1.{SERVICE}", f"v2.{SERVICE}"],

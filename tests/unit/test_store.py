@@ -15,8 +15,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simnet import SERVICE, WEB, silent
-from simresolver import SimResolver, hosts_of, kinds
 
 from dnssd.errors import Unavailable
 from dnssd.names import Name
@@ -25,6 +23,8 @@ from dnssd.resolver.cache import Limits
 from dnssd.resolver.snapshot import Findings, Found, build_snapshot
 from dnssd.resolver.store import AGAIN, LARGEST, VERSION, Store
 from dnssd.services import parse_service_name
+from kit.simnet import SERVICE, WEB, silent
+from kit.simresolver import SimResolver, hosts_of, kinds
 
 ASKED = parse_service_name(SERVICE)
 LIMITS = Limits(max_stale=3600)

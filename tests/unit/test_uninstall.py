@@ -3,8 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from interleaving import NOW, Actor, Stepped, patient, registrar
-from invariants import BROWSE, ENUMERATION, INSTANCE, ORIGIN, SERVICE, check_state, srv, view_of
 
 from dnssd import errors
 from dnssd.records import Address, Change, Ptr, RRset
@@ -13,6 +11,8 @@ from dnssd.registration.request import Registration
 from dnssd.registration.uninstall import Uninstalled, plan_uninstall, uninstall
 from dnssd.zones.limits import Limits
 from dnssd.zones.memory import MemoryZone
+from kit.interleaving import NOW, Actor, Stepped, patient, registrar
+from kit.invariants import BROWSE, ENUMERATION, INSTANCE, ORIGIN, SERVICE, check_state, srv, view_of
 
 
 def join(zone: MemoryZone, host: str, *, port: int = 80, instance: str = "web") -> None:

@@ -8,7 +8,6 @@ from typing import Any, NoReturn
 
 import click
 import pytest
-import unitfile
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +18,7 @@ from dnssd.cli.main import run
 from dnssd.errors import UsageError
 from dnssd.provisioning.systemd import command_line
 from dnssd.provisioning.userdata import MAX_USER_DATA, Format, Life, joining, uninstalling
+from kit import unitfile
 
 USERDATA = Path(__file__).parents[2] / "userdata"
 UNIT = "/etc/systemd/system/dnssd-join.service"

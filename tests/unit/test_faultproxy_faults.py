@@ -1,4 +1,4 @@
-"""What the chaos proxy does to answers, without a proxy."""
+"""What the fault proxy does to answers, without a proxy."""
 
 import random
 from collections import Counter
@@ -11,7 +11,10 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 import pytest
-from chaosfaults import (
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kit.faultproxy.faults import (
     HONEST,
     LIES,
     TCP_ONLY,
@@ -22,9 +25,7 @@ from chaosfaults import (
     spoil,
     wrong_length,
 )
-from chaoswire import question_of, record, without_additional
-from hypothesis import given
-from hypothesis import strategies as st
+from kit.faultproxy.messages import question_of, record, without_additional
 
 NAME = "web._http._tcp.example.test."
 START = dns.rrset.from_text("example.test.", 9, "IN", "SOA", "ns.example.test. root. 1 2 3 4 5")

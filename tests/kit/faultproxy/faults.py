@@ -1,4 +1,4 @@
-"""Which answers the chaos proxy breaks, and how: a pure function of a plan and of the answer.
+"""Which answers the fault proxy breaks, and how: a pure function of a plan and of the answer.
 
 Every answer is broken with one probability, and the fault is drawn evenly from those that the
 plan allows and that fit the transport. The draw depends on the plan's seed, the transport, the
@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Self
 
-from chaoswire import (
+from kit.faultproxy.messages import (
     HEADER,
     NOERROR,
     NXDOMAIN,

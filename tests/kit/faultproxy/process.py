@@ -1,4 +1,4 @@
-"""The chaos proxy's process: `chaosproxy.ChaosProxy` starts it and talks to it.
+"""The fault proxy's process: `kit.faultproxy.FaultProxy` starts it and talks to it.
 
 It listens by UDP and TCP on one loopback port, and prints that port. Then, line by line: a
 plan as JSON on its input is followed from then on and acknowledged by a line; `counts` is
@@ -15,9 +15,10 @@ import sys
 import dns.message
 import dns.query
 import dns.rdatatype
-from chaosfaults import Fault, Plan, wrong_length
-from chaosjudge import Judge, Verdict
-from chaoswire import HEADER, record
+
+from kit.faultproxy.faults import Fault, Plan, wrong_length
+from kit.faultproxy.judge import Judge, Verdict
+from kit.faultproxy.messages import HEADER, record
 
 LOOPBACK = "127.0.0.1"
 _AT_ONCE = 64  # packets read before other sockets have their turn

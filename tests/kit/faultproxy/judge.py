@@ -1,12 +1,19 @@
-"""What becomes of every answer that passes the chaos proxy, and how often that was."""
+"""What becomes of every answer that passes the fault proxy, and how often that was."""
 
 import contextlib
 import random
 from collections import Counter
 from typing import Any, NamedTuple
 
-from chaosfaults import DELAY, Fault, Plan, Transport, spoil
-from chaoswire import HEADER, NOERROR, MalformedPacket, bare, question_of, without_additional
+from kit.faultproxy.faults import DELAY, Fault, Plan, Transport, spoil
+from kit.faultproxy.messages import (
+    HEADER,
+    NOERROR,
+    MalformedPacket,
+    bare,
+    question_of,
+    without_additional,
+)
 
 _UNUSED = random.Random(0)  # dice of what needs none
 

@@ -1,4 +1,4 @@
-"""The chaos proxy between a client and a server, by UDP and TCP."""
+"""The fault proxy between a client and a server, by UDP and TCP."""
 
 import asyncio
 import contextlib
@@ -19,14 +19,14 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 import pytest
-from chaosfaults import DELAY, Fault, Plan
-from chaosproxy import ChaosProxy
 
 from dnssd import open_zone
 from dnssd.names import Name
 from dnssd.records import Address, Change, RRset, Srv
 from dnssd.sandbox.sandbox import Sandbox
 from dnssd.zones.pace import Pace
+from kit.faultproxy import FaultProxy
+from kit.faultproxy.faults import DELAY, Fault, Plan
 
 ZONE = "example.test"
 ORIGIN = Name.parse(ZONE)
@@ -51,9 +51,9 @@ def server(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def proxy(server: str) -> Iterator[ChaosProxy]:
+def proxy(server: str) -> Iterator[FaultProxy]:
     """A proxy before it that does nothing yet."""
-    with ChaosProxy(server, Plan(share=0), zone=ZONE) as proxy:
+    with FaultProxy(server, Plan(share=0), zone=ZONE) as proxy:
         yield proxy
 
 
@@ -70,7 +70,7 @@ def query(rdtype: str = "SRV", number: int = 1) -> dns.message.QueryMessage:
 class Client:
     """A UDP socket connected to the proxy."""
 
-    def __init__(self, proxy: ChaosProxy) -> None:
+    def __init__(self, proxy: FaultProxy) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.connect(("127.0.0.1", proxy.port))
 
@@ -96,7 +96,7 @@ class Client:
 class Stream:
     """A TCP connection to the proxy."""
 
-    def __init__(self, proxy: ChaosProxy) -> None:
+    def __init__(self, proxy: FaultProxy) -> None:
         self._socket = socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE)
         self._file = self._socket.makefile("rb")
 
@@ -138,7 +138,7 @@ def targets(wire: bytes | None) -> list[str]:
     return sorted(str(rdata.target).split(".")[0] for rrset in answer for rdata in rrset)
 
 
-def test_what_is_not_broken_goes_through_as_it_is(proxy: ChaosProxy) -> None:
+def test_what_is_not_broken_goes_through_as_it_is(proxy: FaultProxy) -> None:
     """By UDP and TCP on one port, additional section and all; every packet is counted."""
     with Client(proxy) as client, Stream(proxy) as stream:
         client.ask(query(number=7))
@@ -155,7 +155,7 @@ def test_what_is_not_broken_goes_through_as_it_is(proxy: ChaosProxy) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.SERVFAIL, Fault.REFUSED, Fault.BARE_NXDOMAIN])
-def test_errors_come_by_both_transports(proxy: ChaosProxy, fault: Fault) -> None:
+def test_errors_come_by_both_transports(proxy: FaultProxy, fault: Fault) -> None:
     """With the ID and the question of the query."""
     proxy.follow(always(fault))
 
@@ -171,7 +171,7 @@ def test_errors_come_by_both_transports(proxy: ChaosProxy, fault: Fault) -> None
     assert proxy.counts().udp[fault] == proxy.counts().tcp[fault] == 1
 
 
-def test_lies_have_the_soa_record_of_the_zone(proxy: ChaosProxy) -> None:
+def test_lies_have_the_soa_record_of_the_zone(proxy: FaultProxy) -> None:
     """The one that the server itself gives to a negative answer."""
     with Client(proxy) as client:
         client.ask(dns.message.make_query("nothing.example.test.", "A"))
@@ -186,7 +186,7 @@ def test_lies_have_the_soa_record_of_the_zone(proxy: ChaosProxy) -> None:
     ]
 
 
-def test_partial_sets_lack_hosts(proxy: ChaosProxy) -> None:
+def test_partial_sets_lack_hosts(proxy: FaultProxy) -> None:
     """And each attempt lacks other ones."""
     proxy.follow(always(Fault.PARTIAL))
 
@@ -200,7 +200,7 @@ def test_partial_sets_lack_hosts(proxy: ChaosProxy) -> None:
     assert set().union(*answers) == set(HOSTS)
 
 
-def test_a_dropped_answer_never_comes(proxy: ChaosProxy) -> None:
+def test_a_dropped_answer_never_comes(proxy: FaultProxy) -> None:
     """By either transport; the TCP connection lives on."""
     proxy.follow(always(Fault.DROP))
     with Client(proxy) as client, Stream(proxy) as stream:
@@ -215,7 +215,7 @@ def test_a_dropped_answer_never_comes(proxy: ChaosProxy) -> None:
         assert dns.message.from_wire(client.hear() or b"").id == 2
 
 
-def test_a_delayed_answer_comes_late_and_others_overtake_it(proxy: ChaosProxy) -> None:
+def test_a_delayed_answer_comes_late_and_others_overtake_it(proxy: FaultProxy) -> None:
     """On one connection as on one socket."""
     proxy.follow(always(Fault.DELAY, seed=47))  # both by more than 0.9 s
     with Client(proxy) as client, Stream(proxy) as stream:
@@ -233,7 +233,7 @@ def test_a_delayed_answer_comes_late_and_others_overtake_it(proxy: ChaosProxy) -
     assert order == [[2, 1], [2, 1]]
 
 
-def await_answers(proxy: ChaosProxy, count: int) -> None:
+def await_answers(proxy: FaultProxy, count: int) -> None:
     """Return once the server has given so many answers."""
     ends = time.monotonic() + PATIENCE
     while proxy.counts().answers < count:
@@ -242,7 +242,7 @@ def await_answers(proxy: ChaosProxy, count: int) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.WRONG_ID, Fault.WRONG_QUESTION, Fault.CUT, Fault.GARBAGE])
-def test_silent_faults_answer_nothing(proxy: ChaosProxy, fault: Fault) -> None:
+def test_silent_faults_answer_nothing(proxy: FaultProxy, fault: Fault) -> None:
     """A client that is strict takes none of them for its answer."""
     proxy.follow(always(fault))
 
@@ -255,7 +255,7 @@ def test_silent_faults_answer_nothing(proxy: ChaosProxy, fault: Fault) -> None:
                     assert not query().is_response(dns.message.from_wire(wire or b""))
 
 
-def test_a_false_tc_leads_to_tcp(proxy: ChaosProxy) -> None:
+def test_a_false_tc_leads_to_tcp(proxy: FaultProxy) -> None:
     """Where it is not told."""
     proxy.follow(always(Fault.FALSE_TC))
 
@@ -267,7 +267,7 @@ def test_a_false_tc_leads_to_tcp(proxy: ChaosProxy) -> None:
     assert targets(answer.to_wire()) == list(HOSTS)
 
 
-def test_udp_can_be_closed_to_answers(proxy: ChaosProxy) -> None:
+def test_udp_can_be_closed_to_answers(proxy: FaultProxy) -> None:
     """Every answer by UDP is empty with TC then, and that counts as no fault."""
     proxy.follow(Plan(share=0, udp=False))
 
@@ -280,7 +280,7 @@ def test_udp_can_be_closed_to_answers(proxy: ChaosProxy) -> None:
     assert proxy.counts().right == 1
 
 
-def test_the_additional_section_can_be_kept_back(proxy: ChaosProxy) -> None:
+def test_the_additional_section_can_be_kept_back(proxy: FaultProxy) -> None:
     """As by a server with minimal responses; EDNS stays."""
     proxy.follow(Plan(share=0, additional=False))
 
@@ -291,7 +291,7 @@ def test_the_additional_section_can_be_kept_back(proxy: ChaosProxy) -> None:
     assert (len(answer.answer[0]), answer.additional, answer.edns) == (3, [], 0)
 
 
-def test_a_reset_ends_the_connection_at_once(proxy: ChaosProxy) -> None:
+def test_a_reset_ends_the_connection_at_once(proxy: FaultProxy) -> None:
     """With an error, not as if the server had closed it."""
     proxy.follow(always(Fault.RESET))
 
@@ -301,7 +301,7 @@ def test_a_reset_ends_the_connection_at_once(proxy: ChaosProxy) -> None:
             stream.hear()
 
 
-def test_a_stall_keeps_everything_behind_it(proxy: ChaosProxy) -> None:
+def test_a_stall_keeps_everything_behind_it(proxy: FaultProxy) -> None:
     """The connection stays open; another one works."""
     proxy.follow(always(Fault.STALL))
     with Stream(proxy) as stalled:
@@ -317,7 +317,7 @@ def test_a_stall_keeps_everything_behind_it(proxy: ChaosProxy) -> None:
     assert proxy.counts().tcp["withheld"] == 1
 
 
-def test_a_wrong_length_is_announced(proxy: ChaosProxy) -> None:
+def test_a_wrong_length_is_announced(proxy: FaultProxy) -> None:
     """Before a message that is whole."""
     whole = dns.query.tcp(query(), "127.0.0.1", port=proxy.port, timeout=PATIENCE).to_wire()
     proxy.follow(always(Fault.WRONG_LENGTH))
@@ -351,7 +351,7 @@ async def _ask_backwards() -> list[int]:
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as backwards:
         port = backwards.sockets[0].getsockname()[1]
-        proxy = await asyncio.to_thread(ChaosProxy, f"127.0.0.1:{port}", Plan(share=0))
+        proxy = await asyncio.to_thread(FaultProxy, f"127.0.0.1:{port}", Plan(share=0))
         with proxy, Stream(proxy) as stream:
             stream.ask(*(query(number=number) for number in (1, 2, 3)))
             heard = [await asyncio.to_thread(stream.hear) for _ in range(3)]
@@ -362,7 +362,7 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
     return await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
 
 
-def test_many_clients_with_the_same_ids_get_their_own_answers(proxy: ChaosProxy) -> None:
+def test_many_clients_with_the_same_ids_get_their_own_answers(proxy: FaultProxy) -> None:
     """IDs are the clients' own affair."""
     clients = [Client(proxy) for _ in range(20)]
     with contextlib.ExitStack() as stack:
@@ -383,7 +383,7 @@ def test_two_proxies_of_one_seed_do_the_same(server: str) -> None:
     runs = []
     for seed in (1, 1, 2):
         plan = Plan(share=0.5, faults=(Fault.SERVFAIL, Fault.REFUSED), seed=seed)
-        with ChaosProxy(server, plan) as proxy, Client(proxy) as client:
+        with FaultProxy(server, plan) as proxy, Client(proxy) as client:
             codes = []
             for _ in range(30):
                 client.ask(query())
@@ -397,12 +397,12 @@ def test_two_proxies_of_one_seed_do_the_same(server: str) -> None:
 def test_lies_need_a_zone(server: str) -> None:
     """Without one there is no SOA record for them to carry."""
     with pytest.raises(ValueError, match="needs the zone"):
-        ChaosProxy(server, always(Fault.PARTIAL))
-    with ChaosProxy(server) as proxy, pytest.raises(ValueError, match="needs the zone"):
+        FaultProxy(server, always(Fault.PARTIAL))
+    with FaultProxy(server) as proxy, pytest.raises(ValueError, match="needs the zone"):
         proxy.follow(always(Fault.FALSE_NXDOMAIN))
 
 
-def test_a_server_that_is_not_there_is_no_end(proxy: ChaosProxy, sandbox: Sandbox) -> None:
+def test_a_server_that_is_not_there_is_no_end(proxy: FaultProxy, sandbox: Sandbox) -> None:
     """UDP is silent and TCP closes, as before a host whose server is down."""
     sandbox.close()
 
@@ -416,8 +416,8 @@ def test_a_server_that_is_not_there_is_no_end(proxy: ChaosProxy, sandbox: Sandbo
 def test_the_process_ends_with_the_one_that_started_it(server: str, tmp_path: Path) -> None:
     """Even if that is killed: nothing stays behind."""
     script = (
-        "import os, sys; from chaosproxy import ChaosProxy;"
-        f"proxy = ChaosProxy({server!r}); print(proxy.port, flush=True); os.kill(os.getpid(), 9)"
+        "import os, sys; from kit.faultproxy import FaultProxy;"
+        f"proxy = FaultProxy({server!r}); print(proxy.port, flush=True); os.kill(os.getpid(), 9)"
     )
     folder = str(Path(__file__).parents[1])
     completed = subprocess.run(

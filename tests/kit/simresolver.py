@@ -4,8 +4,6 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from simnet import Fault, Records, SimLoop, SimNetwork, honest
-
 from dnssd.resolver.balance import choose
 from dnssd.resolver.cache import Cache, Entry, Limits
 from dnssd.resolver.engine import Engine, Listener, Saved
@@ -15,6 +13,7 @@ from dnssd.services import parse_service_name
 from dnssd.wire.asker import Asker
 from dnssd.wire.budget import Budget
 from dnssd.wire.nameservers import NameServer
+from kit.simnet import Fault, Records, SimLoop, SimNetwork, honest
 
 SERVER = NameServer("10.0.0.53")
 LIMITS = Limits()

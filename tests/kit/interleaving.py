@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import NamedTuple, TypeVar
 
-from invariants import State, state_of
-
 from dnssd.errors import DnssdError, OutcomeUnknown
 from dnssd.names import Name
 from dnssd.records import Change, RRset
@@ -22,6 +20,7 @@ from dnssd.sandbox.api.hostedzones import Store
 from dnssd.zones.base import Zone
 from dnssd.zones.memory import MemoryZone
 from dnssd.zones.pace import Pace
+from kit.invariants import State, state_of
 
 _Answer = TypeVar("_Answer")
 

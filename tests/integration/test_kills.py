@@ -16,9 +16,18 @@ from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
 import pytest
-import victim
-from interleaving import patient
-from invariants import (
+
+from dnssd import open_zone
+from dnssd.records import Change, Rdata, RRset
+from dnssd.registration.registrar import Registrar
+from dnssd.registration.request import Registration
+from dnssd.sandbox.api.hostedzones import Store
+from dnssd.sandbox.api.operations import Handler, Request, Response
+from dnssd.sandbox.api.service import Api
+from dnssd.zones.base import Zone
+from kit import victim
+from kit.interleaving import patient
+from kit.invariants import (
     INSTANCE,
     ORIGIN,
     State,
@@ -29,20 +38,11 @@ from invariants import (
     view_of,
 )
 
-from dnssd import open_zone
-from dnssd.records import Change, Rdata, RRset
-from dnssd.registration.registrar import Registrar
-from dnssd.registration.request import Registration
-from dnssd.sandbox.api.hostedzones import Store
-from dnssd.sandbox.api.operations import Handler, Request, Response
-from dnssd.sandbox.api.service import Api
-from dnssd.zones.base import Zone
-
 FOREIGN = srv("elsewhere", 8080)
 VALUES = {srv("v"), srv("v", weight=7)}
 OWNER = "somebody/else"
 START = multiprocessing.get_context("forkserver")
-START.set_forkserver_preload(["victim"])
+START.set_forkserver_preload(["kit.victim"])
 JOIN = ("join", "http", "--instance", "web", "--port", "80", "--host", "v")
 LEAVE = ("leave", "http", "--instance", "web", "--host", "v")
 

@@ -9,10 +9,10 @@ from typing import Self
 
 import dns.message
 import dns.query
-from simnet import Query, Records, SimLoop, SimNetwork
 
 from dnssd.sandbox.dns.server import DnsServer
 from dnssd.wire.nameservers import NameServer
+from kit.simnet import Query, Records, SimLoop, SimNetwork
 
 
 class SimServer:

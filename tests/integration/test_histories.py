@@ -21,8 +21,6 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from interleaving import Actor, Fate, Killed, Recorded, Stepped, joins, leaves, patient, registrar
-from invariants import INSTANCE, ORIGIN, check_projection, check_state, srv, view_of
 
 from dnssd import open_zone
 from dnssd.errors import Refused
@@ -31,6 +29,18 @@ from dnssd.registration.registrar import Outcome
 from dnssd.registration.request import Registration
 from dnssd.sandbox.sandbox import Sandbox
 from dnssd.zones.memory import MemoryZone
+from kit.interleaving import (
+    Actor,
+    Fate,
+    Killed,
+    Recorded,
+    Stepped,
+    joins,
+    leaves,
+    patient,
+    registrar,
+)
+from kit.invariants import INSTANCE, ORIGIN, check_projection, check_state, srv, view_of
 
 NAMES = ("a", "b", "c", "d", "healer")
 HOSTS = st.sampled_from(NAMES[:4])

@@ -1,6 +1,6 @@
 """A proxy between resolvers and a real DNS server that breaks what the server answers.
 
-    with ChaosProxy("127.0.0.1:5300", Plan(share=0.7), zone="example.test") as proxy:
+    with FaultProxy("127.0.0.1:5300", Plan(share=0.7), zone="example.test") as proxy:
         Resolver([proxy.nameserver]).lookup(name)
         print(proxy.counts())
 
@@ -9,6 +9,7 @@ ends with this one, however this one ends.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,9 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from chaosfaults import LIES, Plan
+from kit.faultproxy.faults import LIES, Plan
 
-_PROGRAM = Path(__file__).with_name("chaosserver.py")
+_PATH = Path(__file__).parents[2]  # of the package `kit`
 _PATIENCE = 10  # seconds until a process that was told to end is killed
 
 
@@ -54,7 +55,7 @@ class Counts:
         return self.udp.get("right", 0) + self.tcp.get("right", 0)
 
 
-class ChaosProxy:
+class FaultProxy:
     """The proxy, from here until it is closed.
 
     Args:
@@ -71,7 +72,8 @@ class ChaosProxy:
         host, _, port = server.rpartition(":")
         words = (host, port, zone, self._words(plan or Plan()))
         self._process = subprocess.Popen(
-            [sys.executable, str(_PROGRAM), *words],
+            [sys.executable, "-m", "kit.faultproxy.process", *words],
+            env={**os.environ, "PYTHONPATH": str(_PATH)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -131,5 +133,5 @@ class ChaosProxy:
         line = self._process.stdout.readline()
         if not line:
             self.close()
-            raise RuntimeError(f"the chaos proxy has ended (exit code {self._process.returncode})")
+            raise RuntimeError(f"the fault proxy has ended (exit code {self._process.returncode})")
         return line

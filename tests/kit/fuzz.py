@@ -20,8 +20,8 @@ def with_atheris(seconds: int) -> None:
     """Let what is reached in the reader lead."""
     atheris = importlib.import_module("atheris")
     with atheris.instrument_imports(include=["dnssd.names", "dnssd.records", "dnssd.wire"]):
-        make = importlib.import_module("wirepackets")
-        importlib.import_module("wirediff")
+        make = importlib.import_module("kit.packets")
+        importlib.import_module("kit.reference")
     with TemporaryDirectory() as corpus:
         for seed in range(SEEDS):
             for kind in (make.sound, make.tangled):
@@ -34,7 +34,7 @@ def with_atheris(seconds: int) -> None:
 
 def at_random(seconds: int) -> None:
     """Draw packets, sound and tangled, and break them more and more."""
-    make = importlib.import_module("wirepackets")
+    make = importlib.import_module("kit.packets")
     verdicts: Counter[str] = Counter()
     rng = random.Random()
     until = time.monotonic() + seconds
@@ -47,7 +47,7 @@ def at_random(seconds: int) -> None:
 
 
 def _judge(packet: bytes) -> str:
-    from wirediff import judge  # late: atheris is to see it loaded
+    from kit.reference import judge  # late: atheris is to see it loaded
 
     try:
         return judge(packet)

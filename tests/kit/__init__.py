@@ -1,0 +1,1 @@
+"""What tests and benchmarks share: servers, made-up clouds and networks, proxies, invariants."""
