@@ -16,7 +16,14 @@ from typing import Any
 import boto3
 import mypy.api
 import pytest
-from documents import (
+
+from dnssd import Registration, join, leave, open_zone
+from dnssd.names import Name
+from dnssd.sandbox.api.hostedzones import Store
+from dnssd.sandbox.api.operations import Handler, Request, Response, action
+from dnssd.sandbox.api.service import Api
+from dnssd.sandbox.sandbox import Sandbox
+from kit.documents import (
     ALL,
     FOR_USERS,
     IAM,
@@ -31,13 +38,6 @@ from documents import (
     shell_lines,
     text,
 )
-
-from dnssd import Registration, join, leave, open_zone
-from dnssd.names import Name
-from dnssd.sandbox.api.hostedzones import Store
-from dnssd.sandbox.api.operations import Handler, Request, Response, action
-from dnssd.sandbox.api.service import Api
-from dnssd.sandbox.sandbox import Sandbox
 
 JOIN = ("join", "http", "--instance", "web", "--port", "8080", "--txt", "version=1")
 VARYING = (

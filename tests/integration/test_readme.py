@@ -9,11 +9,11 @@ from pathlib import Path
 
 import documents
 import pytest
-from documents import README, ROOT, blocks, environment, run, shell_lines, text
 
 from dnssd import errors
 from dnssd.cli.main import COMMANDS, exit_code
 from dnssd.sandbox.sandbox import Sandbox
+from kit.documents import README, ROOT, blocks, environment, run, shell_lines, text
 
 SANDBOX = (sys.executable, "-m", "dnssd", "sandbox", "--")
 AWS = ROOT / ".venv-tools/bin/aws"

@@ -12,11 +12,11 @@ from pathlib import Path
 import click
 import mypy.api
 import pytest
-from documents import FOR_USERS, text
 
 import dnssd
 from dnssd.cli.main import COMMANDS, group, run
 from dnssd.cli.options import Option
+from kit.documents import FOR_USERS, text
 
 DOCUMENTS = "\n".join(text(document) for document in FOR_USERS)
 HEAVY = ("boto3", "botocore", "requests", "dns", "click")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dnssd.sandbox.sandbox import Sandbox, lead_into
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = "README.md"
 REFERENCE = "dnssd/README.md"
 IAM = "iam/README.md"
