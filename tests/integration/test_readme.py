@@ -7,12 +7,12 @@ import socket
 import sys
 from pathlib import Path
 
-import documents
 import pytest
 
 from dnssd import errors
 from dnssd.cli.main import COMMANDS, exit_code
 from dnssd.sandbox.sandbox import Sandbox
+from kit import documents
 from kit.documents import README, ROOT, blocks, environment, run, shell_lines, text
 
 SANDBOX = (sys.executable, "-m", "dnssd", "sandbox", "--")
