@@ -1,13 +1,10 @@
 r"""Domain names.
 
 A name is a tuple of byte labels: compared without case, kept with it (RFC 4343). Its
-text comes in three forms, which differ in how a byte is escaped:
+text comes in two forms, which `Name.parse` reads:
 
     str(name)      for people: UTF-8 as it is, `\.` and `\\`, the rest `\DDD` in decimal
     name.master()  for master files (RFC 1035 section 5.1): ASCII, `\DDD` in decimal
-    name.octal()   for Route 53: ASCII, `\OOO` in octal
-
-`Name.parse` reads the first two, `Name.parse(text, radix=8)` the third.
 """
 
 import re
@@ -55,19 +52,18 @@ class Name:
         object.__setattr__(self, "key", tuple(map(bytes.lower, self.labels)))
 
     @classmethod
-    def parse(cls, text: str, *, radix: int = 10) -> Self:
+    def parse(cls, text: str) -> Self:
         r"""Read a name from text; with or without the last dot it is absolute.
 
         Args:
             text: Labels joined by dots; `\X` stands for X, `\NNN` for a byte.
-            radix: What NNN is written in: 10 in DNS, 8 at Route 53.
 
         Raises:
             MalformedName: Not a legal name.
         """
         if text == ".":
             return cls(())
-        labels = split_labels(text, radix=radix)
+        labels = split_labels(text)
         return cls(labels[:-1] if labels[-1] == b"" and len(labels) > 1 else labels)
 
     @classmethod
@@ -98,11 +94,7 @@ class Name:
 
     def master(self) -> str:
         """This name in ASCII, as in a master file."""
-        return "".join(_escaped(label, "d") + "." for label in self.labels) or "."
-
-    def octal(self) -> str:
-        """This name in ASCII, as Route 53 writes it in record values (case kept)."""
-        return "".join(_escaped(label, "o") + "." for label in self.labels) or "."
+        return "".join(_escaped(label) + "." for label in self.labels) or "."
 
     @property
     def parent(self) -> "Name":
@@ -133,7 +125,7 @@ _new = object.__new__
 _set_labels, _set_key = (vars(Name)[slot].__set__ for slot in ("labels", "key"))
 
 
-def split_labels(text: str, *, radix: int = 10) -> tuple[bytes, ...]:
+def split_labels(text: str) -> tuple[bytes, ...]:
     """Split `text` at its unescaped dots and undo the escapes; labels may be empty.
 
     Raises:
@@ -142,20 +134,20 @@ def split_labels(text: str, *, radix: int = 10) -> tuple[bytes, ...]:
     if "\\" not in text and text.isascii():
         return tuple(text.encode().split(b"."))  # as nearly all names are
     labels, label = [], b""
-    for piece, is_dot in _pieces(text, radix):
+    for piece, is_dot in _pieces(text):
         if is_dot:
             labels.append(label)
         label = b"" if is_dot else label + piece
     return (*labels, label)
 
 
-def unescape(text: str, *, radix: int = 10) -> bytes:
+def unescape(text: str) -> bytes:
     r"""Undo `\X` and `\NNN`; everything else is UTF-8.
 
     Raises:
         MalformedName: An escape that is none, or text that is not Unicode.
     """
-    return b"".join(piece for piece, _ in _pieces(text, radix))
+    return b"".join(piece for piece, _ in _pieces(text))
 
 
 @lru_cache(4096)
@@ -168,7 +160,7 @@ def display(label: bytes) -> str:
     try:
         text = label.decode()
     except UnicodeDecodeError:
-        return _escaped(label, "d")
+        return _escaped(label)
     return "".join(_displayed(char) for char in text)
 
 
@@ -186,17 +178,17 @@ def _displayed(char: str) -> str:
     return "".join(f"\\{byte:03d}" for byte in char.encode())
 
 
-def _escaped(label: Iterable[int], base: str) -> str:
-    return "".join(chr(byte) if byte in _PLAIN else f"\\{byte:03{base}}" for byte in label)
+def _escaped(label: Iterable[int]) -> str:
+    return "".join(chr(byte) if byte in _PLAIN else f"\\{byte:03d}" for byte in label)
 
 
-def _pieces(text: str, radix: int) -> Iterator[tuple[bytes, bool]]:
+def _pieces(text: str) -> Iterator[tuple[bytes, bool]]:
     """The bytes of `text`, escapes undone, each with whether it is an unescaped dot."""
     for match in _PIECE.finditer(text):
         digits, escaped, dot, plain = match.groups()
         try:
             if digits is not None:
-                yield bytes([int(digits, radix)]), False
+                yield bytes([int(digits)]), False
             elif dot is None and escaped is None and plain is None:
                 raise ValueError(match.group())
             else:

@@ -1,7 +1,7 @@
 """Resource records as frozen values, and the changes a zone can commit.
 
 Text forms only: packets are another module's. Every rdata type reads and writes the text of
-a master file (`radix=10`) and that of Route 53 (`radix=8`), which differ in their escapes.
+a master file; what a provider writes otherwise is its zone's business.
 """
 
 import ipaddress
@@ -40,7 +40,7 @@ class Srv:
                 )
 
     @classmethod
-    def parse(cls, text: str, *, radix: int = 10) -> Self:
+    def parse(cls, text: str) -> Self:
         """Read `priority weight port target`.
 
         Raises:
@@ -48,9 +48,7 @@ class Srv:
         """
         try:
             priority, weight, port, target = text.split()
-            return cls(
-                _number(priority), _number(weight), _number(port), Name.parse(target, radix=radix)
-            )
+            return cls(_number(priority), _number(weight), _number(port), Name.parse(target))
         except (ValueError, MalformedName, MalformedRecord) as error:
             raise MalformedRecord(f"{shown(text)}: not SRV rdata ({error})") from error
 
@@ -64,9 +62,9 @@ class Srv:
         _set_target(srv, target)
         return srv
 
-    def format(self, *, radix: int = 10) -> str:
+    def format(self) -> str:
         """This rdata as text; `parse` is the inverse."""
-        return f"{self.priority} {self.weight} {self.port} {_name_text(self.target, radix)}"
+        return f"{self.priority} {self.weight} {self.port} {self.target.master()}"
 
 
 # Slots are set past the frozen dataclass: answers of 200 values are read within a millisecond.
@@ -84,7 +82,7 @@ class Ptr:
     target: Name
 
     @classmethod
-    def parse(cls, text: str, *, radix: int = 10) -> Self:
+    def parse(cls, text: str) -> Self:
         """Read one name.
 
         Raises:
@@ -92,13 +90,13 @@ class Ptr:
         """
         try:
             (target,) = text.split()
-            return cls(Name.parse(target, radix=radix))
+            return cls(Name.parse(target))
         except (ValueError, MalformedName) as error:
             raise MalformedRecord(f"{shown(text)}: not PTR rdata ({error})") from error
 
-    def format(self, *, radix: int = 10) -> str:
+    def format(self) -> str:
         """This rdata as text; `parse` is the inverse."""
-        return _name_text(self.target, radix)
+        return self.target.master()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -122,7 +120,7 @@ class Txt:
             object.__setattr__(self, "strings", (b"",))
 
     @classmethod
-    def parse(cls, text: str, *, radix: int = 10) -> Self:
+    def parse(cls, text: str) -> Self:
         """Read quoted strings with white space between them.
 
         Raises:
@@ -132,15 +130,14 @@ class Txt:
             if not _STRINGS.fullmatch(text):
                 raise ValueError("quoted strings are needed")
             strings = re.findall(_STRING, text, re.DOTALL)
-            return cls(tuple(unescape(string, radix=radix) for string in strings))
+            return cls(tuple(unescape(string) for string in strings))
         except (ValueError, MalformedName) as error:
             raise MalformedRecord(f"{shown(text)}: not TXT rdata ({error})") from error
 
-    def format(self, *, radix: int = 10) -> str:
+    def format(self) -> str:
         """This rdata as text; `parse` is the inverse."""
-        base = "o" if radix == 8 else "d"
         return " ".join(
-            '"' + "".join(_quoted(byte, base) for byte in string) + '"' for string in self.strings
+            '"' + "".join(_quoted(byte) for byte in string) + '"' for string in self.strings
         )
 
     @classmethod
@@ -189,7 +186,7 @@ class Address:
     ip: ipaddress.IPv4Address | ipaddress.IPv6Address
 
     @classmethod
-    def parse(cls, text: str, *, radix: int = 10) -> Self:
+    def parse(cls, text: str) -> Self:
         """Read an IPv4 or IPv6 address.
 
         Raises:
@@ -210,7 +207,7 @@ class Address:
         _set_ip(address, ip)
         return address
 
-    def format(self, *, radix: int = 10) -> str:
+    def format(self) -> str:
         """This rdata as text; `parse` is the inverse."""
         return str(self.ip)
 
@@ -230,7 +227,7 @@ class Opaque:
     rdtype: str
     text: str
 
-    def format(self, *, radix: int = 10) -> str:
+    def format(self) -> str:
         """The text as it was listed."""
         return self.text
 
@@ -246,10 +243,10 @@ _PARSERS: dict[str, type[Srv | Ptr | Txt | Address]] = {
 }
 
 
-def parse_rdata(rdtype: str, text: str, *, radix: int = 10) -> Rdata:
+def parse_rdata(rdtype: str, text: str) -> Rdata:
     """Read rdata of any type; what does not parse is `Opaque`."""
     try:
-        rdata = _PARSERS[rdtype].parse(text, radix=radix)
+        rdata = _PARSERS[rdtype].parse(text)
     except (KeyError, MalformedRecord):
         return Opaque(rdtype, text)
     return rdata if rdata.rdtype == rdtype else Opaque(rdtype, text)
@@ -262,18 +259,17 @@ class RRset:
     Attributes:
         values: n >= 1 different rdata, sorted: two RRsets of the same values are equal.
         ttl: Seconds.
-        listed: The values as the provider wrote them, in its order, if it was read from
-            one that must be told them again to the letter.
-        routing: None for a simple RRset. Otherwise what makes it another kind (`alias`,
-            `weighted`, `multivalue`, ...), which dnssd never writes.
+        as_read: What the zone that it was read from needs to know of it, and nobody else.
+        kind: None for a plain RRset. Otherwise the provider's word for what else it is
+            (`alias`, `weighted`, ...), which dnssd never writes.
     """
 
     name: Name
     rdtype: str
     ttl: int
     values: tuple[Rdata, ...]
-    listed: tuple[str, ...] | None = field(default=None, compare=False, repr=False)
-    routing: str | None = None
+    as_read: object = field(default=None, compare=False, repr=False)
+    kind: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.ttl <= MAX_TTL:
@@ -285,13 +281,11 @@ class RRset:
         """This RRset holding `values` in place of its own; None if there are none."""
         changed = tuple(values)
         ttl = self.ttl if ttl is None else ttl
-        return replace(self, values=changed, ttl=ttl, listed=None) if changed else None
+        return replace(self, values=changed, ttl=ttl, as_read=None) if changed else None
 
-    def texts(self, *, radix: int = 10) -> tuple[str, ...]:
-        """The values as text: as listed where they were, else formatted."""
-        if self.listed is not None:
-            return self.listed
-        return tuple(value.format(radix=radix) for value in self.values)
+    def texts(self) -> tuple[str, ...]:
+        """The values as text."""
+        return tuple(value.format() for value in self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,15 +337,11 @@ def _utf8(key: str, value: str) -> bytes:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise ValueError(f"{text} is no number")
+        raise ValueError(f"{shown(text)} is no number")
     return int(text)
 
 
-def _name_text(name: Name, radix: int) -> str:
-    return name.octal() if radix == 8 else name.master()
-
-
-def _quoted(byte: int, base: str) -> str:
+def _quoted(byte: int) -> str:
     if byte in b'"\\':
         return "\\" + chr(byte)
-    return chr(byte) if 0x20 <= byte <= 0x7E else f"\\{byte:03{base}}"
+    return chr(byte) if 0x20 <= byte <= 0x7E else f"\\{byte:03d}"

@@ -115,7 +115,7 @@ def _print(view: InstanceView) -> None:
     for value in view.doubled:
         print(safe(f"doubled: {value.format()}"))
     for rrset in view.others:
-        print(safe(f"foreign: {rrset.name} {rrset.routing or ''} {rrset.rdtype}"))
+        print(safe(f"foreign: {rrset.name} {rrset.kind or ''} {rrset.rdtype}"))
 
 
 def age(seconds: float) -> str:

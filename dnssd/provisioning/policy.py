@@ -16,6 +16,7 @@ from typing import Any
 from dnssd.errors import UsageError
 from dnssd.names import Name, shown
 from dnssd.services import Service, instance_label
+from dnssd.zones.route53.text import write_name
 
 MAX_POLICY = 10_240  # characters without white space: a role's inline policies together
 
@@ -104,7 +105,7 @@ class Grant:
 
 def normalized(name: Name) -> str:
     r"""A name as IAM's condition keys have it: `my\040web._http._tcp.example.com`."""
-    return Name(name.key).octal().removesuffix(".")
+    return write_name(Name(name.key)).removesuffix(".")
 
 
 def _allow(action: str, resource: str) -> dict[str, Any]:

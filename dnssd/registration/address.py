@@ -83,7 +83,7 @@ def release(view: HostView | None, gone: Iterable[Name], origin: Name) -> tuple[
 def _check_kinds(view: HostView) -> None:
     for rrset in view.others:
         if rrset.rdtype in ("A", "AAAA", "CNAME", "TXT"):
-            kind = f"{rrset.routing} {rrset.rdtype}" if rrset.routing else rrset.rdtype
+            kind = f"{rrset.kind} {rrset.rdtype}" if rrset.kind else rrset.rdtype
             raise AddressConflict(
                 f"{view.name}: a foreign {kind} record stands at this host's name; "
                 "give another --host, or use the name as it is with --target"

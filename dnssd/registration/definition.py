@@ -37,9 +37,9 @@ def _txt_change(wish: Wish, view: InstanceView) -> Change:
 def _pointer_change(rrset: RRset | None, name: Name, target: Name, wish: Wish) -> Change:
     if rrset is None:
         return Change(None, RRset(name, "PTR", wish.new_ttl, (Ptr(target),)))
-    if rrset.routing:
+    if rrset.kind:
         raise NotShareable(
-            f"{name}: its PTR records are {rrset.routing} ones, which cannot be shared; "
+            f"{name}: its PTR records are {rrset.kind} ones, which cannot be shared; "
             "replace them by a simple record"
         )
     if holds_pointer(rrset, target):

@@ -22,7 +22,7 @@ from dnssd.names import Name
 from dnssd.records import Change, Rdata, RRset
 from dnssd.registration.request import DEFAULT_TTL
 from dnssd.registration.views import InstanceView
-from dnssd.zones.limits import Cost, Limits
+from dnssd.zones.limits import CommitLimits, Cost
 
 ADOPTABLE_FOR = timedelta(minutes=15)  # an announcement older than this waits for its own host
 
@@ -86,7 +86,7 @@ def fold(
     *,
     own: AbstractSet[str],
     now: datetime,
-    limits: Limits,
+    limits: CommitLimits,
     ttl: int | None = None,
     beside: Sequence[Change] = (),
     adopt: bool = True,
@@ -117,7 +117,7 @@ def fold(
         if not alone or task.label in own
     ]
     needed = {task.label for task in tasks if task.label in own}
-    base = Cost.of([*beside, *([Change(view.srv, view.srv)] if view.srv else [])])
+    base = limits.cost([*beside, *([Change(view.srv, view.srv)] if view.srv else [])])
     if not needed and not repair:
         tasks = []
     chosen, values = _choose(tasks, own, current, base, limits)
@@ -202,7 +202,7 @@ def _choose(
     own: AbstractSet[str],
     current: frozenset[Rdata],
     base: Cost,
-    limits: Limits,
+    limits: CommitLimits,
 ) -> tuple[list[_Task], frozenset[Rdata]]:
     """The tasks that fit, and the values that they leave.
 
@@ -220,7 +220,7 @@ def _choose(
         if task.label in labels:
             continue
         then = (values - task.drop) | task.add
-        cost = Cost.of([task.change])
+        cost = limits.cost([task.change])
         more = elements + cost.elements + len(then) - len(values)
         longer = characters + cost.characters + _length(then - values) - _length(values - then)
         if (
@@ -250,4 +250,4 @@ def _srv_change(
 
 
 def _length(values: Iterable[Rdata]) -> int:
-    return sum(len(value.format(radix=8)) for value in values)
+    return sum(len(value.format()) for value in values)

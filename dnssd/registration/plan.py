@@ -35,9 +35,8 @@ from dnssd.registration import definition as definitions
 from dnssd.registration.fold import Entry, Fold, entries_of, fold, member_rrset
 from dnssd.registration.request import Departure, Wish
 from dnssd.registration.views import DefinitionView, HostView, InstanceView
-from dnssd.zones.limits import Limits
+from dnssd.zones.limits import CommitLimits
 
-RESERVE = 1_600  # characters of a commit that newcomers leave free: a leave is to fit always
 FOUNDING = timedelta(minutes=2)  # how long a live host may take from announcing to folding
 
 
@@ -81,7 +80,7 @@ def join(
     *,
     announced: bool,
     now: datetime,
-    limits: Limits,
+    limits: CommitLimits,
     alone: bool = False,
 ) -> JoinStep | None:
     """Plan the next step of a join.
@@ -120,7 +119,7 @@ def join(
             {**entries_of(view), wish.label: entry},
             own={wish.label},
             now=now,
-            limits=limits if view.publishes(entry.new) else limits.below(RESERVE),
+            limits=limits if view.publishes(entry.new) else limits.for_newcomers(),
             ttl=wish.ttl,
             beside=beside,
             repair=not announced,
@@ -164,7 +163,7 @@ def withdraw(
     host: HostView | None,
     *,
     now: datetime,
-    limits: Limits,
+    limits: CommitLimits,
 ) -> Step:
     """Take members out and remove their records, all in one batch, if one can hold it.
 
@@ -202,7 +201,7 @@ def mark_leaving(view: InstanceView, labels: AbstractSet[str]) -> tuple[Change, 
 
 
 def fold_out(
-    view: InstanceView, labels: AbstractSet[str], *, now: datetime, limits: Limits
+    view: InstanceView, labels: AbstractSet[str], *, now: datetime, limits: CommitLimits
 ) -> Fold:
     """Fold for the sake of leaving members; `needed` tells whether a value is still there."""
     return fold(

@@ -20,7 +20,6 @@ from dnssd.registration.fold import entries_of, fold
 from dnssd.registration.views import InstanceView
 from dnssd.services import Service
 from dnssd.zones.base import Zone
-from dnssd.zones.limits import Cost
 from dnssd.zones.memory import MemoryZone
 from dnssd.zones.pace import Pace
 
@@ -79,7 +78,9 @@ def plan_uninstall(
     hosts = {host for view in _views(browse, below) for host in _hosts(view, zone.origin)}
     nodes = [rrset for host in sorted(hosts) for rrset in zone.read_node(host, pace)]
     enumeration = zone.read(service.enumeration_in(zone.origin), "PTR", pace)
-    copy = MemoryZone(zone.origin, [*below, *nodes, *([enumeration] if enumeration else [])])
+    copy = MemoryZone(
+        zone.origin, [*below, *nodes, *([enumeration] if enumeration else [])], limits=zone.limits
+    )
     uninstall(copy, service, pace, now=now)
     before, after = copy.states[0], copy.states[-1]
     return tuple(
@@ -143,7 +144,7 @@ class _Uninstalling:
                 self._commits.zone.origin,
             )
             limits = self._commits.zone.limits
-            if not Cost.of([*changes, *records, *released]).fits(limits):
+            if not limits.fits([*changes, *records, *released]):
                 yield changes
                 changes = ()
             changes = (*changes, *records, *released)

@@ -39,7 +39,7 @@ class InstanceView:
             member = _member(name, rrset)
             if member:
                 members[member.label] = member, rrset
-            elif rrset.name == name and rrset.rdtype in ("SRV", "TXT") and not rrset.routing:
+            elif rrset.name == name and rrset.rdtype in ("SRV", "TXT") and not rrset.kind:
                 own[rrset.rdtype] = rrset
             else:
                 others.append(rrset)
@@ -80,7 +80,7 @@ class InstanceView:
         """
         for rrset in self.others:
             if rrset.name == self.name and rrset.rdtype in ("CNAME", "SRV", "TXT"):
-                kind = rrset.routing or "CNAME"
+                kind = rrset.kind or "CNAME"
                 raise NotShareable(
                     f"{self.name}: there is {_article(kind)} {kind} record of type "
                     f"{rrset.rdtype} at this name, which cannot be shared; "
@@ -112,7 +112,7 @@ class HostView:
             parsed = _host_record(rrset, origin)
             if parsed:
                 record = parsed, rrset
-            elif rrset.rdtype in ("A", "AAAA") and not rrset.routing:
+            elif rrset.rdtype in ("A", "AAAA") and not rrset.kind:
                 addresses[rrset.rdtype] = rrset
             else:
                 others.append(rrset)
@@ -153,7 +153,7 @@ def _host_record(rrset: RRset, origin: Name) -> HostRecord | None:
 
 
 def _single_txt(rrset: RRset) -> Txt | None:
-    if rrset.rdtype != "TXT" or rrset.routing or len(rrset.values) != 1:
+    if rrset.rdtype != "TXT" or rrset.kind or len(rrset.values) != 1:
         return None
     value = rrset.values[0]
     return value if isinstance(value, Txt) else None

@@ -16,6 +16,7 @@ from dnssd.sandbox.dns.answers import respond
 from dnssd.sandbox.dns.server import DnsServer
 from dnssd.sandbox.metadata.instance import Instance, Metadata
 from dnssd.sandbox.metadata.server import MetadataServer
+from dnssd.zones.route53.text import write_name
 
 EXAMPLE = Name.parse("example.test")
 
@@ -145,7 +146,7 @@ def _public_zone(store: Store, origin: Name) -> Zone:
     for zone in store.zones():
         if zone.origin == origin and not zone.private:
             return zone
-    return store.create_zone(origin, caller_reference=f"sandbox-{Name(origin.key).octal()}")
+    return store.create_zone(origin, caller_reference=f"sandbox-{write_name(Name(origin.key))}")
 
 
 def _nested(wraps: Sequence[Wrap]) -> Wrap:

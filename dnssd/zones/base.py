@@ -5,7 +5,7 @@ from typing import Protocol
 
 from dnssd.names import Name
 from dnssd.records import Change, RRset
-from dnssd.zones.limits import Limits
+from dnssd.zones.limits import CommitLimits
 from dnssd.zones.pace import Pace
 
 
@@ -23,7 +23,7 @@ class Zone(Protocol):
 
     address: str
     origin: Name
-    limits: Limits
+    limits: CommitLimits
     requests: int
 
     def read(self, name: Name, rdtype: str, pace: Pace) -> RRset | None:

@@ -71,7 +71,7 @@ def open_zone(address: str, *, pace: Pace | None = None, timeout: float = 10.0) 
         AccessDenied: No credentials, or they do not allow to look it up.
     """
     parsed = ZoneAddress.parse(address)
-    from dnssd.zones.route53 import open_route53  # boto3 is slow to import
+    from dnssd.zones.route53.zone import open_route53  # boto3 is slow to import
 
     return open_route53(parsed.text, parsed.name, parsed.options, pace or Pace(30), timeout=timeout)
 

@@ -1,24 +1,15 @@
 """What one commit can hold, and what changes spend of it. Pure."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 
 from dnssd.errors import RRsetFull
-from dnssd.records import Change
+from dnssd.records import Change, RRset
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one commit and one RRset can hold; the figures are Route 53's."""
-
-    values: int = 400  # in one RRset
-    elements: int = 1_000  # values in one commit, deleted and created ones
-    characters: int = 32_000  # of all those values as text
-    value: int = 4_000  # characters of one value
-
-    def below(self, characters: int) -> "Limits":
-        """These limits with some characters of a commit kept free."""
-        return replace(self, characters=max(0, self.characters - characters))
+def _lengths(rrset: RRset) -> tuple[int, ...]:
+    return tuple(map(len, rrset.texts()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,45 +21,71 @@ class Cost:
     characters: int
     value: int = 0  # characters of the longest one that is created
 
-    @classmethod
-    def of(cls, changes: Iterable[Change]) -> "Cost":
+
+@dataclass(frozen=True, slots=True)
+class CommitLimits:
+    """What one commit and one RRset can hold at a provider; as good as endless by default.
+
+    Attributes:
+        values: Values in one RRset.
+        elements: Values in one commit, deleted and created ones.
+        characters: Of all those values as text.
+        value: Characters of one value.
+        reserve: Characters that newcomers leave free, so that everybody can leave.
+        lengths: Counts the characters of each value of an RRset, as the provider does.
+    """
+
+    values: int = sys.maxsize
+    elements: int = sys.maxsize
+    characters: int = sys.maxsize
+    value: int = sys.maxsize
+    reserve: int = 0
+    lengths: Callable[[RRset], tuple[int, ...]] = field(default=_lengths, repr=False)
+
+    def for_newcomers(self) -> "CommitLimits":
+        """These limits without the reserve."""
+        return replace(self, characters=max(0, self.characters - self.reserve))
+
+    def cost(self, changes: Iterable[Change]) -> Cost:
         """Add up what `changes` delete and create."""
         values = elements = characters = longest = 0
         for change in changes:
             for side in (change.before, change.after):
                 if side is not None:
-                    texts = side.texts(radix=8)
-                    elements += len(texts)
-                    characters += sum(map(len, texts))
+                    lengths = self.lengths(side)
+                    elements += len(lengths)
+                    characters += sum(lengths)
             if change.after is not None:
                 values = max(values, len(change.after.values))
-                longest = max(longest, *map(len, change.after.texts(radix=8)))
-        return cls(values, elements, characters, longest)
+                longest = max(longest, *lengths)
+        return Cost(values, elements, characters, longest)
 
-    def fits(self, limits: Limits) -> bool:
+    def fits(self, changes: Iterable[Change]) -> bool:
         """Whether none of the limits is passed."""
+        cost = self.cost(changes)
         return (
-            self.values <= limits.values
-            and self.elements <= limits.elements
-            and self.characters <= limits.characters
-            and self.value <= limits.value
+            cost.values <= self.values
+            and cost.elements <= self.elements
+            and cost.characters <= self.characters
+            and cost.value <= self.value
         )
 
-    def check(self, limits: Limits) -> None:
+    def check(self, changes: Iterable[Change]) -> None:
         """Refuse what does not fit.
 
         Raises:
             RRsetFull: One of the limits would be passed.
         """
+        cost = self.cost(changes)
         for what in ("values", "elements", "characters"):
-            spent, limit = getattr(self, what), getattr(limits, what)
+            spent, limit = getattr(cost, what), getattr(self, what)
             if spent > limit:
                 raise RRsetFull(
                     f"RRset full: {spent} {what} would be needed and {limit} are allowed; "
                     "use a second instance of the service: clients merge them"
                 )
-        if self.value > limits.value:
+        if cost.value > self.value:
             raise RRsetFull(
-                f"a record has {self.value} characters and {limits.value} are allowed; "
+                f"a record has {cost.value} characters and {self.value} are allowed; "
                 "use another host label, or another instance, for some of the services"
             )

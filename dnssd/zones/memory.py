@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dnssd.errors import Conflict
 from dnssd.names import Name
 from dnssd.records import Change, RRset
-from dnssd.zones.limits import Cost, Limits
+from dnssd.zones.limits import CommitLimits
 from dnssd.zones.pace import Pace
 
 Key = tuple[Name, str]
@@ -25,7 +25,7 @@ class MemoryZone:
         origin: Name,
         rrsets: Iterable[RRset] = (),
         *,
-        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        limits: CommitLimits = CommitLimits(),  # noqa: B008 (frozen)
     ) -> None:
         self.address = f"memory:{origin}"
         self.origin = origin
@@ -48,7 +48,7 @@ class MemoryZone:
 
     def commit(self, changes: Sequence[Change], pace: Pace) -> str:
         """See `Zone.commit`."""
-        Cost.of(changes).check(self.limits)
+        self.limits.check(changes)
         with self._lock:
             self.requests += 1
             rrsets = dict(self.states[-1])

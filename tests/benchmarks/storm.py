@@ -25,7 +25,8 @@ from dnssd.sandbox.api.rrsets import Action, Edit, Entry
 from dnssd.sandbox.api.service import Api
 from dnssd.sandbox.faults.rate import Bucket, limit
 from dnssd.zones.pace import Pace
-from dnssd.zones.route53 import Route53Zone
+from dnssd.zones.route53.text import texts, write_name
+from dnssd.zones.route53.zone import Route53Zone
 
 ORIGIN = Name.parse("example.test")
 INSTANCE = ORIGIN.child(b"web", b"_http", b"_tcp")
@@ -186,10 +187,10 @@ def read_merge_upsert(zone: Route53Zone, pace: Pace, number: int) -> None:
     """The usual script: read, add, overwrite."""
     after = _with(zone.read(INSTANCE, "SRV", pace), number)
     wire = {
-        "Name": INSTANCE.octal(),
+        "Name": write_name(INSTANCE),
         "Type": "SRV",
         "TTL": 60,
-        "ResourceRecords": [{"Value": text} for text in after.texts(radix=8)],
+        "ResourceRecords": [{"Value": text} for text in texts(after)],
     }
     batch = {"Changes": [{"Action": "UPSERT", "ResourceRecordSet": wire}]}
     for attempt in range(10**6):

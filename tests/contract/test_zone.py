@@ -12,6 +12,7 @@ from dnssd.records import Address, Change, Ptr, Rdata, RRset, Txt
 from dnssd.sandbox.sandbox import Sandbox
 from dnssd.zones.base import Zone
 from dnssd.zones.memory import MemoryZone
+from dnssd.zones.route53.text import LIMITS
 from kit.interleaving import patient
 from kit.invariants import BROWSE, INSTANCE, ORIGIN, srv
 
@@ -22,7 +23,7 @@ PACE = patient()
 def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Zone]:
     """An empty zone `example.test`, of each provider in turn."""
     if request.param == "memory":
-        yield MemoryZone(ORIGIN)
+        yield MemoryZone(ORIGIN, limits=LIMITS)
         return
     sandbox: Sandbox = request.getfixturevalue("sandbox")
     for key, value in sandbox.environment().items():

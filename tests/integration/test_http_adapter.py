@@ -33,6 +33,7 @@ from dnssd.resolver.client import Resolver
 from dnssd.resolver.snapshot import Endpoint
 from dnssd.sandbox.api.rrsets import Action, Edit, Entry
 from dnssd.sandbox.sandbox import Sandbox
+from dnssd.zones.route53.text import read_name
 
 NAME = "v1._http._tcp.example.test"
 URL = f"http+dnssd://{NAME}"
@@ -1055,7 +1056,7 @@ def publish(sandbox: Sandbox, refused: Endpoint, web: Web) -> None:
         ("b.example.test.", "A"): ["127.0.0.2"],
     }
     edits = [
-        Edit(Action.CREATE, Entry.of(Name.parse(name, radix=8), rdtype, 60, tuple(values)))
+        Edit(Action.CREATE, Entry.of(read_name(name), rdtype, 60, tuple(values)))
         for (name, rdtype), values in records.items()
     ]
     sandbox.store.change(sandbox.zone_id, edits)

@@ -23,6 +23,7 @@ from dnssd.sandbox.api.rrsets import Action, Edit, Entry
 from dnssd.sandbox.sandbox import Sandbox
 from dnssd.wire.blocking import ask
 from dnssd.wire.nameservers import NameServer
+from dnssd.zones.route53.text import read_name
 
 Capture = pytest.CaptureFixture[str]
 SERVICE = "_theService._tcp.example.test."
@@ -32,7 +33,7 @@ PATIENCE = 60.0  # seconds until a test gives up; nothing waits that long
 
 def publish(sandbox: Sandbox, name: str, rdtype: str, *values: str, ttl: int = 60) -> None:
     """Put one RRset into the sandbox's zone, values as Route 53 writes them."""
-    entry = Entry.of(Name.parse(name, radix=8), rdtype, ttl, values)
+    entry = Entry.of(read_name(name), rdtype, ttl, values)
     sandbox.store.change(sandbox.zone_id, [Edit(Action.CREATE, entry)])
 
 

@@ -18,6 +18,7 @@ from dnssd.sandbox.api.hostedzones import Store
 from dnssd.sandbox.api.rrsets import Action, Edit, Entry
 from dnssd.sandbox.api.service import Api
 from dnssd.sandbox.sandbox import Sandbox, lead_into
+from dnssd.zones.route53 import text as route53
 
 TOOLS = Path(__file__).parents[2] / ".venv-tools" / "bin"
 PATIENCE = 60  # seconds until a test gives up; nothing waits that long
@@ -89,7 +90,7 @@ def texts(sandbox: Sandbox, name: str, rdtype: str) -> list[str]:
     """The values of an RRset, as Route 53 would list them; none if it is absent."""
     zone = sandbox.store.zone(sandbox.zone_id)
     found = (rrset for rrset in zone.node(Name.parse(name)) if rrset.rdtype == rdtype)
-    return sorted(text for rrset in found for text in rrset.texts(radix=8))
+    return sorted(text for rrset in found for text in route53.texts(rrset))
 
 
 def contents(sandbox: Sandbox) -> list[Entry]:
@@ -137,7 +138,9 @@ def test_the_aws_command_line_lists_everything_page_by_page(
     assert [
         (rrset["Name"], rrset["Type"], tuple(r["Value"] for r in rrset["ResourceRecords"]))
         for rrset in listed["ResourceRecordSets"]
-    ] == [(entry.name.octal(), entry.rdtype, entry.texts) for entry in contents(sandbox)]
+    ] == [
+        (route53.write_name(entry.name), entry.rdtype, entry.texts) for entry in contents(sandbox)
+    ]
 
 
 @needs(TOOLS / "aws")
@@ -249,7 +252,7 @@ def test_boto3_turns_every_page(sandbox: Sandbox, dnssd: Callable[..., str]) -> 
 
     listed = [rrset["Name"] for page in pages for rrset in page["ResourceRecordSets"]]
     assert len(pages) == 3
-    assert listed == [entry.name.octal() for entry in contents(sandbox)]
+    assert listed == [route53.write_name(entry.name) for entry in contents(sandbox)]
     assert "a.example.test" in dnssd("status", "http", "--instance", "web")
 
 

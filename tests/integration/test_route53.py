@@ -380,7 +380,7 @@ def test_foreign_kinds_of_rrset_are_seen_and_left_alone(sandbox: Sandbox) -> Non
         zone = open_zone(f"example.test,id={sandbox.zone_id}")
         found = zone.read(BROWSE.child(name.encode()), "SRV", patient())
         assert found is not None
-        assert found.routing == name
+        assert found.kind == name
         with pytest.raises(errors.Refused, match=f"{name} record"):
             join(
                 zone,

@@ -18,11 +18,11 @@ from typing import IO, Any
 import pytest
 
 from dnssd.cli.main import run
-from dnssd.names import Name
 from dnssd.sandbox.api.rrsets import Action, Edit, Entry
 from dnssd.sandbox.dns.answers import respond
 from dnssd.sandbox.dns.server import DnsServer
 from dnssd.sandbox.sandbox import Sandbox
+from dnssd.zones.route53.text import read_name
 
 SERVICE = "_http._tcp.example.test."
 WEB = f"web.{SERVICE}"
@@ -66,7 +66,7 @@ class Zone:
 
     def put(self, name: str, rdtype: str, *values: str) -> None:
         """Write one RRset, values as Route 53 writes them."""
-        entry = Entry.of(Name.parse(name, radix=8), rdtype, 1, values)
+        entry = Entry.of(read_name(name), rdtype, 1, values)
         self._sandbox.store.change(self._sandbox.zone_id, [Edit(Action.UPSERT, entry)])
 
     def offer(self, *hosts: str, name: str = WEB, weight: int = 1) -> None:

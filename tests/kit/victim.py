@@ -11,7 +11,7 @@ import dnssd.cli.join
 import dnssd.cli.leave
 import dnssd.cli.registering
 import dnssd.cli.serving
-import dnssd.zones.route53  # noqa: F401 (likewise)
+import dnssd.zones.route53.zone  # noqa: F401 (likewise)
 from dnssd.cli.main import run
 from dnssd.zones.pace import Pace
 

@@ -17,18 +17,17 @@ SHORT_NAMES = st.lists(st.binary(min_size=1, max_size=20), max_size=4).map(tuple
 
 @given(NAMES)
 def test_every_text_form_reads_back_with_its_case(name: Name) -> None:
-    """`str` and `master` are read in decimal, `octal` in octal, to the very same labels."""
+    """`str` and `master` are read to the very same labels."""
     assert Name.parse(str(name)).labels == name.labels
     assert Name.parse(name.master()).labels == name.labels
-    assert Name.parse(name.octal(), radix=8).labels == name.labels
 
 
 @given(NAMES)
 def test_forms_for_programs_are_ascii_and_the_one_for_people_cannot_move_a_cursor(
     name: Name,
 ) -> None:
-    """Master files and Route 53 get plain ASCII; a terminal gets printable text."""
-    assert set(name.master() + name.octal()) <= set(map(chr, range(0x21, 0x7F)))
+    """Master files get plain ASCII; a terminal gets printable text."""
+    assert set(name.master()) <= set(map(chr, range(0x21, 0x7F)))
     assert str(name).isprintable()
 
 
@@ -47,13 +46,12 @@ def test_any_text_is_a_name_or_a_clear_error(text: str) -> None:
 
 @given(st.text(alphabet="a.\\0123456789é\x00"))
 def test_escapes_in_any_arrangement_are_read_or_refused(text: str) -> None:
-    """Backslashes, digits and dots never break the reader, in either radix."""
-    for radix in (10, 8):
-        try:
-            labels = split_labels(text, radix=radix)
-        except MalformedName:
-            continue
-        assert b".".join(labels) == unescape(text, radix=radix)
+    """Backslashes, digits and dots never break the reader."""
+    try:
+        labels = split_labels(text)
+    except MalformedName:
+        return
+    assert b".".join(labels) == unescape(text)
 
 
 @pytest.mark.parametrize(
@@ -73,15 +71,6 @@ def test_escapes_in_any_arrangement_are_read_or_refused(text: str) -> None:
 def test_text_becomes_labels(text: str, labels: tuple[bytes, ...]) -> None:
     """Dots part labels unless escaped; non-ASCII text is UTF-8, never IDNA."""
     assert Name.parse(text).labels == labels
-
-
-def test_octal_is_what_route_53_writes() -> None:
-    """A star and a space are octal there; in a master file they are decimal."""
-    name = Name((b"*", b"a b", "é".encode()))
-
-    assert name.octal() == r"\052.a\040b.\303\251."
-    assert name.master() == r"\042.a\032b.\195\169."
-    assert Name.parse(r"\052.a\040b.\303\251.", radix=8) == name
 
 
 @pytest.mark.parametrize(
@@ -105,13 +94,6 @@ def test_illegal_names_are_refused(text: str) -> None:
     """Empty and overlong labels, overlong names, broken escapes and lone surrogates."""
     with pytest.raises(MalformedName, match=r": .*;"):
         Name.parse(text)
-
-
-@pytest.mark.parametrize("text", ["\\400", "\\089", "\\777"])
-def test_illegal_octal_is_refused(text: str) -> None:
-    """Three digits must be one byte in base eight."""
-    with pytest.raises(MalformedName):
-        Name.parse(text, radix=8)
 
 
 def test_the_longest_name_is_255_octets() -> None:

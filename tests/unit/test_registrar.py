@@ -11,11 +11,11 @@ from dnssd import errors, joined
 from dnssd.members import Member
 from dnssd.names import Name
 from dnssd.records import Address, Change, Opaque, Ptr, Rdata, RRset, Txt
-from dnssd.registration import plan
 from dnssd.registration.registrar import Outcome, Registrar
 from dnssd.registration.request import Departure, Registration
-from dnssd.zones.limits import Cost, Limits
+from dnssd.zones.limits import CommitLimits
 from dnssd.zones.memory import MemoryZone
+from dnssd.zones.route53.text import LIMITS
 from kit.interleaving import NOW, Actor, Fate, joins, patient, registrar
 from kit.invariants import (
     BROWSE,
@@ -290,7 +290,7 @@ def test_a_full_rrset_refuses_and_withdraws_the_announcement() -> None:
     """The error says the way out; nothing of the host is left."""
     crowd = [srv(f"foreign{number}", 8080) for number in range(400)]
     zone = MemoryZone(
-        ORIGIN, [RRset(INSTANCE, "SRV", 60, tuple(crowd))], limits=Limits(characters=10**6)
+        ORIGIN, [RRset(INSTANCE, "SRV", 60, tuple(crowd))], limits=CommitLimits(values=400)
     )
     before = texts(zone)
     with pytest.raises(errors.RRsetFull, match=r"second instance.*withdrawn"):
@@ -300,7 +300,7 @@ def test_a_full_rrset_refuses_and_withdraws_the_announcement() -> None:
 
 def test_a_full_rrset_has_room_once_somebody_leaves() -> None:
     """Values that are on their way out make room for the newcomer, in steps if need be."""
-    zone = MemoryZone(ORIGIN, limits=Limits(values=3))
+    zone = MemoryZone(ORIGIN, limits=CommitLimits(values=3))
     for host in ("a", "b", "c"):
         join(zone, host)
     with pytest.raises(errors.RRsetFull):
@@ -312,7 +312,7 @@ def test_a_full_rrset_has_room_once_somebody_leaves() -> None:
 
 def test_a_fold_takes_in_as_many_as_fit_its_own_first() -> None:
     """Then the oldest; the others wait for the next fold."""
-    zone = MemoryZone(ORIGIN, limits=Limits(characters=1500 + plan.RESERVE))
+    zone = MemoryZone(ORIGIN, limits=CommitLimits(characters=1900, reserve=400))
     for number in range(10):
         host = f"h{number}"
         announce(zone, host, NOW - timedelta(seconds=number))
@@ -323,7 +323,7 @@ def test_a_fold_takes_in_as_many_as_fit_its_own_first() -> None:
     assert taken - {"z"} == {f"h{9 - number}" for number in range(len(taken) - 1)}
     before, after = zone.states[-2:]
     changed = [Change(before.get(k), after.get(k)) for k in after if before.get(k) != after.get(k)]
-    assert Cost.of(changed).characters <= 1500
+    assert zone.limits.cost(changed).characters <= 1500
 
 
 def test_about_350_hosts_fit_into_one_instance() -> None:
@@ -331,7 +331,7 @@ def test_about_350_hosts_fit_into_one_instance() -> None:
     crowd = tuple(srv(f"i-0123456789abcde{number:03}") for number in range(400))
     fits = 0
     for count in (300, 340, 400):
-        zone = MemoryZone(ORIGIN, [RRset(INSTANCE, "SRV", 60, crowd[:count])])
+        zone = MemoryZone(ORIGIN, [RRset(INSTANCE, "SRV", 60, crowd[:count])], limits=LIMITS)
         try:
             join(zone, "i-0123456789abcdef0")
             fits = count
@@ -475,7 +475,7 @@ def crowd(count: int) -> tuple[Rdata, ...]:
 
 def test_a_member_of_an_overfull_rrset_is_marked_and_told() -> None:
     """Where another hand has filled it past what a batch can swap, the leave says so."""
-    zone = MemoryZone(ORIGIN)
+    zone = MemoryZone(ORIGIN, limits=LIMITS)
     join(zone)
     edit(zone, INSTANCE, "SRV", srv("a"), *crowd(399))
     with pytest.raises(errors.RRsetFull, match="marked as leaving"):
@@ -489,7 +489,7 @@ def test_a_member_of_an_overfull_rrset_is_marked_and_told() -> None:
 
 def test_whoever_could_join_can_leave_and_change() -> None:
     """Joins keep a reserve of the batch free, so that the brim is never a trap."""
-    zone = MemoryZone(ORIGIN)
+    zone = MemoryZone(ORIGIN, limits=LIMITS)
     edit(zone, INSTANCE, "SRV", *crowd(330))
     joined_hosts = []
     for number in range(60):
@@ -530,7 +530,7 @@ def test_a_superseded_value_is_claimed_by_its_place() -> None:
 
 def test_a_lost_announcement_is_withdrawn_too() -> None:
     """Where what follows finds the RRset full."""
-    zone = MemoryZone(ORIGIN, [RRset(INSTANCE, "SRV", 60, crowd(400))])
+    zone = MemoryZone(ORIGIN, limits=LIMITS, rrsets=[RRset(INSTANCE, "SRV", 60, crowd(400))])
     before = texts(zone)
     actor = Actor(zone, joins(registration()))
     actor.step(Fate.LOST_AFTER)

@@ -9,7 +9,7 @@ from dnssd.records import Address, Change, Ptr, RRset
 from dnssd.registration.registrar import Outcome
 from dnssd.registration.request import Registration
 from dnssd.registration.uninstall import Uninstalled, plan_uninstall, uninstall
-from dnssd.zones.limits import Limits
+from dnssd.zones.limits import CommitLimits
 from dnssd.zones.memory import MemoryZone
 from kit.interleaving import NOW, Actor, Stepped, patient, registrar
 from kit.invariants import BROWSE, ENUMERATION, INSTANCE, ORIGIN, SERVICE, check_state, srv, view_of
@@ -77,7 +77,7 @@ def test_many_members_go_in_batches_that_fit() -> None:
     zone = MemoryZone(ORIGIN)
     for number in range(60):
         join(zone, f"h{number}")
-    zone.limits = Limits(characters=6000)
+    zone.limits = CommitLimits(characters=6000)
     remove(zone)
     assert zone.states[-1] == {}
     for state in zone.states:

@@ -12,6 +12,7 @@ from dnssd.sandbox.api.rejections import invalid_batch
 from dnssd.sandbox.api.rrsets import Action, Edit, Entry, listing_key
 from dnssd.sandbox.api.sortedmap import Key, SortedMap
 from dnssd.sandbox.api.validation import entry_problems
+from dnssd.zones.route53.text import write_name
 
 MAX_RECORDS = 1000  # values in one batch; those of an UPSERT count twice
 MAX_CHARACTERS = 32_000  # of the values in one batch; likewise
@@ -91,7 +92,7 @@ def _misordered(edits: Sequence[Edit]) -> dict[Key, tuple[str, str]]:
     for edit in edits:
         actions.setdefault(edit.entry.key, []).append(edit.action)
     return {
-        edit.entry.key: (edit.entry.name.octal(), edit.entry.rdtype)
+        edit.entry.key: (write_name(edit.entry.name), edit.entry.rdtype)
         for edit in edits
         if actions[edit.entry.key] not in _ORDERS
     }
@@ -99,18 +100,18 @@ def _misordered(edits: Sequence[Edit]) -> dict[Key, tuple[str, str]]:
 
 def _edit_problems(origin: Name, entry: Entry) -> list[str]:
     """What is wrong with an entry, whatever the zone holds."""
-    name, problems = entry.name.octal(), entry_problems(entry)
+    name, problems = write_name(entry.name), entry_problems(entry)
     if not entry.name.is_below(origin):
-        problems.append(f"RRSet with DNS name {name} is not permitted in zone {origin.octal()}")
+        problems.append(f"RRSet with DNS name {name} is not permitted in zone {write_name(origin)}")
     elif entry.rdtype == "SOA" and entry.name != origin:
         problems.append(
             f"RRSet of type SOA with DNS name {name} is permitted only at the apex of zone "
-            f"{origin.octal()}"
+            f"{write_name(origin)}"
         )
     elif entry.rdtype == "CNAME" and entry.name == origin:
         problems.append(
             f"RRSet of type CNAME with DNS name {name} is not permitted at apex in zone "
-            f"{origin.octal()}"
+            f"{write_name(origin)}"
         )
     return problems
 
@@ -143,24 +144,24 @@ def _applied(entries: Entries, edit: Edit) -> Entries:
 
 def _cname_problems(origin: Name, entry: Entry, others: Sequence[Entry]) -> list[str]:
     """A CNAME stands alone at its name (RFC 1034 section 3.6.2)."""
-    start = f"RRSet of type {entry.rdtype} with DNS name {entry.name.octal()} is not permitted"
+    start = f"RRSet of type {entry.rdtype} with DNS name {write_name(entry.name)} is not permitted"
     types = {other.rdtype for other in others}
     if entry.rdtype == "CNAME" and types - {"CNAME"}:
         return [
             f"{start} as it conflicts with other records with the same DNS name in zone "
-            f"{origin.octal()}"
+            f"{write_name(origin)}"
         ]
     if entry.rdtype != "CNAME" and "CNAME" in types:
         return [
             f"{start} because a conflicting RRSet of type CNAME with the same DNS name already "
-            f"exists in zone {origin.octal()}"
+            f"exists in zone {write_name(origin)}"
         ]
     return []
 
 
 def _routing_problems(entry: Entry, others: Sequence[Entry]) -> list[str]:
     """RRsets of one name and type follow one routing policy."""
-    start = f"RRSet with DNS name {entry.name.octal()}, type {entry.rdtype}"
+    start = f"RRSet with DNS name {write_name(entry.name)}, type {entry.rdtype}"
     if not entry.routing.set_identifier:
         if others:
             return [f"{start} cannot be created as other RRSets exist with the same name and type."]
@@ -196,4 +197,4 @@ def _zone_problems(origin: Name, entries: Entries, limit: int) -> list[str]:
 def _described(entry: Entry) -> str:
     identifier = entry.routing.set_identifier
     extra = f", set-identifier='{identifier}'" if identifier else ""
-    return f"resource record set [name='{entry.name.octal()}', type='{entry.rdtype}'{extra}]"
+    return f"resource record set [name='{write_name(entry.name)}', type='{entry.rdtype}'{extra}]"

@@ -19,6 +19,7 @@ from dnssd.sandbox.api.rejections import Rejection, invalid_input
 from dnssd.sandbox.api.rrsets import listing_key
 from dnssd.sandbox.api.signature import check_signature
 from dnssd.sandbox.api.validation import TYPES
+from dnssd.zones.route53.text import write_name
 
 MAX_LISTED_ENTRIES = 300  # on a page
 MAX_LISTED_ZONES = 100
@@ -193,10 +194,10 @@ def list_hosted_zones_by_name(store: Store, request: Request, _: str) -> Respons
     return _ok(
         "ListHostedZonesByNameResponse",
         xml.element("HostedZones", *map(shapes.zone_element, page)),
-        *xml.optional("DNSName", name.octal() if name else None),
+        *xml.optional("DNSName", write_name(name) if name else None),
         *xml.optional("HostedZoneId", zone_id),
         xml.element("IsTruncated", following is not None),
-        *xml.optional("NextDNSName", following.origin.octal() if following else None),
+        *xml.optional("NextDNSName", write_name(following.origin) if following else None),
         *xml.optional("NextHostedZoneId", following.id if following else None),
         xml.element("MaxItems", limit),
     )
@@ -225,7 +226,7 @@ def list_resource_record_sets(store: Store, request: Request, zone_id: str) -> R
     next_record: list[Element] = []
     if following:
         next_record = [
-            xml.element("NextRecordName", following.name.octal()),
+            xml.element("NextRecordName", write_name(following.name)),
             xml.element("NextRecordType", following.rdtype),
             *xml.optional("NextRecordIdentifier", following.routing.set_identifier),
         ]

@@ -7,8 +7,9 @@ from typing import Self
 
 from dnssd.errors import MalformedRecord
 from dnssd.names import Name, shown
-from dnssd.records import Opaque, Rdata, RRset, parse_rdata
+from dnssd.records import Opaque, Rdata, RRset
 from dnssd.sandbox.api.sortedmap import Key
+from dnssd.zones.route53 import text as route53
 
 MAX_VALUE = 4000  # characters of one value
 
@@ -80,7 +81,7 @@ class Entry:
     """One RRset as the zone holds and lists it.
 
     Attributes:
-        rrset: Its name is in lower case, `listed` holds the values to the letter. That of
+        rrset: Its name is in lower case, `as_read` holds the values to the letter. That of
             an alias has no values and TTL 0.
         key: Orders entries as Route 53 lists them.
     """
@@ -109,8 +110,8 @@ class Entry:
             rdtype=rdtype,
             ttl=ttl,
             values=tuple(rdata for _, rdata in values),
-            listed=tuple(text for text, _ in values),
-            routing=kind,
+            as_read=tuple(text for text, _ in values),
+            kind=kind,
         )
         return cls(rrset, routing)
 
@@ -127,7 +128,7 @@ class Entry:
     @property
     def texts(self) -> tuple[str, ...]:
         """The values to the letter."""
-        return self.rrset.texts(radix=8)
+        return route53.texts(self.rrset)
 
     def matches(self, other: "Entry") -> bool:
         """Whether a DELETE that shows `other` means this: all equal but the order of values."""
@@ -152,7 +153,7 @@ def listing_key(name: Name) -> str:
 
     Labels are escaped, so that the dots in them are no dots here.
     """
-    labels = Name(name.key).octal().rstrip(".").split(".")
+    labels = route53.write_name(Name(name.key)).rstrip(".").split(".")
     return "".join(f"{label}." for label in reversed(labels) if label)
 
 
@@ -163,4 +164,4 @@ def read_value(rdtype: str, text: str) -> tuple[str, Rdata]:
 
 @lru_cache(maxsize=8192)
 def _shared(rdtype: str, text: str) -> tuple[str, Rdata]:
-    return text, parse_rdata(rdtype, text, radix=8)
+    return text, route53.read_value(rdtype, text)

@@ -13,6 +13,7 @@ from dnssd.sandbox.api.hostedzones import NAME_SERVERS, Submission, Vpc, Zone
 from dnssd.sandbox.api.rejections import Rejection, invalid_batch, invalid_input
 from dnssd.sandbox.api.rrsets import Action, Alias, Edit, Entry, Routing
 from dnssd.sandbox.api.validation import TYPES, read_name
+from dnssd.zones.route53.text import write_name
 
 MAX_IDENTIFIER = 128  # characters of a set identifier
 MAX_WEIGHT = 255
@@ -202,7 +203,7 @@ def entry_element(entry: Entry) -> Element:
     geo = [xml.element(tag, code) for tag, code in routing.geo_location]
     return xml.element(
         "ResourceRecordSet",
-        xml.element("Name", entry.name.octal()),
+        xml.element("Name", write_name(entry.name)),
         xml.element("Type", entry.rdtype),
         *xml.optional("SetIdentifier", routing.set_identifier),
         *xml.optional("Weight", routing.weight),
@@ -220,7 +221,7 @@ def _alias_element(alias: Alias) -> Element:
     return xml.element(
         "AliasTarget",
         xml.element("HostedZoneId", alias.zone_id),
-        xml.element("DNSName", alias.target.octal()),
+        xml.element("DNSName", write_name(alias.target)),
         xml.element("EvaluateTargetHealth", alias.evaluate_health),
     )
 
@@ -230,7 +231,7 @@ def zone_element(zone: Zone) -> Element:
     return xml.element(
         "HostedZone",
         xml.element("Id", f"/hostedzone/{zone.id}"),
-        xml.element("Name", zone.origin.octal()),
+        xml.element("Name", write_name(zone.origin)),
         xml.element("CallerReference", zone.caller_reference),
         xml.element(
             "Config",

@@ -13,6 +13,7 @@ from dnssd.sandbox.api.hostedzones import Contents, Submission, Vpc, Zone
 from dnssd.sandbox.api.rrsets import SIMPLE, Action, Alias, Edit, Entry, Routing
 from dnssd.sandbox.api.sortedmap import SortedMap
 from dnssd.sandbox.api.validation import TYPES, read_name
+from dnssd.zones.route53.text import write_name
 
 FORMAT = "dnssd sandbox state"
 VERSION = 1
@@ -84,7 +85,7 @@ def _lines(entries: Iterable[Entry]) -> str:
 def _zone_json(zone: Zone) -> dict[str, object]:
     return {
         "id": zone.id,
-        "name": zone.origin.octal(),
+        "name": write_name(zone.origin),
         "caller_reference": zone.caller_reference,
         "comment": zone.comment,
         "vpcs": [{"id": vpc.id, "region": vpc.region} for vpc in zone.vpcs],
@@ -98,7 +99,7 @@ def _zone_json(zone: Zone) -> dict[str, object]:
 
 def _entry_json(entry: Entry) -> dict[str, object]:
     made: dict[str, object] = {
-        "name": entry.name.octal(),
+        "name": write_name(entry.name),
         "type": entry.rdtype,
         "ttl": entry.rrset.ttl,
         "values": entry.texts,
@@ -121,7 +122,7 @@ def _routing_json(routing: Routing) -> dict[str, object]:
         "alias": alias
         and {
             "zone_id": alias.zone_id,
-            "target": alias.target.octal(),
+            "target": write_name(alias.target),
             "evaluate_health": alias.evaluate_health,
         },
     }

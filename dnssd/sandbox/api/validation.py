@@ -9,6 +9,7 @@ from dnssd.errors import MalformedName
 from dnssd.names import MAX_LABEL, MAX_NAME, Name, split_labels
 from dnssd.records import MAX_STRING
 from dnssd.sandbox.api.rrsets import MAX_VALUE, Entry, read_value
+from dnssd.zones.route53 import text as route53
 
 MAX_VALUES = 400  # in one RRset
 
@@ -85,13 +86,13 @@ def _name(text: str) -> Name:
     if not text:
         raise _Fatal("DomainLabelEmpty (Domain label is empty)")
     try:
-        return Name.parse(text, radix=8)
+        return route53.read_name(text)
     except MalformedName as error:
         raise _Fatal(_why(text)) from error
 
 
 def _why(text: str) -> str:
-    labels = split_labels(text, radix=8)
+    labels = split_labels(route53.decimal(text))
     if any(len(label) > MAX_LABEL for label in labels):
         return "DomainLabelTooLong (Domain label is too long)"
     if sum(len(label) + 1 for label in labels) > MAX_NAME:

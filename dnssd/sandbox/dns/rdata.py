@@ -4,7 +4,6 @@ What is not ours to read is kept in the text form of Route 53, whose escapes are
 dnspython reads that of master files, whose escapes are decimal.
 """
 
-import re
 from functools import lru_cache
 
 import dns.exception
@@ -15,8 +14,7 @@ from dnssd.errors import MalformedRecord
 from dnssd.names import shown
 from dnssd.records import Address, Opaque, Ptr, Rdata, Srv, Txt
 from dnssd.sandbox.dns.packets import wire_name
-
-_ESCAPE = re.compile(r"\\(?:([0-3][0-7]{2})|.)", re.DOTALL)
+from dnssd.zones.route53.text import decimal
 
 
 def wire_rdata(rdata: Rdata) -> bytes:
@@ -58,14 +56,9 @@ def type_text(number: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _wire_opaque(rdata: Opaque) -> bytes:
-    text = _ESCAPE.sub(_decimal, rdata.text)
+    text = decimal(rdata.text)
     try:
         read = dns.rdata.from_text("IN", rdata.rdtype, text)
         return bytes(read.to_wire() or b"")
     except (dns.exception.DNSException, ValueError) as error:
         raise MalformedRecord(f"{shown(rdata.text)}: not {rdata.rdtype} rdata") from error
-
-
-def _decimal(escape: re.Match[str]) -> str:
-    octal = escape.group(1)
-    return f"\\{int(octal, 8):03d}" if octal else escape.group()

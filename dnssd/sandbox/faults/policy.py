@@ -15,6 +15,7 @@ from dnssd.sandbox.api.rejections import Rejection
 from dnssd.sandbox.api.rrsets import Edit
 from dnssd.sandbox.api.shapes import read_batch
 from dnssd.sandbox.api.signature import check_signature
+from dnssd.zones.route53.text import write_name
 
 USER = "arn:aws:iam::123456789012:user/sandbox"  # whoever signs: a signature proves nothing here
 
@@ -178,7 +179,7 @@ def condition_keys(edits: Sequence[Edit]) -> Mapping[str, Sequence[str]]:
     between labels, no last dot.
     """
     values = {
-        NAMES: (edit.entry.name.octal().removesuffix(".") for edit in edits),
+        NAMES: (write_name(edit.entry.name).removesuffix(".") for edit in edits),
         TYPES: (edit.entry.rdtype for edit in edits),
         ACTIONS: (edit.action.value for edit in edits),
     }

@@ -18,7 +18,7 @@ from botocore.exceptions import NoCredentialsError
 from botocore.session import get_session
 
 from dnssd import __version__
-from dnssd.zones.aws_errors import MalformedCredentials
+from dnssd.zones.route53.errors import MalformedCredentials
 
 if TYPE_CHECKING:
     from mypy_boto3_route53 import Route53Client

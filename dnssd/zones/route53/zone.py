@@ -14,11 +14,11 @@ from botocore.exceptions import BotoCoreError
 
 from dnssd.errors import AmbiguousZone, OutcomeUnknown, UsageError, ZoneNotFound
 from dnssd.names import Name
-from dnssd.records import Change, Opaque, Rdata, RRset, parse_rdata
-from dnssd.zones.aws_client import route53_client
-from dnssd.zones.aws_errors import FAILURES, MALFORMED, Fate, judge, without_secrets
-from dnssd.zones.limits import Cost, Limits
+from dnssd.records import Change, RRset
 from dnssd.zones.pace import CAP, Pace
+from dnssd.zones.route53.client import route53_client
+from dnssd.zones.route53.errors import FAILURES, MALFORMED, Fate, judge, without_secrets
+from dnssd.zones.route53.text import LIMITS, read_name, read_rrset, write_change, write_name
 
 if TYPE_CHECKING:
     from mypy_boto3_route53 import Route53Client
@@ -30,19 +30,6 @@ EAGER = 2.0  # seconds: the longest wait of a throttled swap, since what it was 
 POLL = 2.0  # seconds between questions whether a change is in sync
 PAGE = 300  # RRsets: the most that Route 53 lists at once
 NODE_PAGE = 20  # RRsets: rarely does one name have more
-_ROUTINGS = {
-    "AliasTarget": "alias",
-    "MultiValueAnswer": "multivalue",
-    "Weight": "weighted",
-    "Region": "latency",
-    "Failover": "failover",
-    "GeoLocation": "geolocation",
-    "GeoProximityLocation": "geoproximity",
-    "CidrRoutingConfig": "IP-based",
-    "TrafficPolicyInstanceId": "traffic policy",
-    "HealthCheckId": "health-checked",
-    "SetIdentifier": "routed",
-}
 
 
 class Route53Zone:
@@ -66,14 +53,14 @@ class Route53Zone:
         self.address = address or str(origin)
         self.origin = origin
         self.zone_id = zone_id
-        self.limits = Limits()
+        self.limits = LIMITS
         self.requests = 0
         self._client = client
         self._pressure = 0  # throttled requests of late: the account's rate is shared by many
 
     def read(self, name: Name, rdtype: str, pace: Pace) -> RRset | None:
         """See `Zone.read`: one request."""
-        start = {"StartRecordName": name.octal(), "StartRecordType": rdtype, "MaxItems": "1"}
+        start = {"StartRecordName": write_name(name), "StartRecordType": rdtype, "MaxItems": "1"}
         found, _ = self._list(start, pace)
         return next((r for r in found if (r.name, r.rdtype) == (name, rdtype)), None)
 
@@ -87,7 +74,7 @@ class Route53Zone:
 
     def commit(self, changes: Sequence[Change], pace: Pace) -> str:
         """See `Zone.commit`: one batch, never split."""
-        Cost.of(changes).check(self.limits)
+        self.limits.check(changes)
         batch: Any = {"Changes": [item for change in changes for item in write_change(change)]}
         return self._ask(
             "ChangeResourceRecordSets",
@@ -118,7 +105,7 @@ class Route53Zone:
             ZoneNotFound: None of that name, or none of that kind.
             AmbiguousZone: Several.
         """
-        ask = partial(self._client.list_hosted_zones_by_name, DNSName=self.origin.octal())
+        ask = partial(self._client.list_hosted_zones_by_name, DNSName=write_name(self.origin))
         zones = self._ask("ListHostedZonesByName", ask, _read_zones, pace)
         named = [zone for zone in zones if zone.name == self.origin]
         found = [zone for zone in named if private in (None, zone.private)]
@@ -150,14 +137,14 @@ class Route53Zone:
         self, start: Name, wanted: Callable[[Name], bool], page: int, pace: Pace
     ) -> Iterator[RRset]:
         """The RRsets from `start` on as long as their names are wanted, page by page."""
-        at: dict[str, str] | None = {"StartRecordName": start.octal()}
+        at: dict[str, str] | None = {"StartRecordName": write_name(start)}
         while at is not None:
             found, at = self._list({**at, "MaxItems": str(page)}, pace)
             for rrset in found:
                 if not wanted(rrset.name):
                     return
                 yield rrset
-            if at and not wanted(Name.parse(at["StartRecordName"], radix=8)):
+            if at and not wanted(read_name(at["StartRecordName"])):
                 return
 
     def _list(
@@ -238,39 +225,6 @@ def open_route53(
     return zone
 
 
-def read_rrset(listed: Mapping[str, Any]) -> RRset:
-    """An RRset as Route 53 lists it."""
-    rdtype = listed["Type"]
-    texts = tuple(record["Value"] for record in listed.get("ResourceRecords", ()))
-    values: tuple[Rdata, ...] = tuple(parse_rdata(rdtype, text, radix=8) for text in texts)
-    if "AliasTarget" in listed:
-        values = (Opaque(rdtype, f"ALIAS {listed['AliasTarget']['DNSName']}"),)
-    return RRset(
-        name=Name.parse(listed["Name"], radix=8),
-        rdtype=rdtype,
-        ttl=listed.get("TTL", 0),
-        values=values,
-        listed=texts,
-        routing=next((kind for key, kind in _ROUTINGS.items() if key in listed), None),
-    )
-
-
-def write_change(change: Change) -> Iterator[dict[str, Any]]:
-    """The compare-and-swap of one RRset: DELETE comes before CREATE."""
-    for action, rrset in (("DELETE", change.before), ("CREATE", change.after)):
-        if rrset is not None:
-            texts = rrset.texts(radix=8)
-            yield {
-                "Action": action,
-                "ResourceRecordSet": {
-                    "Name": rrset.name.octal(),
-                    "Type": rrset.rdtype,
-                    "TTL": rrset.ttl,
-                    "ResourceRecords": [{"Value": text} for text in texts],
-                },
-            }
-
-
 class _HostedZone(NamedTuple):
     id: str
     name: Name
@@ -280,7 +234,7 @@ class _HostedZone(NamedTuple):
 def _read_zone(listed: Mapping[str, Any]) -> _HostedZone:
     return _HostedZone(
         id=str(listed["Id"]).rpartition("/")[2],
-        name=Name.parse(listed["Name"], radix=8),
+        name=read_name(listed["Name"]),
         private=bool(listed.get("Config", {}).get("PrivateZone", False)),
     )
 
