@@ -4,15 +4,19 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SYSTEM = ("sh", "cat", "dirname", "grep", "mkdir", "chmod")
+SYSTEM = ("sh", "cat", "dirname", "grep", "mkdir", "chmod", "tail")
 PROGRAMS = re.findall(r"^    need (\S+) ", (ROOT / "scripts/install").read_text(), re.MULTILINE)
 CLIENTS = "awscli cfn-lint configobj octodns octodns-route53 parliament requests"
+PIP = "pip install --quiet --disable-pip-version-check"
+INSTALLED = f"{PIP} --no-input --no-compile --retries 2 -e "
 OLD = "exit 1\n"  # a Python before 3.11, or a shim for none
+TOO_OLD = '[ -z "$2" ]\n'  # a Python that works, and is older
 BARE = 'case "$2" in *ensurepip*) exit 1;; esac\n'  # Debian's without python3-venv
 WHOLE = """
 case "$1" in -c) exit 0;; esac  # otherwise -m venv --clear FOLDER
@@ -22,7 +26,7 @@ for tool in python pip; do
     chmod +x $4/bin/$tool
 done
 cat >>$4/bin/pip <<END
-case "\\$1" in --version) echo "pip 1 from $(pwd)/$4/lib";; *) echo "pip \\$*"; $PIP;; esac
+case "\\$1" in --version) echo "pip 1 from $(pwd)/$4/lib";; *) echo "pip \\$*" >>$PIPS; $PIP;; esac
 END
 """
 
@@ -33,6 +37,7 @@ class Checkout:
     def __init__(self, path: Path) -> None:
         self.path = path / "checkout"
         self.bin = path / "bin"
+        self.pips = path / "pips"
         for folder in (self.path / "scripts", self.path / "dnssd", self.bin):
             folder.mkdir(parents=True)
         for name in ("scripts/install", "dnssd/version.py", "pyproject.toml"):
@@ -46,10 +51,14 @@ class Checkout:
         python.write_text("#!/bin/sh\n" + script)
         python.chmod(0o755)
 
-    def install(self, *arguments: str, pip: str = "exit 0") -> tuple[int, str, str]:
-        """Run scripts/install from elsewhere; exit code, stdout and stderr."""
-        completed = self._run("install", *arguments, pip=pip)
-        return completed.returncode, completed.stdout, completed.stderr
+    def install(
+        self, *arguments: str, pip: str = "exit 0", user: int | None = None
+    ) -> tuple[int, str, str]:
+        """Run scripts/install from elsewhere; exit code, calls of pip, and stderr."""
+        self.pips.write_text("")
+        completed = self._run("install", *arguments, pip=pip, user=user)
+        assert completed.stdout == ""
+        return completed.returncode, self.pips.read_text(), completed.stderr
 
     def boot_test(self) -> tuple[int, str]:
         """Run scripts/boot-test; exit code and stderr."""
@@ -57,15 +66,16 @@ class Checkout:
         return completed.returncode, completed.stderr
 
     def _run(
-        self, script: str, *arguments: str, pip: str = "exit 0"
+        self, script: str, *arguments: str, pip: str = "exit 0", user: int | None = None
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.path / "scripts" / script, *arguments],
             cwd=self.bin,
-            env={"PATH": str(self.bin), "PIP": pip},
+            env={"PATH": str(self.bin), "PIP": pip, "PIPS": str(self.pips)},
             capture_output=True,
             text=True,
             timeout=60,
+            user=user,
             check=False,
         )
 
@@ -76,44 +86,72 @@ def checkout(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path)
 
 
-def test_no_python_is_one_clear_line(checkout: Checkout) -> None:
-    """Older ones, and shims that lead nowhere, are none."""
+@pytest.mark.parametrize(
+    ("manager", "python3", "advice"),
+    [
+        ("apt-get", None, "run as root: apt-get install python3 python3-venv"),
+        ("apt-get", TOO_OLD, "run as root: apt-get install python3.11 python3.11-venv"),
+        ("dnf", TOO_OLD, "run as root: dnf install python3.11 python3.11-pip"),
+        (None, OLD, "install it and put python3 on PATH"),
+    ],
+)
+def test_no_python_is_one_clear_line(
+    checkout: Checkout, manager: str | None, python3: str | None, advice: str
+) -> None:
+    """Older ones, and shims that lead nowhere, are none; the packages are named."""
     checkout.add_python("python3.12", OLD)
-    checkout.add_python("python3", OLD)
+    if manager:
+        checkout.add_python(manager, "exit 1\n")
+    if python3:
+        checkout.add_python("python3", python3)
+
+    code, _, error = checkout.install()
+
+    assert (code, error) == (1, f"scripts/install: no Python 3.11 or newer: {advice}\n")
+
+
+def test_a_python_without_venv_is_named(checkout: Checkout) -> None:
+    """The line says which package is missing."""
+    checkout.add_python("python3.13", BARE)
+    checkout.add_python("python3", BARE)
+    checkout.add_python("apt-get", "exit 1\n")
 
     code, _, error = checkout.install()
 
     assert (code, error) == (
         1,
-        "scripts/install: Python 3.11 or newer: not found; install it and put python3 on PATH\n",
+        "scripts/install: python3 has no venv: run as root: apt-get install python3-venv\n",
     )
 
 
-def test_a_python_without_venv_is_named(checkout: Checkout) -> None:
-    """The line says which package is missing."""
-    checkout.add_python("python3", BARE)
-
-    code, _, error = checkout.install()
-
-    assert (code, error.count("\n")) == (1, 1)
-    assert error.startswith("scripts/install: python3: it has no venv or ensurepip;")
-    assert "apt-get install python3-venv" in error
-
-
-def test_it_installs_once_and_again_after_a_change(checkout: Checkout) -> None:
+@pytest.mark.parametrize(("option", "what"), [((), "."), (("--dev",), ".[dev]")])
+def test_it_installs_once_and_again_after_a_change(
+    checkout: Checkout, option: tuple[str, ...], what: str
+) -> None:
     """A second run is quick; another pyproject.toml or version is installed."""
     checkout.add_python("python3.13", BARE)
     checkout.add_python("python3.11", WHOLE)
-    installed = "pip install --quiet --disable-pip-version-check -e .[dev]\n"
+    installed = f"{INSTALLED}{what}\n"
 
-    assert checkout.install()[:2] == (0, installed)
-    assert checkout.install() == (0, "", "")
+    assert checkout.install(*option)[:2] == (0, installed)
+    assert checkout.install(*option) == (0, "", "")
 
     for name in ("pyproject.toml", "dnssd/version.py"):
         with (checkout.path / name).open("a") as file:
             file.write("\n__version__ = 'changed'\n")
-        assert checkout.install()[:2] == (0, installed)
-        assert checkout.install() == (0, "", "")
+        assert checkout.install(*option)[:2] == (0, installed)
+        assert checkout.install(*option) == (0, "", "")
+
+
+def test_the_demonstration_does_not_take_the_tools_away(checkout: Checkout) -> None:
+    """Tools come when they are first needed, and stay up to date from then on."""
+    checkout.add_python("python3", WHOLE)
+
+    assert checkout.install()[1] == f"{INSTALLED}.\n"
+    assert checkout.install("--dev")[1] == f"{INSTALLED}.[dev]\n"
+    assert checkout.install() == checkout.install("--dev") == (0, "", "")
+    (checkout.path / "pyproject.toml").write_text("changed")
+    assert checkout.install()[1] == f"{INSTALLED}.[dev]\n"
 
 
 def test_a_checkout_that_moves_is_installed_anew(checkout: Checkout) -> None:
@@ -122,19 +160,50 @@ def test_a_checkout_that_moves_is_installed_anew(checkout: Checkout) -> None:
     checkout.install()
     checkout.path = checkout.path.rename(checkout.path.with_name("moved"))
 
-    assert checkout.install()[1].startswith("pip install")
+    assert checkout.install()[1] == f"{INSTALLED}.\n"
     assert str(checkout.path) in (checkout.path / ".venv/bin/pip").read_text()
 
 
 def test_a_failed_installation_is_not_taken_for_one(checkout: Checkout) -> None:
-    """It says so, and the next run tries again."""
+    """One line says why, the rest is in a file, and the next run tries again."""
     checkout.add_python("python3", WHOLE)
+    failing = "eval echo WARNING: a; echo ERROR: no space; exit 1"
 
-    code, _, error = checkout.install(pip="exit 1")
+    code, _, error = checkout.install(pip=failing)
 
     assert code == 1
-    assert "scripts/install: pip could not install dnssd" in error
-    assert checkout.install(pip="exit 1")[0] == 1
+    assert error.splitlines()[1:] == [
+        "scripts/install: pip could not install dnssd: ERROR: no space; pip's own words are in"
+        " .venv/pip.log"
+    ]
+    assert "WARNING: a" in (checkout.path / ".venv/pip.log").read_text()
+    assert checkout.install(pip=failing)[0] == 1
+
+
+def test_no_network_is_one_line(checkout: Checkout) -> None:
+    """Not the ten that pip has for it."""
+    checkout.add_python("python3", WHOLE)
+    failing = "eval echo WARNING: Failed to establish a new connection; exit 1"
+
+    code, _, error = checkout.install(pip=failing)
+
+    assert (code, error.count("\n")) == (1, 2)
+    assert "scripts/install: pip reaches no package index: check the network" in error
+
+
+def test_another_users_checkout_is_one_line() -> None:
+    """Nothing is tried where this user may not write."""
+    with tempfile.TemporaryDirectory() as folder:
+        checkout = Checkout(Path(folder))
+        checkout.add_python("python3", WHOLE)
+        for path in (Path(folder), checkout.path):
+            path.chmod(0o555)
+
+        code, _, error = checkout.install(user=65534 if os.getuid() == 0 else None)
+        checkout.path.chmod(0o755)
+
+    assert (code, error.count("\n")) == (1, 1)
+    assert "clone the repository into a folder of your own" in error
 
 
 def test_servers_need_apt_and_root(checkout: Checkout) -> None:
@@ -157,8 +226,8 @@ def test_servers_adds_clients_once(checkout: Checkout) -> None:
     checkout.add_python("python3", WHOLE)
     for tool in PROGRAMS:
         checkout.add_python(tool, "exit 0\n")
-    clients = f"pip install --quiet --disable-pip-version-check {CLIENTS}\n"
-    checkout.install()
+    clients = f"{PIP} {CLIENTS}\n"
+    checkout.install("--dev")
 
     code, out, error = checkout.install("--servers", pip="exit 1")
     assert (code, out) == (0, clients)
@@ -177,7 +246,7 @@ def test_cloud_init_is_unpacked_and_not_installed(checkout: Checkout) -> None:
             checkout.add_python(tool, "exit 0\n")
         else:
             (checkout.bin / tool).symlink_to(shutil.which(tool) or tool)
-    checkout.install()
+    checkout.install("--dev")
     checkout.add_python("apt-get", "exit 1\n")
     assert "apt-get could not download cloud-init" in checkout.install("--servers")[2]
     apt = 'case $* in "download "*" cloud-init") : >cloud-init_1.deb ;; *) exit 1 ;; esac\n'
