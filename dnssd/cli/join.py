@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from dnssd.cli.options import (
@@ -17,6 +20,11 @@ from dnssd.cli.options import (
     zone_option,
 )
 from dnssd.cli.whoami import cloud_option
+
+if TYPE_CHECKING:  # --help needs none of it
+    from dnssd.hosts import HostFacts
+    from dnssd.registration.request import Registration
+    from dnssd.zones.factory import ZoneAddress
 
 EPILOG = """\b
 SERVICE is _NAME._tcp, _NAME._udp, or NAME for _NAME._tcp.
@@ -101,78 +109,96 @@ _HIGHEST = 65535
 @option("--takeover", is_flag=True, help="Replace a member or address of another owner.")
 @dry_run_option
 @json_option
-def command(
-    service: str,
-    zone_address: str,
-    port: int,
-    instance: str,
-    host: str | None,
-    cloud: str | None,
-    target: str | None,
-    addresses: tuple[str, ...],
-    priority: int,
-    weight: int,
-    ttl: int | None,
-    txt: tuple[str, ...],
-    splay: float,
-    deadline: float,
-    wait: bool,
-    nameservers: tuple[str, ...],
-    takeover: bool,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+def command(**options: Any) -> None:
     """Publish this host as a member of a service instance.
 
     Joining again changes nothing; with another weight, priority, TTL or address it
     replaces this host's own values. Other hosts' values are never touched.
     """
-    check_target(target, host, addresses)
+    asked = JoinOptions(**options)
+    check_target(asked.target, asked.host, asked.addresses)
+    start_logging()
+    _join(asked)
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinOptions:
+    """What `dnssd join` was told; see its options."""
+
+    service: str
+    zone_address: str
+    port: int
+    instance: str
+    host: str | None
+    cloud: str | None
+    target: str | None
+    addresses: tuple[str, ...]
+    priority: int
+    weight: int
+    ttl: int | None
+    txt: tuple[str, ...]
+    splay: float
+    deadline: float
+    wait: bool
+    nameservers: tuple[str, ...]
+    takeover: bool
+    dry_run: bool
+    as_json: bool
+
+    def registration(self, facts: HostFacts, zone: ZoneAddress) -> Registration:
+        """This host's registration in one zone, whose own choice of an address wins.
+
+        Raises:
+            UsageError: One of the options is not legal.
+        """
+        from dnssd.registration.of_host import registration_of
+
+        of_zone = zone.options.get("address")
+        return registration_of(
+            facts,
+            self.service,
+            port=self.port,
+            instance=self.instance,
+            target=self.target,
+            addresses=(of_zone,) if of_zone and not self.target else self.addresses,
+            priority=self.priority,
+            weight=self.weight,
+            ttl=self.ttl,
+            txt=txt_pairs(self.txt) if self.txt else None,
+            takeover=self.takeover,
+        )
+
+
+def _join(asked: JoinOptions) -> None:
     from dnssd.cli import registering, serving
+    from dnssd.hosts import METADATA_AT_JOIN_SECONDS, this_host
     from dnssd.registration.registrar import Registrar
-    from dnssd.registration.request import Registration, check_host_and_service
+    from dnssd.registration.request import check_host_and_service
     from dnssd.zones.factory import ZoneAddress, open_zone
     from dnssd.zones.pace import Pace
     from dnssd.zones.served import wait_seen
 
-    start_logging()
-    parsed = ZoneAddress.parse(zone_address)
-    check_host_and_service(service, host)
-    pace = Pace(deadline)
-    facts = registering.this_host(pace, host, budget=registering.METADATA_AT_JOIN, cloud=cloud)
-    of_zone = parsed.options.get("address")
-    registration = Registration(
-        service=service,
-        port=port,
-        host=facts.label,
-        instance=instance,
-        target=target,
-        addresses=()
-        if target
-        else registering.chosen_addresses(facts, (of_zone,) if of_zone else addresses),
-        priority=priority,
-        weight=weight,
-        ttl=ttl,
-        txt=txt_pairs(txt) if txt else None,
-        owner=facts.owner,
-        takeover=takeover,
-    )
-    zone = open_zone(zone_address, pace=pace, timeout=registering.answer_timeout(deadline))
+    address = ZoneAddress.parse(asked.zone_address)
+    check_host_and_service(asked.service, asked.host)
+    pace = Pace(asked.deadline)
+    facts = this_host(pace, asked.host, budget=METADATA_AT_JOIN_SECONDS, cloud=asked.cloud)
+    registration = asked.registration(facts, address)
+    timeout = registering.answer_timeout(asked.deadline)
+    zone = open_zone(asked.zone_address, pace=pace, timeout=timeout)
     wish = registration.wish_in(zone.origin)
-    registrar = Registrar(zone, pace, splay=splay)
-    if dry_run:
-        registering.print_changes(registrar.plan_join(wish), as_json)
+    registrar = Registrar(zone, pace, splay=asked.splay)
+    if asked.dry_run:
+        registering.print_changes(registrar.plan_join(wish), asked.as_json)
         return
     outcome = registrar.join(wish)
-    if wait:
+    if asked.wait:
         registrar.wait(wish.name)
-        wait_seen(nameservers, wish.name, frozenset({wish.srv}), frozenset(), pace)
+        wait_seen(asked.nameservers, wish.name, frozenset({wish.srv}), frozenset(), pace)
     done = "joined" if outcome.changed else "had joined already:"
     told = f"{done} {outcome.name} as {wish.label}"
-    registering.print_outcome(outcome, zone, {"member": wish.label}, told, as_json)
+    registering.print_outcome(outcome, zone, {"member": wish.label}, told, asked.as_json)
     if outcome.defined:
-        serving.hint_negative_ttl(zone.origin, nameservers)
+        serving.hint_negative_ttl(zone.origin, asked.nameservers)
 
 
 def check_target(target: str | None, host: str | None, addresses: tuple[str, ...]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import click
 
 from dnssd.cli.options import (
@@ -49,48 +52,61 @@ Examples:
 @nameserver_option
 @dry_run_option
 @json_option
-def command(
-    service: str,
-    zone_address: str,
-    port: int | None,
-    instance: str,
-    host: str | None,
-    cloud: str | None,
-    deadline: float,
-    wait: bool,
-    nameservers: tuple[str, ...],
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+def command(**options: Any) -> None:
     """Take this host's members out of a service instance.
 
     The address goes with the host's last service; the definition of the service stays.
     Leaving again changes nothing.
     """
+    start_logging()
+    _leave(LeaveOptions(**options))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveOptions:
+    """What `dnssd leave` was told; see its options."""
+
+    service: str
+    zone_address: str
+    port: int | None
+    instance: str
+    host: str | None
+    cloud: str | None
+    deadline: float
+    wait: bool
+    nameservers: tuple[str, ...]
+    dry_run: bool
+    as_json: bool
+
+
+def _leave(asked: LeaveOptions) -> None:
     from dnssd.cli import registering
+    from dnssd.hosts import METADATA_AT_LEAVE_SECONDS, this_host
+    from dnssd.registration.of_host import departure_of
     from dnssd.registration.registrar import Registrar
-    from dnssd.registration.request import Departure, check_host_and_service
+    from dnssd.registration.request import check_host_and_service
     from dnssd.zones.factory import ZoneAddress, open_zone
     from dnssd.zones.pace import Pace
     from dnssd.zones.served import wait_seen
 
-    start_logging()
-    ZoneAddress.parse(zone_address)
-    check_host_and_service(service, host)
-    pace = Pace(deadline)
-    facts = registering.this_host(pace, host, budget=registering.METADATA_AT_LEAVE, cloud=cloud)
-    zone = open_zone(zone_address, pace=pace, timeout=registering.answer_timeout(deadline))
-    departure = Departure.of(
-        zone.origin, service, instance=instance, host=facts.label, port=port, owner=facts.owner
+    ZoneAddress.parse(asked.zone_address)
+    check_host_and_service(asked.service, asked.host)
+    pace = Pace(asked.deadline)
+    facts = this_host(pace, asked.host, budget=METADATA_AT_LEAVE_SECONDS, cloud=asked.cloud)
+    timeout = registering.answer_timeout(asked.deadline)
+    zone = open_zone(asked.zone_address, pace=pace, timeout=timeout)
+    departure = departure_of(
+        facts, zone.origin, asked.service, instance=asked.instance, port=asked.port
     )
     registrar = Registrar(zone, pace)
-    if dry_run:
-        registering.print_changes(registrar.plan_leave(departure), as_json)
+    if asked.dry_run:
+        registering.print_changes(registrar.plan_leave(departure), asked.as_json)
         return
     outcome = registrar.leave(departure)
-    if wait:
+    if asked.wait:
         registrar.wait(departure.name)
-        wait_seen(nameservers, departure.name, frozenset(), outcome.removed, pace)
+        wait_seen(asked.nameservers, departure.name, frozenset(), outcome.removed, pace)
     members = ", ".join(outcome.members)
     told = f"left {outcome.name}: {members}" if members else f"no member here of {outcome.name}"
-    registering.print_outcome(outcome, zone, {"members": list(outcome.members)}, told, as_json)
+    extra = {"members": list(outcome.members)}
+    registering.print_outcome(outcome, zone, extra, told, asked.as_json)

@@ -1,51 +1,12 @@
-"""What join and leave share: who this host is, and how changes are told."""
+"""What commands that change a zone share: how long they wait, and how changes are told."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from dnssd.cli.output import print_json, safe
-from dnssd.errors import UsageError
-from dnssd.hosts import HostFacts, detect
 from dnssd.records import Change, RRset
 from dnssd.registration.registrar import Outcome
 from dnssd.zones.base import Zone
-from dnssd.zones.pace import Pace
-
-METADATA_AT_JOIN = 120.0  # seconds: a booting host's metadata may be late
-METADATA_AT_LEAVE = 5.0  # seconds: a host that shuts down has few
-METADATA_AT_WHOAMI = 5.0  # seconds: somebody is waiting
-
-
-def this_host(
-    pace: Pace, label: str | None, *, budget: float, cloud: str | None = None
-) -> HostFacts:
-    """Who this host is.
-
-    Args:
-        pace: The deadline of the whole command.
-        label: The caller's own host label, if it gave one.
-        budget: Seconds that instance metadata may take.
-        cloud: The cloud to ask; None to find out.
-    """
-    return detect(os.environ, Pace(min(budget, pace.remaining)), label=label, cloud=cloud)
-
-
-def chosen_addresses(facts: HostFacts, choices: Sequence[str]) -> list[str]:
-    """The addresses that `private`, `public` or an IP address stand for.
-
-    Raises:
-        UsageError: The host has no such address.
-    """
-    addresses: list[str] = []
-    for choice in choices or ("private",):
-        known = {"private": facts.private, "public": facts.public}.get(choice, (choice,))
-        if not known:
-            raise UsageError(
-                f"address {choice}: {facts.source} knows none of this host; give --address IP"
-            )
-        addresses += known
-    return list(dict.fromkeys(addresses))
 
 
 def print_changes(changes: Sequence[Change], as_json: bool) -> None:

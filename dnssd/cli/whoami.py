@@ -31,13 +31,13 @@ def command(cloud: str | None, as_json: bool) -> None:
     It comes from the instance metadata of the cloud that the host is in, or else from the
     machine; SOURCE tells which.
     """
-    from dnssd.cli import registering
     from dnssd.cli.output import print_json, print_table
+    from dnssd.hosts import METADATA_AT_WHOAMI_SECONDS, this_host
     from dnssd.zones.pace import Pace
 
     start_logging()
-    budget = registering.METADATA_AT_WHOAMI
-    facts = registering.this_host(Pace(budget), None, budget=budget, cloud=cloud)
+    budget = METADATA_AT_WHOAMI_SECONDS
+    facts = this_host(Pace(budget), budget=budget, cloud=cloud)
     report = {
         "cloud": facts.cloud,
         "host": facts.label,

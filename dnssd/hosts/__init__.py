@@ -1,5 +1,6 @@
 """Who am I: the name, addresses and owner that a host registers under."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,7 +38,28 @@ class HostFacts:
     zone: str | None = None
 
 
+METADATA_AT_JOIN_SECONDS = 120.0  # a booting host's metadata may be late
+METADATA_AT_LEAVE_SECONDS = 5.0  # a host that shuts down has few
+METADATA_AT_WHOAMI_SECONDS = 5.0  # somebody is waiting
+
 Ask = Callable[[Mapping[str, str], Pace, Path], HostFacts]
+
+
+def this_host(
+    pace: Pace, label: str | None = None, *, budget: float, cloud: str | None = None
+) -> HostFacts:
+    """Who this host is, by this process's environment.
+
+    Args:
+        pace: The caller's deadline.
+        label: The caller's own host label, if it gave one.
+        budget: Seconds that instance metadata may take.
+        cloud: The cloud to ask; None to find out.
+
+    Raises:
+        DnssdError: As `detect` does.
+    """
+    return detect(os.environ, Pace(min(budget, pace.remaining)), label=label, cloud=cloud)
 
 
 def detect(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from dnssd.errors import MalformedName, MalformedRecord, UsageError
 from dnssd.members import Member, member_label
@@ -70,6 +71,51 @@ class Registration:
         if not self.owner.isprintable() or len(self.owner.encode()) > 200:
             raise UsageError("owner: up to 200 octets of printable text are needed")
         self._txt()
+
+    @staticmethod
+    def here(
+        service: str,
+        *,
+        port: int,
+        instance: str = "default",
+        host: str | None = None,
+        cloud: str | None = None,
+        addresses: Sequence[str] = (),
+        target: str | None = None,
+        priority: int = 0,
+        weight: int = 100,
+        ttl: int | None = None,
+        txt: Mapping[str, str | bytes | None] | None = None,
+        takeover: bool = False,
+        deadline: float = 120,
+    ) -> "Registration":
+        """The registration of this host: label, addresses and owner as the commands find them.
+
+        Args:
+            service: As for `Registration`, like those that are not named here.
+            port: 1 to 65535.
+            instance: The service instance.
+            host: The host's label; by default from instance metadata or the host name.
+            cloud: The cloud to ask, of those in `dnssd whoami --help`; by default found.
+            addresses: `private`, `public` and IP addresses; private by default.
+            target: An existing host name to use; no address is written then.
+            priority: Lower is tried first.
+            weight: The share of traffic within one priority.
+            ttl: Seconds.
+            txt: The instance's TXT data.
+            takeover: Replace a member or host record of another owner.
+            deadline: Seconds that instance metadata may take.
+
+        Raises:
+            UsageError: One of them is not legal, or the host has no such address.
+            Unavailable: The instance metadata did not answer in time.
+        """
+        from dnssd.registration.of_host import facts_within, registration_of
+
+        facts = facts_within(deadline, host, cloud)
+        asked: dict[str, Any] = {"instance": instance, "priority": priority, "weight": weight}
+        asked |= {"ttl": ttl, "txt": txt, "takeover": takeover, "target": target, "port": port}
+        return registration_of(facts, service, addresses=addresses, **asked)
 
     def wish_in(self, origin: Name) -> "Wish":
         """What this registration asks of the zone at `origin`.

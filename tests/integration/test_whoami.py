@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from dnssd.cli import registering
+from dnssd import hosts
 from dnssd.cli.main import run
 from dnssd.hosts import azure, openstack, plain
 from dnssd.sandbox.sandbox import Sandbox
@@ -140,7 +140,7 @@ def test_nothing_moves_the_cursor(dnssd: Command, monkeypatch: pytest.MonkeyPatc
 
 def test_metadata_that_hangs(dnssd: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is an end, and one line about it."""
-    monkeypatch.setattr(registering, "METADATA_AT_WHOAMI", 0.02)
+    monkeypatch.setattr(hosts, "METADATA_AT_WHOAMI_SECONDS", 0.02)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr(azure, "ENDPOINTS", (f"http://127.0.0.1:{silent.getsockname()[1]}",))
         ran = dnssd("whoami", "--cloud", "azure")
