@@ -171,29 +171,29 @@ class JoinOptions:
 
 def _join(asked: JoinOptions) -> None:
     from dnssd.cli import registering, serving
+    from dnssd.deadline import Deadline
     from dnssd.hosts import METADATA_AT_JOIN_SECONDS, this_host
     from dnssd.registration.registrar import Registrar
     from dnssd.registration.request import check_host_and_service
     from dnssd.zones.factory import ZoneAddress, open_zone
-    from dnssd.zones.pace import Pace
     from dnssd.zones.served import wait_seen
 
     address = ZoneAddress.parse(asked.zone_address)
     check_host_and_service(asked.service, asked.host)
-    pace = Pace(asked.deadline)
-    facts = this_host(pace, asked.host, budget=METADATA_AT_JOIN_SECONDS, cloud=asked.cloud)
+    deadline = Deadline(asked.deadline)
+    facts = this_host(deadline, asked.host, budget=METADATA_AT_JOIN_SECONDS, cloud=asked.cloud)
     registration = asked.registration(facts, address)
     timeout = registering.answer_timeout(asked.deadline)
-    zone = open_zone(asked.zone_address, pace=pace, timeout=timeout)
+    zone = open_zone(asked.zone_address, deadline=deadline, timeout=timeout)
     wish = registration.wish_in(zone.origin)
-    registrar = Registrar(zone, pace, splay=asked.splay)
+    registrar = Registrar(zone, deadline, splay=asked.splay)
     if asked.dry_run:
         registering.print_changes(registrar.plan_join(wish), asked.as_json)
         return
     outcome = registrar.join(wish)
     if asked.wait:
         registrar.wait(wish.name)
-        wait_seen(asked.nameservers, wish.name, frozenset({wish.srv}), frozenset(), pace)
+        wait_seen(asked.nameservers, wish.name, frozenset({wish.srv}), frozenset(), deadline)
     done = "joined" if outcome.changed else "had joined already:"
     told = f"{done} {outcome.name} as {wish.label}"
     registering.print_outcome(outcome, zone, {"member": wish.label}, told, asked.as_json)

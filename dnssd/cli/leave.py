@@ -81,31 +81,31 @@ class LeaveOptions:
 
 def _leave(asked: LeaveOptions) -> None:
     from dnssd.cli import registering
+    from dnssd.deadline import Deadline
     from dnssd.hosts import METADATA_AT_LEAVE_SECONDS, this_host
     from dnssd.registration.of_host import departure_of
     from dnssd.registration.registrar import Registrar
     from dnssd.registration.request import check_host_and_service
     from dnssd.zones.factory import ZoneAddress, open_zone
-    from dnssd.zones.pace import Pace
     from dnssd.zones.served import wait_seen
 
     ZoneAddress.parse(asked.zone_address)
     check_host_and_service(asked.service, asked.host)
-    pace = Pace(asked.deadline)
-    facts = this_host(pace, asked.host, budget=METADATA_AT_LEAVE_SECONDS, cloud=asked.cloud)
+    deadline = Deadline(asked.deadline)
+    facts = this_host(deadline, asked.host, budget=METADATA_AT_LEAVE_SECONDS, cloud=asked.cloud)
     timeout = registering.answer_timeout(asked.deadline)
-    zone = open_zone(asked.zone_address, pace=pace, timeout=timeout)
+    zone = open_zone(asked.zone_address, deadline=deadline, timeout=timeout)
     departure = departure_of(
         facts, zone.origin, asked.service, instance=asked.instance, port=asked.port
     )
-    registrar = Registrar(zone, pace)
+    registrar = Registrar(zone, deadline)
     if asked.dry_run:
         registering.print_changes(registrar.plan_leave(departure), asked.as_json)
         return
     outcome = registrar.leave(departure)
     if asked.wait:
         registrar.wait(departure.name)
-        wait_seen(asked.nameservers, departure.name, frozenset(), outcome.removed, pace)
+        wait_seen(asked.nameservers, departure.name, frozenset(), outcome.removed, deadline)
     members = ", ".join(outcome.members)
     told = f"left {outcome.name}: {members}" if members else f"no member here of {outcome.name}"
     extra = {"members": list(outcome.members)}

@@ -39,26 +39,26 @@ def command(service: str, zone_address: str, instance: str, as_json: bool) -> No
     """
     from dnssd.cli import serving
     from dnssd.cli.output import print_json
+    from dnssd.deadline import Deadline
     from dnssd.errors import NotFound
     from dnssd.registration.views import InstanceView
     from dnssd.services import Service, instance_label
     from dnssd.zones.factory import open_zone
-    from dnssd.zones.pace import Pace
 
     start_logging()
     label = instance_label(instance)
     browse = Service.parse(service)
-    pace = Pace(DEADLINE)
-    zone = open_zone(zone_address, pace=pace)
+    deadline = Deadline(DEADLINE)
+    zone = open_zone(zone_address, deadline=deadline)
     name = browse.in_domain(zone.origin).child(label)
-    view = InstanceView.of(name, zone.read_below(name, pace))
+    view = InstanceView.of(name, zone.read_below(name, deadline))
     if not (view.srv or view.txt or view.members or view.others):
         raise NotFound(f"{name}: no such instance in {zone.address}; join a first host")
     if as_json:
         print_json(_as_json(view))
     else:
         _print(view)
-    soa = zone.read(zone.origin, "SOA", pace)
+    soa = zone.read(zone.origin, "SOA", deadline)
     if soa is not None:
         serving.warn_negative_ttl(zone.origin, soa.ttl, soa.values[0].format())
 

@@ -29,22 +29,22 @@ def command(service: str, zone_address: str, yes: bool, as_json: bool) -> None:
     """
     from dnssd.cli import registering
     from dnssd.cli.output import print_json, safe
+    from dnssd.deadline import Deadline
     from dnssd.registration.uninstall import plan_uninstall, uninstall
     from dnssd.services import Service
     from dnssd.zones.factory import open_zone
-    from dnssd.zones.pace import Pace
 
     start_logging()
     browse = Service.parse(service)
-    pace = Pace(DEADLINE)
-    zone = open_zone(zone_address, pace=pace)
+    deadline = Deadline(DEADLINE)
+    zone = open_zone(zone_address, deadline=deadline)
     if not yes:
-        changes = plan_uninstall(zone, browse, pace, now=lambda: datetime.now(UTC))
+        changes = plan_uninstall(zone, browse, deadline, now=lambda: datetime.now(UTC))
         registering.print_changes(changes, as_json)
         if changes and not as_json:
             click.echo("nothing was removed: run it with --yes", err=True)
         return
-    outcome = uninstall(zone, browse, pace, now=lambda: datetime.now(UTC))
+    outcome = uninstall(zone, browse, deadline, now=lambda: datetime.now(UTC))
     name = str(browse.in_domain(zone.origin))
     if as_json:
         result = {"zone": zone.address, "changed": outcome.changed, "requests": zone.requests}

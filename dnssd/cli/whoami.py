@@ -32,12 +32,12 @@ def command(cloud: str | None, as_json: bool) -> None:
     machine; SOURCE tells which.
     """
     from dnssd.cli.output import print_json, print_table
+    from dnssd.deadline import Deadline
     from dnssd.hosts import METADATA_AT_WHOAMI_SECONDS, this_host
-    from dnssd.zones.pace import Pace
 
     start_logging()
     budget = METADATA_AT_WHOAMI_SECONDS
-    facts = this_host(Pace(budget), budget=budget, cloud=cloud)
+    facts = this_host(Deadline(budget), budget=budget, cloud=cloud)
     report = {
         "cloud": facts.cloud,
         "host": facts.label,

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dnssd.deadline import Deadline
 from dnssd.errors import MalformedName, UsageError
 from dnssd.hosts.clouds import CLOUDS, Firmware, cloud_of
 from dnssd.names import shown
 from dnssd.services import parse_host_label
-from dnssd.zones.pace import Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +42,16 @@ METADATA_AT_JOIN_SECONDS = 120.0  # a booting host's metadata may be late
 METADATA_AT_LEAVE_SECONDS = 5.0  # a host that shuts down has few
 METADATA_AT_WHOAMI_SECONDS = 5.0  # somebody is waiting
 
-Ask = Callable[[Mapping[str, str], Pace, Path], HostFacts]
+Ask = Callable[[Mapping[str, str], Deadline, Path], HostFacts]
 
 
 def this_host(
-    pace: Pace, label: str | None = None, *, budget: float, cloud: str | None = None
+    deadline: Deadline, label: str | None = None, *, budget: float, cloud: str | None = None
 ) -> HostFacts:
     """Who this host is, by this process's environment.
 
     Args:
-        pace: The caller's deadline.
+        deadline: The caller's.
         label: The caller's own host label, if it gave one.
         budget: Seconds that instance metadata may take.
         cloud: The cloud to ask; None to find out.
@@ -59,12 +59,12 @@ def this_host(
     Raises:
         DnssdError: As `detect` does.
     """
-    return detect(os.environ, Pace(min(budget, pace.remaining)), label=label, cloud=cloud)
+    return detect(os.environ, Deadline(min(budget, deadline.remaining)), label=label, cloud=cloud)
 
 
 def detect(
     environ: Mapping[str, str],
-    pace: Pace,
+    deadline: Deadline,
     *,
     label: str | None = None,
     cloud: str | None = None,
@@ -74,7 +74,7 @@ def detect(
 
     Args:
         environ: The process's environment; the clouds' own variables are honoured.
-        pace: How long the metadata may take.
+        deadline: How long the metadata may take.
         label: The caller's own host label, if it has one.
         cloud: One of `clouds.CLOUDS` to ask whatever the signs; None to look for signs.
         root: Where /etc and /sys are.
@@ -86,16 +86,16 @@ def detect(
     """
     if label is not None:
         parse_host_label(label)
-    found = _asker(cloud or _find_cloud(environ, pace, root))(environ, pace, root)
+    found = _asker(cloud or _find_cloud(environ, deadline, root))(environ, deadline, root)
     return replace(found, label=label or _checked_label(found))
 
 
-def _find_cloud(environ: Mapping[str, str], pace: Pace, root: Path) -> str:
+def _find_cloud(environ: Mapping[str, str], deadline: Deadline, root: Path) -> str:
     cloud = cloud_of(environ, Firmware.read(root))
     if cloud is None:
         from dnssd.hosts.probe import probe
 
-        cloud = probe(pace) or "plain"
+        cloud = probe(deadline) or "plain"
     return cloud
 
 

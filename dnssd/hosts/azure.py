@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from dnssd.deadline import Deadline
 from dnssd.hosts import HostFacts
 from dnssd.hosts.addresses import is_public
 from dnssd.hosts.document import Document
 from dnssd.hosts.metadata import ADDRESS, Metadata
-from dnssd.zones.pace import Pace
 
 ENDPOINTS = (ADDRESS,)  # there is no other
 
@@ -17,18 +17,18 @@ _HEADERS = {"Metadata": "true"}
 _AGAIN = (404, 410)  # what the service says while the machine is being moved or updated
 
 
-def facts(environ: Mapping[str, str], pace: Pace, root: Path = Path("/")) -> HostFacts:
+def facts(environ: Mapping[str, str], deadline: Deadline, root: Path = Path("/")) -> HostFacts:
     """What the metadata service says about this machine.
 
     Args:
         environ: Not used here: Azure has no variable for it.
-        pace: How long it may take, retries included.
+        deadline: How long it may take, retries included.
         root: Not used here.
 
     Raises:
         Unavailable: It does not answer, or not all that is needed.
     """
-    metadata = Metadata(ENDPOINTS, pace)
+    metadata = Metadata(ENDPOINTS, deadline)
     instance = Document.parse("instance", metadata.read(_INSTANCE, _HEADERS, again=_AGAIN))
     subscription, region, label = (
         instance.identifier("compute", key) for key in ("subscriptionId", "location", "vmId")

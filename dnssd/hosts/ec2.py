@@ -3,29 +3,29 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from dnssd.deadline import Deadline
 from dnssd.errors import Unavailable
 from dnssd.hosts import HostFacts
 from dnssd.hosts.addresses import is_public
 from dnssd.hosts.document import Document
 from dnssd.hosts.imds import Imds, Settings
-from dnssd.zones.pace import Pace
 
 _DOCUMENT = "/latest/dynamic/instance-identity/document"
 
 
-def facts(environ: Mapping[str, str], pace: Pace, root: Path = Path("/")) -> HostFacts:
+def facts(environ: Mapping[str, str], deadline: Deadline, root: Path = Path("/")) -> HostFacts:
     """What the metadata service says about this instance.
 
     Args:
         environ: The process's environment; AWS_EC2_METADATA_* are honoured.
-        pace: How long it may take, retries included.
+        deadline: How long it may take, retries included.
         root: Not used here.
 
     Raises:
         Unavailable: It does not answer, or not all that is needed.
         UsageError: A variable is malformed.
     """
-    imds = Imds(Settings.from_environ(environ), pace)
+    imds = Imds(Settings.from_environ(environ), deadline)
     identity = _identity(imds)
     account, region, instance = map(identity.identifier, ("accountId", "region", "instanceId"))
     private_ipv4, public_ipv4, ipv6 = (

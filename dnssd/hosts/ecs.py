@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from dnssd.deadline import Deadline
 from dnssd.errors import Unavailable, UsageError
 from dnssd.hosts import HostFacts, plain
 from dnssd.hosts.addresses import sides
 from dnssd.hosts.document import Document
 from dnssd.hosts.metadata import Metadata, checked_url
-from dnssd.zones.pace import Pace
 
 VARIABLE = "ECS_CONTAINER_METADATA_URI_V4"
 
 
 def facts(
     environ: Mapping[str, str],
-    pace: Pace,
+    deadline: Deadline,
     root: Path = Path("/"),
     *,
     route_address: plain.RouteAddress = plain.address_of_route,
@@ -27,7 +27,7 @@ def facts(
 
     Args:
         environ: The process's environment; ECS_CONTAINER_METADATA_URI_V4 leads to it.
-        pace: How long it may take, retries included.
+        deadline: How long it may take, retries included.
         root: Not used here.
         route_address: Gives the address of the default route.
 
@@ -38,7 +38,7 @@ def facts(
     uri = environ.get(VARIABLE)
     if not uri:
         raise UsageError(f"{VARIABLE}: not set; is this an ECS task? Use another --cloud")
-    metadata = Metadata((checked_url(VARIABLE, uri),), pace)
+    metadata = Metadata((checked_url(VARIABLE, uri),), deadline)
     task = Document.parse("task metadata", metadata.read("/task", {}))
     region, account, label = _parts_of_arn(task)
     private, public = sides(_addresses(task, route_address))

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from dnssd.deadline import Deadline
 from dnssd.hosts import HostFacts
 from dnssd.hosts.addresses import is_public
 from dnssd.hosts.document import Document
 from dnssd.hosts.metadata import ADDRESS, Metadata, checked_url
-from dnssd.zones.pace import Pace
 
 # By address: at boot, and on leave, looking up metadata.google.internal may take too long.
 ENDPOINTS = (ADDRESS, "http://[fd20:ce::254]")
@@ -16,12 +16,12 @@ _ROOT = "/computeMetadata/v1/"
 _FLAVOR = "Metadata-Flavor"  # sent both ways; a request without it gets a 403
 
 
-def facts(environ: Mapping[str, str], pace: Pace, root: Path = Path("/")) -> HostFacts:
+def facts(environ: Mapping[str, str], deadline: Deadline, root: Path = Path("/")) -> HostFacts:
     """What the metadata server says about this machine.
 
     Args:
         environ: The process's environment; GCE_METADATA_HOST (HOST[:PORT]) is honoured.
-        pace: How long it may take, retries included.
+        deadline: How long it may take, retries included.
         root: Not used here.
 
     Raises:
@@ -30,7 +30,7 @@ def facts(environ: Mapping[str, str], pace: Pace, root: Path = Path("/")) -> Hos
     """
     host = environ.get("GCE_METADATA_HOST")
     endpoints = (checked_url("GCE_METADATA_HOST", f"http://{host}"),) if host else ENDPOINTS
-    metadata = Metadata(endpoints, pace)
+    metadata = Metadata(endpoints, deadline)
     project, instance, zone_path = (
         _item(metadata, item) for item in ("project/project-id", "instance/id", "instance/zone")
     )

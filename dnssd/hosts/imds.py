@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
+from dnssd.deadline import Deadline
 from dnssd.errors import UsageError
 from dnssd.hosts.clouds import is_ec2_disabled
 from dnssd.hosts.metadata import ADDRESS, TRY, Answer, Metadata, checked_url
 from dnssd.names import shown
-from dnssd.zones.pace import Pace
 
 IPV4 = ADDRESS
 IPV6 = "http://[fd00:ec2::254]"
@@ -56,13 +56,13 @@ class Imds:
 
     Args:
         settings: How to reach it.
-        pace: How long the whole conversation may take.
+        deadline: How long the whole conversation may take.
     """
 
-    def __init__(self, settings: Settings, pace: Pace) -> None:
+    def __init__(self, settings: Settings, deadline: Deadline) -> None:
         self._metadata = Metadata(
             settings.endpoints,
-            pace,
+            deadline,
             timeout=settings.timeout,
             attempts=settings.attempts,
             silence=_HOP_LIMIT,

@@ -12,19 +12,19 @@ import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from dnssd.deadline import Deadline
 from dnssd.errors import Unavailable, UsageError
 from dnssd.hosts import HostFacts, plain
 from dnssd.hosts.addresses import sides, usable
 from dnssd.hosts.document import Document
 from dnssd.names import shown
-from dnssd.zones.pace import Pace
 
 _NAMESPACE = "var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 
 def facts(
     environ: Mapping[str, str],
-    pace: Pace,
+    deadline: Deadline,
     root: Path = Path("/"),
     *,
     hostname: Callable[[], str] = socket.gethostname,
@@ -37,7 +37,7 @@ def facts(
 
     Args:
         environ: The process's environment, with the variables above.
-        pace: Not used here: nobody is asked.
+        deadline: Not used here: nobody is asked.
         root: Where /var is.
         hostname: Gives the host's name.
         route_address: Gives the address of the default route.

@@ -13,9 +13,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from dnssd.deadline import Deadline
 from dnssd.errors import DeadlineExceeded, Unavailable, UsageError
 from dnssd.names import shown
-from dnssd.zones.pace import Pace
 
 MAX_BODY = 2**20  # octets of an answer; a virtual machine's user data may be among them
 TRY = 2.0  # seconds that one request may take
@@ -39,12 +39,12 @@ class Answer:
 
 
 class Metadata:
-    """One conversation with a metadata service, tried again until `pace` ends.
+    """One conversation with a metadata service, tried again until `deadline` ends.
 
     Args:
         endpoints: URLs of n >= 1 addresses of the service, without a slash at the end; the
             first that answers is kept.
-        pace: How long the whole conversation may take.
+        deadline: How long the whole conversation may take.
         timeout: Seconds that one try may take.
         attempts: How many tries a request has; None for as many as fit the time.
         silence: What to check where nobody answers.
@@ -54,7 +54,7 @@ class Metadata:
     def __init__(
         self,
         endpoints: Sequence[str],
-        pace: Pace,
+        deadline: Deadline,
         *,
         timeout: float = TRY,
         attempts: int | None = None,
@@ -62,7 +62,7 @@ class Metadata:
         way_out: str = PLAIN,
     ) -> None:
         self._endpoints = tuple(endpoints)
-        self._pace = pace
+        self._deadline = deadline
         self._timeout = timeout
         self._attempts = attempts
         self._silence = silence
@@ -114,7 +114,7 @@ class Metadata:
         attempt = 0
         while True:
             # A try without time could only hide why the earlier ones failed.
-            if not self._pace.remaining:
+            if not self._deadline.remaining:
                 raise DeadlineExceeded(failure)
             outcome = self._round(method, path, headers, again)
             if isinstance(outcome, Answer):
@@ -122,7 +122,7 @@ class Metadata:
             failure = outcome
             if self._attempts and attempt + 1 >= self._attempts:
                 raise Unavailable(failure)
-            self._pace.back_off(attempt, failure)
+            self._deadline.back_off(attempt, failure)
             attempt += 1
 
     def failure(self, why: str, advice: str) -> Unavailable:
@@ -137,9 +137,11 @@ class Metadata:
         """An answer from the first endpoint that gives one, else why the first gave none."""
         complaint = ""
         for endpoint in self._endpoints:
-            seconds = min(self._timeout, self._pace.remaining)
+            seconds = min(self._timeout, self._deadline.remaining)
             try:
-                answer = exchange(endpoint, method, path, headers, countdown(self._pace, seconds))
+                answer = exchange(
+                    endpoint, method, path, headers, countdown(self._deadline, seconds)
+                )
             except (OSError, http.client.HTTPException) as error:
                 complaint = complaint or self._complaint(error, seconds)
                 continue
@@ -240,7 +242,7 @@ class _Timed(io.RawIOBase):
         return self._sock.recv_into(buffer)
 
 
-def countdown(pace: Pace, seconds: float) -> Callable[[], float]:
+def countdown(deadline: Deadline, seconds: float) -> Callable[[], float]:
     """What is left of `seconds` from now on."""
-    start = pace.remaining
-    return lambda: seconds - (start - pace.remaining)
+    start = deadline.remaining
+    return lambda: seconds - (start - deadline.remaining)

@@ -5,11 +5,11 @@ import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dnssd.deadline import Deadline
 from dnssd.hosts import HostFacts, plain
 from dnssd.hosts.addresses import is_public, sides
 from dnssd.hosts.document import Document
 from dnssd.hosts.metadata import ADDRESS, Metadata
-from dnssd.zones.pace import Pace
 
 _FILES = "/openstack/latest/"
 _EC2_ITEMS = "/latest/meta-data/"  # floating addresses are told of in EC2's form only
@@ -24,7 +24,7 @@ def endpoints(interfaces: Sequence[str]) -> tuple[str, ...]:
 
 def facts(
     environ: Mapping[str, str],
-    pace: Pace,
+    deadline: Deadline,
     root: Path = Path("/"),
     *,
     at: Sequence[str] = (),
@@ -34,7 +34,7 @@ def facts(
 
     Args:
         environ: Not used here: OpenStack has no variable for it.
-        pace: How long it may take, retries included.
+        deadline: How long it may take, retries included.
         root: Not used here.
         at: URLs of the service; by default those of `endpoints`.
         route_address: Gives the address of the default route: networks with DHCP do not
@@ -43,7 +43,7 @@ def facts(
     Raises:
         Unavailable: It does not answer, or not all that is needed.
     """
-    metadata = Metadata(at or endpoints(_interfaces()), pace)
+    metadata = Metadata(at or endpoints(_interfaces()), deadline)
     instance = Document.parse("meta_data.json", metadata.read(_FILES + "meta_data.json", {}))
     label = instance.identifier("uuid")
     project = instance.identifier("project_id") if instance.at("project_id") else "-"

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from dnssd.deadline import Deadline
 from dnssd.hosts import HostFacts
 from dnssd.hosts.addresses import is_public, usable
-from dnssd.zones.pace import Pace
 
 # Documentation addresses (RFC 5737, RFC 3849): whatever the routes, they take the default one.
 _FAR_AWAY = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
@@ -43,7 +43,7 @@ def usable_route(route_address: RouteAddress, family: socket.AddressFamily) -> s
 
 def facts(
     environ: Mapping[str, str],
-    pace: Pace,
+    deadline: Deadline,
     root: Path = Path("/"),
     *,
     hostname: Callable[[], str] = socket.gethostname,
@@ -53,7 +53,7 @@ def facts(
 
     Args:
         environ: Not used here.
-        pace: Not used here: nobody is asked.
+        deadline: Not used here: nobody is asked.
         root: Where /etc is.
         hostname: Gives the host's name.
         route_address: Gives the address of the default route; see `address_of_route`.

@@ -3,8 +3,8 @@
 import http.client
 from collections.abc import Mapping
 
+from dnssd.deadline import Deadline
 from dnssd.hosts.metadata import ADDRESS, Answer, countdown, exchange
-from dnssd.zones.pace import Pace
 
 PATIENCE = 1.0  # seconds that all of it may take: on most machines nobody is there
 
@@ -15,14 +15,14 @@ _QUESTIONS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
 )
 
 
-def probe(pace: Pace, *, endpoint: str = ADDRESS) -> str | None:
+def probe(deadline: Deadline, *, endpoint: str = ADDRESS) -> str | None:
     """The cloud whose metadata service answers; None if nobody does, or nobody known.
 
     Args:
-        pace: How long it may take, `PATIENCE` at most.
+        deadline: How long it may take, `PATIENCE` at most.
         endpoint: Where to ask.
     """
-    left = countdown(pace, min(PATIENCE, pace.remaining))
+    left = countdown(deadline, min(PATIENCE, deadline.remaining))
     try:
         answer = exchange(endpoint, "GET", "/", {}, left)
         if cloud := _signature(answer):

@@ -6,24 +6,24 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from dnssd.deadline import Deadline
 from dnssd.errors import DeadlineExceeded, Unavailable
 from dnssd.hosts import HostFacts
 from dnssd.hosts.addresses import sides
 from dnssd.hosts.document import Document
 from dnssd.hosts.metadata import MAX_BODY, PLAIN
-from dnssd.zones.pace import Pace
 
 PROGRAM = "mdata-get"
 _PLACES = ("/usr/sbin", "/native/usr/sbin", "/opt/local/bin", "/lib/smartdc")  # beside the PATH
 _NO_ADDRESS = ("dhcp", "addrconf")  # what stands for one that the network gives
 
 
-def facts(environ: Mapping[str, str], pace: Pace, root: Path = Path("/")) -> HostFacts:
+def facts(environ: Mapping[str, str], deadline: Deadline, root: Path = Path("/")) -> HostFacts:
     """What the metadata says about this instance.
 
     Args:
         environ: The process's environment: the PATH.
-        pace: How long it may take; the program waits for the service by itself.
+        deadline: How long it may take; the program waits for the service by itself.
         root: Not used here.
 
     Raises:
@@ -33,7 +33,9 @@ def facts(environ: Mapping[str, str], pace: Pace, root: Path = Path("/")) -> Hos
     program = shutil.which(PROGRAM, path=path)
     if program is None:
         raise Unavailable(f"{PROGRAM}: not found; install it, {PLAIN}")
-    values = {key: _get(program, f"sdc:{key}", pace) for key in ("uuid", "datacenter_name", "nics")}
+    values = {
+        key: _get(program, f"sdc:{key}", deadline) for key in ("uuid", "datacenter_name", "nics")
+    }
     about = Document("metadata", values)
     label, region = about.identifier("uuid"), about.identifier("datacenter_name")
     private, public = sides(_addresses(Document.parse("sdc:nics", values["nics"])))
@@ -63,9 +65,9 @@ def _addresses(nics: Document) -> list[str | None]:
     ]
 
 
-def _get(program: str, key: str, pace: Pace) -> str | None:
+def _get(program: str, key: str, deadline: Deadline) -> str | None:
     """The value of a key; None if there is none."""
-    seconds = pace.remaining
+    seconds = deadline.remaining
     try:
         ran = subprocess.run(  # noqa: S603 (a program found by name, and a constant)
             [program, key], capture_output=True, timeout=seconds, check=False

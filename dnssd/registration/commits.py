@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 
+from dnssd.deadline import Deadline
 from dnssd.errors import ChangeRejected, Conflict, DnssdError, OutcomeUnknown
 from dnssd.names import Name
 from dnssd.records import Change, RRset
 from dnssd.registration.views import DefinitionView, HostView, InstanceView
 from dnssd.zones.base import Zone
-from dnssd.zones.pace import Pace
 
 _log = logging.getLogger("dnssd.registration")
 
@@ -32,7 +32,7 @@ class Commits:
 
     Attributes:
         zone: Where.
-        pace: The deadline.
+        deadline: When to give up.
         truth: What is true in the zone now, for errors.
         last: The last commit that was made.
         folded: Whether that one carried the SRV RRset.
@@ -40,9 +40,9 @@ class Commits:
         uncertain: Whether an answer was lost.
     """
 
-    def __init__(self, zone: Zone, pace: Pace) -> None:
+    def __init__(self, zone: Zone, deadline: Deadline) -> None:
         self.zone = zone
-        self.pace = pace
+        self.deadline = deadline
         self.truth = "nothing was written"
         self.last: str | None = None
         self.folded = False
@@ -64,19 +64,19 @@ class Commits:
 
     def read_instance(self, name: Name) -> InstanceView:
         """One listing from an instance's name."""
-        return InstanceView.of(name, self.zone.read_below(name, self.pace))
+        return InstanceView.of(name, self.zone.read_below(name, self.deadline))
 
     def read_host(self, name: Name | None) -> HostView | None:
         """What stands at a host's name; None for none."""
         if name is None:
             return None
-        return HostView.of(name, self.zone.read_node(name, self.pace), self.zone.origin)
+        return HostView.of(name, self.zone.read_node(name, self.deadline), self.zone.origin)
 
     def read_definition(self, service: Name, enumeration: Name) -> DefinitionView:
         """The two PTR RRsets."""
         return DefinitionView(
-            service=self.zone.read(service, "PTR", self.pace),
-            enumeration=self.zone.read(enumeration, "PTR", self.pace),
+            service=self.zone.read(service, "PTR", self.deadline),
+            enumeration=self.zone.read(enumeration, "PTR", self.deadline),
         )
 
     def attempt(self, changes: Sequence[Change]) -> Result:
@@ -89,7 +89,7 @@ class Commits:
         if not changes:
             return Result.MADE
         try:
-            commit = self.zone.commit(changes, self.pace)
+            commit = self.zone.commit(changes, self.deadline)
         except OutcomeUnknown as error:
             _log.info("an answer was lost, reading again: %s", error)
             self.truth = "a change was sent and its answer lost; 'dnssd status' shows what is true"
@@ -113,7 +113,7 @@ class Commits:
         Raises:
             DeadlineExceeded: There is no time left.
         """
-        self.pace.back_off(self._conflicts, "other hosts keep changing the same records")
+        self.deadline.back_off(self._conflicts, "other hosts keep changing the same records")
         self._conflicts += 1
 
     @contextmanager

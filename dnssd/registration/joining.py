@@ -91,7 +91,7 @@ class Joining:
         if self._way_given == GIVE_WAY or not plan.gives_way(self._wish, view, self._now()):
             return False
         self._way_given += 1
-        self._commits.pace.give_way(WAY, "waiting for the host that came first")
+        self._commits.deadline.give_way(WAY, "waiting for the host that came first")
         return True
 
     def _plan(self, draft: Member, view: InstanceView, host: HostView | None) -> plan.JoinStep:
@@ -121,4 +121,4 @@ class Joining:
             f"{self._wish.record_name} is announced, and may not be published yet; "
             "join again to finish, or leave"
         )
-        self._commits.pace.splay(self._splay)
+        self._commits.deadline.splay(self._splay)

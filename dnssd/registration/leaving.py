@@ -106,7 +106,7 @@ class Leaving:
             f"{', '.join(sorted(labels))}: marked as leaving: the next join or leave of any "
             "host takes the value out; leave again to remove the rest"
         )
-        self._commits.pace.splay(self._splay)
+        self._commits.deadline.splay(self._splay)
 
     def _still_there(self, view: InstanceView) -> frozenset[str]:
         """The labels of those that set out to leave and are listed."""

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dnssd.deadline import Deadline
 from dnssd.errors import UsageError
 from dnssd.hosts import HostFacts, this_host
 from dnssd.names import Name
 from dnssd.registration.request import Departure, Registration
-from dnssd.zones.pace import Pace
 
 
 def registration_of(
@@ -53,7 +53,7 @@ def facts_within(seconds: float, label: str | None, cloud: str | None) -> HostFa
     Raises:
         DnssdError: As `dnssd.hosts.detect` does.
     """
-    return this_host(Pace(seconds), label, budget=seconds, cloud=cloud)
+    return this_host(Deadline(seconds), label, budget=seconds, cloud=cloud)
 
 
 def departure_of(

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from dnssd.deadline import Deadline
 from dnssd.errors import NotShareable, PlaceTaken, RRsetFull
 from dnssd.names import Name
 from dnssd.records import Change, Rdata
@@ -14,7 +15,6 @@ from dnssd.registration.joining import Joining
 from dnssd.registration.leaving import Leaving
 from dnssd.registration.request import Departure, Registration, Wish
 from dnssd.zones.base import Zone
-from dnssd.zones.pace import Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Registrar:
     def __init__(
         self,
         zone: Zone,
-        pace: Pace,
+        deadline: Deadline,
         *,
         splay: float = 0.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -54,12 +54,12 @@ class Registrar:
 
         Args:
             zone: Where.
-            pace: The deadline.
+            deadline: When to give up.
             splay: Seconds; a random part of it is waited between announcing and folding.
             now: The time of day, in UTC.
             new_id: A new identifier for a member record.
         """
-        self._commits = Commits(zone, pace)
+        self._commits = Commits(zone, deadline)
         self._splay = splay
         self._now = now
         self._new_id = new_id
@@ -141,7 +141,7 @@ class Registrar:
                 break
             commits.back_off()
         if commits.last is not None:
-            commits.zone.wait_served(commits.last, commits.pace)
+            commits.zone.wait_served(commits.last, commits.deadline)
 
     def _joining(self, wish: Wish) -> Joining:
         return Joining(wish, self._commits, splay=self._splay, now=self._now, new_id=self._new_id)
@@ -176,7 +176,7 @@ def join(
         ZoneError: The provider said no.
         DeadlineExceeded: It took too long.
     """
-    registrar = Registrar(zone, Pace(deadline), splay=splay)
+    registrar = Registrar(zone, Deadline(deadline), splay=splay)
     return registrar.join(registration.wish_in(zone.origin))
 
 
@@ -193,7 +193,7 @@ def leave(zone: Zone, registration: Registration, deadline: float = 25) -> Outco
         ZoneError: The provider said no.
         DeadlineExceeded: It took too long.
     """
-    return Registrar(zone, Pace(deadline)).leave(registration.departure_in(zone.origin))
+    return Registrar(zone, Deadline(deadline)).leave(registration.departure_in(zone.origin))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from dnssd.deadline import Deadline
 from dnssd.errors import Superseded
 from dnssd.names import Name
 from dnssd.records import Change, Ptr, RRset
@@ -21,7 +22,6 @@ from dnssd.registration.views import InstanceView
 from dnssd.services import Service
 from dnssd.zones.base import Zone
 from dnssd.zones.memory import MemoryZone
-from dnssd.zones.pace import Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ class Uninstalled:
 
 
 def uninstall(
-    zone: Zone, service: Service, pace: Pace, *, now: Callable[[], datetime]
+    zone: Zone, service: Service, deadline: Deadline, *, now: Callable[[], datetime]
 ) -> Uninstalled:
     """Remove what `join` has written for a service, whoever ran it; foreign values stay.
 
     Args:
         zone: Where.
         service: Every instance of it.
-        pace: The deadline.
+        deadline: When to give up.
         now: The time of day.
 
     Raises:
@@ -55,7 +55,7 @@ def uninstall(
         ZoneError: The provider said no.
         DeadlineExceeded: It took too long; run it again to go on.
     """
-    commits = Commits(zone, pace)
+    commits = Commits(zone, deadline)
     with commits.telling():
         run = _Uninstalling(service, commits, now)
         instances = run.instances()
@@ -65,7 +65,7 @@ def uninstall(
 
 
 def plan_uninstall(
-    zone: Zone, service: Service, pace: Pace, *, now: Callable[[], datetime]
+    zone: Zone, service: Service, deadline: Deadline, *, now: Callable[[], datetime]
 ) -> tuple[Change, ...]:
     """What `uninstall` would change: it is run on a copy. Reads only.
 
@@ -74,14 +74,14 @@ def plan_uninstall(
         DeadlineExceeded: It took too long.
     """
     browse = service.in_domain(zone.origin)
-    below = zone.read_below(browse, pace)
+    below = zone.read_below(browse, deadline)
     hosts = {host for view in _views(browse, below) for host in _hosts(view, zone.origin)}
-    nodes = [rrset for host in sorted(hosts) for rrset in zone.read_node(host, pace)]
-    enumeration = zone.read(service.enumeration_in(zone.origin), "PTR", pace)
+    nodes = [rrset for host in sorted(hosts) for rrset in zone.read_node(host, deadline)]
+    enumeration = zone.read(service.enumeration_in(zone.origin), "PTR", deadline)
     copy = MemoryZone(
         zone.origin, [*below, *nodes, *([enumeration] if enumeration else [])], limits=zone.limits
     )
-    uninstall(copy, service, pace, now=now)
+    uninstall(copy, service, deadline, now=now)
     before, after = copy.states[0], copy.states[-1]
     return tuple(
         Change(before[key], after.get(key)) for key in before if before[key] != after.get(key)
@@ -97,7 +97,7 @@ class _Uninstalling:
 
     def instances(self) -> tuple[Name, ...]:
         """The instances that have records."""
-        below = self._commits.zone.read_below(self._browse, self._commits.pace)
+        below = self._commits.zone.read_below(self._browse, self._commits.deadline)
         return tuple(view.name for view in _views(self._browse, below))
 
     def remove(self, name: Name) -> None:
@@ -151,8 +151,8 @@ class _Uninstalling:
         yield changes
 
     def _remove_definition(self, view: InstanceView) -> None:
-        pointers = self._commits.zone.read(self._browse, "PTR", self._commits.pace)
-        services = self._commits.zone.read(self._enumeration, "PTR", self._commits.pace)
+        pointers = self._commits.zone.read(self._browse, "PTR", self._commits.deadline)
+        services = self._commits.zone.read(self._enumeration, "PTR", self._commits.deadline)
         changes = [Change(view.txt, None)] if view.txt else []
         left = _without(pointers, view.name)
         if left is not None:

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from dnssd.deadline import Deadline
 from dnssd.names import Name
 from dnssd.records import Change, RRset
 from dnssd.zones.limits import CommitLimits
-from dnssd.zones.pace import Pace
 
 
 class Zone(Protocol):
     """One zone, readable and writable through its provider.
 
-    Every call retries throttling, and what was certainly not sent, until its `pace` ends.
+    Every call retries throttling, and what was certainly not sent, until its `deadline` ends.
 
     Attributes:
         address: What the user calls the zone.
@@ -26,19 +26,19 @@ class Zone(Protocol):
     limits: CommitLimits
     requests: int
 
-    def read(self, name: Name, rdtype: str, pace: Pace) -> RRset | None:
+    def read(self, name: Name, rdtype: str, deadline: Deadline) -> RRset | None:
         """The RRset of one name and type, None if there is none."""
 
-    def read_node(self, name: Name, pace: Pace) -> tuple[RRset, ...]:
+    def read_node(self, name: Name, deadline: Deadline) -> tuple[RRset, ...]:
         """Every RRset at exactly `name`."""
 
-    def read_below(self, name: Name, pace: Pace) -> tuple[RRset, ...]:
+    def read_below(self, name: Name, deadline: Deadline) -> tuple[RRset, ...]:
         """Every RRset at `name` and at the names below it.
 
         A long listing is not one moment's view: the zone may change between its pages.
         """
 
-    def commit(self, changes: Sequence[Change], pace: Pace) -> str:
+    def commit(self, changes: Sequence[Change], deadline: Deadline) -> str:
         """Make all `changes` or none; never lose a value they do not themselves remove.
 
         Returns:
@@ -51,5 +51,5 @@ class Zone(Protocol):
             RRsetFull: More than `limits` allow; nothing was sent.
         """
 
-    def wait_served(self, commit: str, pace: Pace) -> None:
+    def wait_served(self, commit: str, deadline: Deadline) -> None:
         """Return once every authoritative server answers with what was committed."""

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from dnssd.deadline import Deadline
 from dnssd.errors import MalformedName, UsageError
 from dnssd.names import Name, shown
 from dnssd.zones.base import Zone
-from dnssd.zones.pace import Pace
 
 _ZONE_ID = re.compile(r"Z[A-Z0-9]{7,31}")
 _OPTIONS = {"route53": ("id", "private", "profile", "role", "address")}
@@ -56,12 +56,12 @@ class ZoneAddress:
         return cls(text, provider, name, MappingProxyType(options))
 
 
-def open_zone(address: str, *, pace: Pace | None = None, timeout: float = 10.0) -> Zone:
+def open_zone(address: str, *, deadline: Deadline | None = None, timeout: float = 10.0) -> Zone:
     """Open the zone that an address names. Asks the provider where the address says too little.
 
     Args:
         address: Such as `example.com`, `Z0123456789ABC`, `route53:example.com,id=Z0123456789ABC`.
-        pace: The deadline for asking; half a minute by default.
+        deadline: The deadline for asking; half a minute by default.
         timeout: Seconds to wait for each answer of the provider, now and later.
 
     Raises:
@@ -73,7 +73,9 @@ def open_zone(address: str, *, pace: Pace | None = None, timeout: float = 10.0) 
     parsed = ZoneAddress.parse(address)
     from dnssd.zones.route53.zone import open_route53  # boto3 is slow to import
 
-    return open_route53(parsed.text, parsed.name, parsed.options, pace or Pace(30), timeout=timeout)
+    return open_route53(
+        parsed.text, parsed.name, parsed.options, deadline or Deadline(30), timeout=timeout
+    )
 
 
 def _options(text: str, provider: str, pairs: list[str]) -> dict[str, str]:

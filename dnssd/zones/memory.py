@@ -3,11 +3,11 @@
 import threading
 from collections.abc import Iterable, Sequence
 
+from dnssd.deadline import Deadline
 from dnssd.errors import Conflict
 from dnssd.names import Name
 from dnssd.records import Change, RRset
 from dnssd.zones.limits import CommitLimits
-from dnssd.zones.pace import Pace
 
 Key = tuple[Name, str]
 
@@ -34,19 +34,19 @@ class MemoryZone:
         self.states: list[dict[Key, RRset]] = [{(r.name, r.rdtype): r for r in rrsets}]
         self._lock = threading.Lock()
 
-    def read(self, name: Name, rdtype: str, pace: Pace) -> RRset | None:
+    def read(self, name: Name, rdtype: str, deadline: Deadline) -> RRset | None:
         """See `Zone.read`."""
         return self._state().get((name, rdtype))
 
-    def read_node(self, name: Name, pace: Pace) -> tuple[RRset, ...]:
+    def read_node(self, name: Name, deadline: Deadline) -> tuple[RRset, ...]:
         """See `Zone.read_node`."""
         return _sorted(rrset for rrset in self._state().values() if rrset.name == name)
 
-    def read_below(self, name: Name, pace: Pace) -> tuple[RRset, ...]:
+    def read_below(self, name: Name, deadline: Deadline) -> tuple[RRset, ...]:
         """See `Zone.read_below`."""
         return _sorted(rrset for rrset in self._state().values() if rrset.name.is_below(name))
 
-    def commit(self, changes: Sequence[Change], pace: Pace) -> str:
+    def commit(self, changes: Sequence[Change], deadline: Deadline) -> str:
         """See `Zone.commit`."""
         self.limits.check(changes)
         with self._lock:
@@ -63,7 +63,7 @@ class MemoryZone:
             self.states.append(rrsets)
             return str(len(self.states) - 1)
 
-    def wait_served(self, commit: str, pace: Pace) -> None:
+    def wait_served(self, commit: str, deadline: Deadline) -> None:
         """See `Zone.wait_served`: what is committed is served."""
 
     def _state(self) -> dict[Key, RRset]:

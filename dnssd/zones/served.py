@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from dnssd.deadline import Deadline
 from dnssd.errors import Unavailable
 from dnssd.names import Name
 from dnssd.records import Rdata
 from dnssd.wire.blocking import ask
 from dnssd.wire.nameservers import NameServer
-from dnssd.zones.pace import Pace
 
 INTERVAL_SECONDS = 1.0  # between questions whether a change is served
 ANSWER_SECONDS = 2.0  # to wait for a name server's answer
@@ -18,7 +18,7 @@ def wait_seen(
     name: Name,
     wanted: frozenset[Rdata],
     gone: frozenset[Rdata],
-    pace: Pace,
+    deadline: Deadline,
 ) -> None:
     """Return once each name server gives the wanted SRV values, and none of those that are gone.
 
@@ -27,7 +27,7 @@ def wait_seen(
         name: The service instance name.
         wanted: SRV values that were joined.
         gone: SRV values that were left.
-        pace: The deadline.
+        deadline: When to give up.
 
     Raises:
         DeadlineExceeded: One of them does not yet.
@@ -38,7 +38,7 @@ def wait_seen(
             seen = _values(servers, name)
             if seen is not None and wanted <= seen and not gone & seen:
                 break
-            pace.pause(INTERVAL_SECONDS, f"{name}: not yet served as written by {nameserver}")
+            deadline.pause(INTERVAL_SECONDS, f"{name}: not yet served as written by {nameserver}")
 
 
 def _values(servers: Sequence[NameServer], name: Name) -> frozenset[Rdata] | None:

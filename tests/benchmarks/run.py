@@ -30,8 +30,8 @@ from storm import (
 from tables import show
 
 from dnssd import Registration, join, open_zone
+from dnssd.deadline import Deadline
 from dnssd.records import Address, Change, RRset
-from dnssd.zones.pace import Pace
 
 HERE = Path(__file__).parent
 RATES = {"5/s, burst 5": Setting(), "10/s, burst 50": Setting(rate=10, burst=50)}
@@ -103,7 +103,7 @@ def sandbox() -> None:
         address = (Address.parse("10.0.0.1"),)
         changes = [Change(None, RRset(name, "A", 60, address)) for name in names]
         for start in range(0, RECORDS, 999):
-            full.commit(changes[start : start + 999], Pace(60))
+            full.commit(changes[start : start + 999], Deadline(60))
         memory = _resident(process.pid)
         rates = []
         for instance in range(5):

@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from simulation import World
 
+from dnssd.deadline import Deadline
 from dnssd.errors import Conflict, DnssdError
 from dnssd.names import Name
 from dnssd.records import Change, RRset, Srv
@@ -24,7 +25,6 @@ from dnssd.sandbox.api.hostedzones import Store
 from dnssd.sandbox.api.rrsets import Action, Edit, Entry
 from dnssd.sandbox.api.service import Api
 from dnssd.sandbox.faults.rate import Bucket, limit
-from dnssd.zones.pace import Pace
 from dnssd.zones.route53.text import texts, write_name
 from dnssd.zones.route53.zone import Route53Zone
 
@@ -78,7 +78,7 @@ class Outcome:
         return len(set(self.view.values) - {FOREIGN})
 
 
-Work = Callable[[Route53Zone, Pace, int], object]
+Work = Callable[[Route53Zone, Deadline, int], object]
 
 
 class Stage:
@@ -116,14 +116,14 @@ class Stage:
         begin = world.now
 
         def host(number: int) -> None:
-            pace = Pace(
+            until = Deadline(
                 deadline,
                 monotonic=world.monotonic,
                 sleep=world.sleep,
                 draw=self._random.random,
             )
             try:
-                work(Route53Zone(client, self._zone_id, ORIGIN), pace, number)
+                work(Route53Zone(client, self._zone_id, ORIGIN), until, number)
                 times.append(world.now - begin)
             except DnssdError as error:
                 failed.append(str(error))
@@ -155,8 +155,8 @@ class Stage:
 def announce_then_fold(stage: Stage) -> Work:
     """What `dnssd join` does."""
 
-    def work(zone: Route53Zone, pace: Pace, number: int) -> None:
-        registrar = Registrar(zone, pace, now=stage.now)
+    def work(zone: Route53Zone, deadline: Deadline, number: int) -> None:
+        registrar = Registrar(zone, deadline, now=stage.now)
         registrar.join(_registration(number).wish_in(ORIGIN))
 
     return work
@@ -165,27 +165,27 @@ def announce_then_fold(stage: Stage) -> Work:
 def leave(stage: Stage) -> Work:
     """What `dnssd leave` does."""
 
-    def work(zone: Route53Zone, pace: Pace, number: int) -> None:
-        registrar = Registrar(zone, pace, now=stage.now)
+    def work(zone: Route53Zone, deadline: Deadline, number: int) -> None:
+        registrar = Registrar(zone, deadline, now=stage.now)
         registrar.leave(_registration(number).departure_in(ORIGIN))
 
     return work
 
 
-def compare_and_swap(zone: Route53Zone, pace: Pace, number: int) -> None:
+def compare_and_swap(zone: Route53Zone, deadline: Deadline, number: int) -> None:
     """Read, add, commit if nothing changed; wait with full jitter and try again."""
     for attempt in range(10**6):
-        before = zone.read(INSTANCE, "SRV", pace)
+        before = zone.read(INSTANCE, "SRV", deadline)
         try:
-            zone.commit([Change(before, _with(before, number))], pace)
+            zone.commit([Change(before, _with(before, number))], deadline)
             return
         except Conflict:
-            pace.back_off(attempt, "others were faster")
+            deadline.back_off(attempt, "others were faster")
 
 
-def read_merge_upsert(zone: Route53Zone, pace: Pace, number: int) -> None:
+def read_merge_upsert(zone: Route53Zone, deadline: Deadline, number: int) -> None:
     """The usual script: read, add, overwrite."""
-    after = _with(zone.read(INSTANCE, "SRV", pace), number)
+    after = _with(zone.read(INSTANCE, "SRV", deadline), number)
     wire = {
         "Name": write_name(INSTANCE),
         "Type": "SRV",
@@ -201,7 +201,7 @@ def read_merge_upsert(zone: Route53Zone, pace: Pace, number: int) -> None:
         except ClientError as error:
             if error.response["Error"]["Code"] != "Throttling":
                 raise
-            pace.back_off(attempt, "throttled")
+            deadline.back_off(attempt, "throttled")
 
 
 def _registration(number: int) -> Registration:

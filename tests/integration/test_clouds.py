@@ -127,7 +127,7 @@ def test_azure_may_come_to_know_the_machine() -> None:
     """404 and 410 pass, as do failures; the load balancer's 404 stays."""
     clock = Clock()
     with serving(Azure(public="", failures=[404, 410, 429, 500])) as fake:
-        facts = ask(fake, clock.pace())
+        facts = ask(fake, clock.deadline())
 
     assert (facts.label, facts.public) == (VM, ())
     assert clock.slept == [1.0, 2.0, 4.0, 8.0]
@@ -232,21 +232,21 @@ def test_an_arn_of_the_older_form() -> None:
 def test_a_malformed_ecs_variable(uri: str) -> None:
     """It is named."""
     with pytest.raises(UsageError, match=r"^ECS_CONTAINER_METADATA_URI_V4: "):
-        ecs.facts({"ECS_CONTAINER_METADATA_URI_V4": uri}, Clock().pace())
+        ecs.facts({"ECS_CONTAINER_METADATA_URI_V4": uri}, Clock().deadline())
 
 
 @pytest.mark.parametrize("host", ["a b", "x/y?z", "[::1", "h:0"])
 def test_a_malformed_google_variable(host: str) -> None:
     """It is named."""
     with pytest.raises(UsageError, match=r"^GCE_METADATA_HOST: "):
-        gce.facts({"GCE_METADATA_HOST": host}, Clock().pace())
+        gce.facts({"GCE_METADATA_HOST": host}, Clock().deadline())
 
 
 def pod(root: Path, **environ: str) -> HostFacts:
     """What a pod with these variables knows."""
     return kubernetes.facts(
         environ,
-        Clock().pace(),
+        Clock().deadline(),
         root,
         hostname=lambda: "web-7d4b9-x2x7k",
         route_address=route("10.244.1.9"),
@@ -302,7 +302,7 @@ def test_a_malformed_pod_variable(tmp_path: Path, variable: str, text: str) -> N
 
 def test_triton(tmp_path: Path) -> None:
     """The primary interface is the public one here, and another is private."""
-    facts = triton.facts(mdata_get(tmp_path), Clock().pace())
+    facts = triton.facts(mdata_get(tmp_path), Clock().deadline())
 
     assert facts == HostFacts(
         label=ZONE_ID,
@@ -326,7 +326,7 @@ def test_triton(tmp_path: Path) -> None:
 )
 def test_triton_interfaces(tmp_path: Path, nics: object, private: tuple[str, ...]) -> None:
     """The primary one comes first; an address that the network gives is not known."""
-    assert triton.facts(mdata_get(tmp_path, nics), Clock().pace()).private == private
+    assert triton.facts(mdata_get(tmp_path, nics), Clock().deadline()).private == private
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ def test_triton_failures(tmp_path: Path, script: str, message: str) -> None:
     program(tmp_path, f"#!/bin/sh\nPATH=/bin:/usr/bin\n{script}\n")
 
     with pytest.raises(Unavailable, match=message):
-        triton.facts({"PATH": str(tmp_path)}, Clock().pace())
+        triton.facts({"PATH": str(tmp_path)}, Clock().deadline())
 
 
 def test_triton_blocks_while_its_service_is_down(tmp_path: Path) -> None:
@@ -352,24 +352,24 @@ def test_triton_blocks_while_its_service_is_down(tmp_path: Path) -> None:
     program(tmp_path, "#!/bin/sh\nexec /bin/sleep 60\n")
 
     with pytest.raises(DeadlineExceeded, match=r"mdata-get sdc:uuid: no answer within 0\.05 s"):
-        triton.facts({"PATH": str(tmp_path)}, Clock().pace(0.05))
+        triton.facts({"PATH": str(tmp_path)}, Clock().deadline(0.05))
 
 
 def test_triton_without_its_program(tmp_path: Path) -> None:
     """It is missed, and one that cannot run is told of."""
     with pytest.raises(Unavailable, match="mdata-get: not found; install it, or use --cloud"):
-        triton.facts({"PATH": str(tmp_path)}, Clock().pace())
+        triton.facts({"PATH": str(tmp_path)}, Clock().deadline())
 
     program(tmp_path, "#!/nonexistent\n")
     with pytest.raises(Unavailable, match="mdata-get: No such file"):
-        triton.facts({"PATH": str(tmp_path)}, Clock().pace())
+        triton.facts({"PATH": str(tmp_path)}, Clock().deadline())
 
 
 def test_an_instance_with_ipv6_alone() -> None:
     """The service answers over IPv6, too."""
     instance = Instance(private_ip=None, ipv6="2001:db8::9")
     with Sandbox(instance=instance, host="::1") as sandbox:
-        facts = ec2.facts(sandbox.environment(), Clock().pace())
+        facts = ec2.facts(sandbox.environment(), Clock().deadline())
 
     assert facts.source.startswith("EC2 instance metadata at http://[::1]:")
     assert (facts.private, facts.public) == (("2001:db8::9",), ("2001:db8::9",))
@@ -378,6 +378,6 @@ def test_an_instance_with_ipv6_alone() -> None:
 def test_an_instance_with_inner_ipv6(tmp_path: Path) -> None:
     """An address that only the VPC reaches is not public."""
     with Sandbox(instance=Instance(ipv6="fd00::9")) as sandbox:
-        facts = detect(sandbox.environment(), Clock().pace(), root=tmp_path)
+        facts = detect(sandbox.environment(), Clock().deadline(), root=tmp_path)
 
     assert (facts.private, facts.public) == (("10.0.0.5", "fd00::9"), ())

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from dnssd.deadline import Deadline
 from dnssd.errors import DeadlineExceeded, Unavailable
 from dnssd.hosts import detect
 from dnssd.hosts import probe as probing
 from dnssd.hosts.metadata import Metadata
 from dnssd.hosts.probe import probe
 from dnssd.sandbox.sandbox import Sandbox
-from dnssd.zones.pace import Pace
 from kit.clouds import Azure, Clock, Ecs, Fake, Google, OpenStack, ask, serving
 
 FAKES: list[Callable[[], Fake]] = [Google, Azure, OpenStack, Ecs]
@@ -31,7 +31,7 @@ def test_refusals(kind: Callable[[], Fake], status: int, message: str) -> None:
     fake = kind()
     fake.failures = [status] * 9
     with serving(fake), pytest.raises(Unavailable, match=message) as caught:
-        ask(fake, clock.pace())
+        ask(fake, clock.deadline())
 
     assert clock.slept == []
     assert str(caught.value).endswith("or use --cloud plain for the host's own name and address")
@@ -44,7 +44,7 @@ def test_failures_until_the_budget_ends(kind: Callable[[], Fake]) -> None:
     fake = kind()
     fake.failures = [500] * 9
     with serving(fake), pytest.raises(DeadlineExceeded, match=f"metadata at {fake.url}.*HTTP 500"):
-        ask(fake, clock.pace(5.0))
+        ask(fake, clock.deadline(5.0))
 
     assert clock.now == 5.0
 
@@ -79,7 +79,7 @@ def test_the_endpoint_that_answers_is_kept() -> None:
     """The other family's is tried at once, and the first no more."""
     clock = Clock()
     with closed_port() as nobody, serving(OpenStack()) as fake:
-        metadata = Metadata((nobody, fake.url), clock.pace())
+        metadata = Metadata((nobody, fake.url), clock.deadline())
         assert metadata.endpoint == nobody
         assert metadata.read("/openstack", {}) == "2018-08-27\nlatest"
         assert metadata.endpoint == fake.url
@@ -91,7 +91,7 @@ def test_the_first_endpoint_is_the_one_to_complain_about() -> None:
     """A machine without IPv6 says nothing by "unreachable"."""
     with socket.create_server(("127.0.0.1", 0)) as silent, closed_port() as nobody:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        metadata = Metadata((url, nobody), Clock().pace(), timeout=0.01, attempts=2)
+        metadata = Metadata((url, nobody), Clock().deadline(), timeout=0.01, attempts=2)
         with pytest.raises(Unavailable, match=rf"at {url}: no answer within 0\.01 s"):
             metadata.read("/", {})
 
@@ -99,7 +99,9 @@ def test_the_first_endpoint_is_the_one_to_complain_about() -> None:
 def test_a_trickle_ends_in_time() -> None:
     """A service that sends an octet now and then does not hold a host up."""
     now = iter(range(10_000))
-    pace = Pace(60, monotonic=lambda: next(now) / 10, sleep=lambda _: None, draw=lambda: 0.0)
+    deadline = Deadline(
+        60, monotonic=lambda: next(now) / 10, sleep=lambda _: None, draw=lambda: 0.0
+    )
     done = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -120,7 +122,7 @@ def test_a_trickle_ends_in_time() -> None:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
             with pytest.raises(Unavailable, match="no answer within 2 s"):
-                Metadata((url,), pace, attempts=1).read("/", {})
+                Metadata((url,), deadline, attempts=1).read("/", {})
         finally:
             done.set()
             thread.join()
@@ -146,7 +148,7 @@ def test_an_answer_without_end_is_none(length: str) -> None:
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with pytest.raises(Unavailable, match=r"malformed answer \(IncompleteRead\)"):
-            Metadata((url,), Clock().pace(), attempts=1).read("/", {})
+            Metadata((url,), Clock().deadline(), attempts=1).read("/", {})
         thread.join()
 
 
@@ -157,40 +159,40 @@ def test_an_answer_without_end_is_none(length: str) -> None:
 def test_who_is_at_the_metadata_address(fake: Fake, cloud: str | None) -> None:
     """Each cloud's service is known by how it answers; a stranger is none."""
     with serving(fake):
-        assert probe(Clock().pace(), endpoint=fake.url) == cloud
+        assert probe(Clock().deadline(), endpoint=fake.url) == cloud
 
 
 def test_ec2_is_at_the_metadata_address(sandbox: Sandbox) -> None:
     """Even its refusals are signed."""
-    assert probe(Clock().pace(), endpoint=sandbox.metadata_url) == "ec2"
+    assert probe(Clock().deadline(), endpoint=sandbox.metadata_url) == "ec2"
 
 
 def test_nobody_is_at_the_metadata_address() -> None:
     """The machine is plain then, after one try."""
     clock = Clock()
     with closed_port() as url:
-        assert probe(clock.pace(), endpoint=url) is None
+        assert probe(clock.deadline(), endpoint=url) is None
     assert clock.slept == []
 
 
 def test_asking_who_is_there_keeps_to_the_budget() -> None:
     """Without time there is no answer."""
     with serving(Google()) as fake:
-        assert probe(Clock().pace(0.0), endpoint=fake.url) is None
+        assert probe(Clock().deadline(0.0), endpoint=fake.url) is None
 
 
 def test_a_machine_without_firmware_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only if nothing else tells, and not if metadata is switched off."""
-    asked: list[Pace] = []
+    asked: list[Deadline] = []
 
-    def nobody(pace: Pace) -> None:
-        asked.append(pace)
+    def nobody(deadline: Deadline) -> None:
+        asked.append(deadline)
 
     monkeypatch.setattr(probing, "probe", nobody)
     off = {"AWS_EC2_METADATA_DISABLED": "true"}
 
     for environ in (off, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}):
-        detect(environ, Clock().pace(), label="web", root=tmp_path)
+        detect(environ, Clock().deadline(), label="web", root=tmp_path)
     assert asked == []
-    assert detect({}, Clock().pace(), label="web", root=tmp_path).cloud == "plain"
+    assert detect({}, Clock().deadline(), label="web", root=tmp_path).cloud == "plain"
     assert len(asked) == 1

@@ -21,10 +21,10 @@ import dns.rdatatype
 import pytest
 
 from dnssd import open_zone
+from dnssd.deadline import Deadline
 from dnssd.names import Name
 from dnssd.records import Address, Change, RRset, Srv
 from dnssd.sandbox.sandbox import Sandbox
-from dnssd.zones.pace import Pace
 from kit.faultproxy import FaultProxy
 from kit.faultproxy.faults import DELAY, Fault, Plan
 
@@ -46,7 +46,7 @@ def server(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> str:
     for number, host in enumerate(HOSTS):
         address = (Address.parse(f"10.0.0.{number + 1}"),)
         sets.append(RRset(ORIGIN.child(host.encode()), "A", 60, address))
-    open_zone(ZONE).commit([Change(None, rrset) for rrset in sets], Pace(PATIENCE))
+    open_zone(ZONE).commit([Change(None, rrset) for rrset in sets], Deadline(PATIENCE))
     return f"{sandbox.host}:{sandbox.dns_port}"
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from dnssd.deadline import Deadline
 from dnssd.errors import DeadlineExceeded, Unavailable
 from dnssd.hosts import HostFacts, detect, ec2
 from dnssd.hosts.imds import Imds, Settings
 from dnssd.sandbox.metadata.instance import Instance
 from dnssd.sandbox.sandbox import Sandbox
-from dnssd.zones.pace import Pace
 from kit.clouds import Clock
 
 DOCUMENT = "/latest/dynamic/instance-identity/document"
@@ -42,9 +42,9 @@ class Service:
         """An environment that leads here."""
         return {"AWS_EC2_METADATA_SERVICE_ENDPOINT": self.url, **more}
 
-    def facts(self, pace: Pace) -> HostFacts:
+    def facts(self, deadline: Deadline) -> HostFacts:
         """What a client makes of it."""
-        return ec2.facts(self.environ(), pace)
+        return ec2.facts(self.environ(), deadline)
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def service(**replies: list[Reply]) -> Iterator[Service]:
 
 def test_an_instance_of_the_sandbox(sandbox: Sandbox) -> None:
     """Everything comes from the metadata."""
-    facts = detect(sandbox.environment(), Clock().pace())
+    facts = detect(sandbox.environment(), Clock().deadline())
 
     assert facts == HostFacts(
         label="i-0123456789abcdef0",
@@ -103,14 +103,14 @@ def test_proxies_are_passed_by(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
 
-    assert detect(sandbox.environment(), Clock().pace()).private == ("10.0.0.5",)
+    assert detect(sandbox.environment(), Clock().deadline()).private == ("10.0.0.5",)
 
 
 def test_an_instance_with_every_address() -> None:
     """The interface's IPv6 address is both private and public."""
     instance = Instance(private_ip="10.0.0.9", public_ip="198.51.100.7", ipv6="2001:db8::9")
     with Sandbox(instance=instance) as sandbox:
-        facts = detect(sandbox.environment(), Clock().pace())
+        facts = detect(sandbox.environment(), Clock().deadline())
 
     assert facts.private == ("10.0.0.9", "2001:db8::9")
     assert facts.public == ("198.51.100.7", "2001:db8::9")
@@ -118,7 +118,7 @@ def test_an_instance_with_every_address() -> None:
 
 def test_a_given_label_wins(sandbox: Sandbox) -> None:
     """The owner stays the instance."""
-    facts = detect(sandbox.environment(), Clock().pace(), label="web")
+    facts = detect(sandbox.environment(), Clock().deadline(), label="web")
 
     assert facts.label == "web"
     assert facts.owner.endswith("/i-0123456789abcdef0")
@@ -128,7 +128,7 @@ def test_metadata_that_is_switched_off_is_not_asked(sandbox: Sandbox, tmp_path: 
     """The machine speaks for itself then."""
     environ = sandbox.environment() | {"AWS_EC2_METADATA_DISABLED": "true"}
 
-    facts = detect(environ, Clock().pace(), label="web", root=tmp_path)
+    facts = detect(environ, Clock().deadline(), label="web", root=tmp_path)
 
     assert facts.owner.startswith("host/-/")
 
@@ -136,7 +136,7 @@ def test_metadata_that_is_switched_off_is_not_asked(sandbox: Sandbox, tmp_path: 
 def test_one_token_serves_all_items() -> None:
     """A conversation asks for it once."""
     with service(local_ipv4=[(200, "10.0.0.5")]) as script:
-        facts = script.facts(Clock().pace())
+        facts = script.facts(Clock().deadline())
 
     assert facts.owner == "ec2/123456789012/us-west-2/i-0abc"
     assert [path for method, path in script.seen if method == "PUT"] == [TOKEN]
@@ -147,7 +147,7 @@ def test_a_token_that_has_ended_is_replaced_once() -> None:
     replies = {"document": [(401, ""), (200, IDENTITY)], "local_ipv4": [(401, "")]}
 
     with service(**replies) as script, pytest.raises(Unavailable, match="HTTP 401"):
-        script.facts(Clock().pace())
+        script.facts(Clock().deadline())
 
     assert [path for _, path in script.seen] == [
         TOKEN,
@@ -166,7 +166,7 @@ def test_passing_failures_are_tried_again(failure: Reply) -> None:
     clock = Clock()
 
     with service(token=[failure, failure, (200, "t")], document=[failure, (200, IDENTITY)]) as it:
-        facts = it.facts(clock.pace())
+        facts = it.facts(clock.deadline())
 
     assert facts.label == "i-0abc"
     assert clock.slept == [1.0, 2.0, 1.0]
@@ -177,7 +177,7 @@ def test_lasting_failures_end_with_the_deadline() -> None:
     clock = Clock()
 
     with service(token=[(500, "")]) as script, pytest.raises(DeadlineExceeded) as caught:
-        script.facts(clock.pace(5.0))
+        script.facts(clock.deadline(5.0))
 
     assert clock.now == 5.0
     assert clock.slept == [1.0, 2.0, 2.0]
@@ -188,7 +188,7 @@ def test_lasting_failures_end_with_the_deadline() -> None:
 def test_a_deadline_that_has_passed_is_said() -> None:
     """Nothing is asked then."""
     with service() as script, pytest.raises(DeadlineExceeded, match="no time left"):
-        script.facts(Clock().pace(0.0))
+        script.facts(Clock().deadline(0.0))
 
     assert script.seen == []
 
@@ -196,7 +196,7 @@ def test_a_deadline_that_has_passed_is_said() -> None:
 def test_the_number_of_tries_may_be_set() -> None:
     """As for the AWS SDKs."""
     with service(token=[(500, "")]) as script, pytest.raises(Unavailable, match="HTTP 500"):
-        ec2.facts(script.environ(AWS_METADATA_SERVICE_NUM_ATTEMPTS="2"), Clock().pace())
+        ec2.facts(script.environ(AWS_METADATA_SERVICE_NUM_ATTEMPTS="2"), Clock().deadline())
 
     assert script.seen == [("PUT", TOKEN)] * 2
 
@@ -224,7 +224,7 @@ def test_lasting_refusals_end_at_once(replies: dict[str, list[Reply]], message: 
     clock = Clock()
 
     with service(**replies) as script, pytest.raises(Unavailable, match=message):
-        script.facts(clock.pace())
+        script.facts(clock.deadline())
 
     assert clock.slept == []
 
@@ -247,7 +247,7 @@ def test_broken_answers_are_tried_again(junk: bytes) -> None:
         thread.start()
         settings = Settings((f"http://127.0.0.1:{listener.getsockname()[1]}",), attempts=2)
         with pytest.raises(Unavailable, match=r"malformed answer|reset|RemoteDisconnected"):
-            Imds(settings, Clock().pace()).get("/x")
+            Imds(settings, Clock().deadline()).get("/x")
         thread.join()
 
 
@@ -258,7 +258,7 @@ def test_silence_hints_at_the_hop_limit() -> None:
             (f"http://127.0.0.1:{listener.getsockname()[1]}",), timeout=0.01, attempts=1
         )
         with pytest.raises(Unavailable, match=r"no answer within 0\.01 s; check the hop limit"):
-            Imds(settings, Clock().pace()).get("/x")
+            Imds(settings, Clock().deadline()).get("/x")
 
 
 def test_nobody_there_says_so() -> None:
@@ -269,4 +269,4 @@ def test_nobody_there_says_so() -> None:
         environ = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{port}"}
 
         with pytest.raises(DeadlineExceeded, match="refused"):
-            ec2.facts(environ, Clock().pace(3.0))
+            ec2.facts(environ, Clock().deadline(3.0))

@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from dnssd.deadline import Deadline
 from dnssd.hosts import HostFacts, azure, ecs, gce, openstack
-from dnssd.zones.pace import Pace
 
 
 class Clock:
@@ -29,9 +29,9 @@ class Clock:
         self.now += seconds
         self.slept.append(seconds)
 
-    def pace(self, seconds: float = 30.0) -> Pace:
+    def deadline(self, seconds: float = 30.0) -> Deadline:
         """A deadline on this clock; every wait is the longest that jitter allows."""
-        return Pace(seconds, monotonic=lambda: self.now, sleep=self.sleep, draw=lambda: 1.0)
+        return Deadline(seconds, monotonic=lambda: self.now, sleep=self.sleep, draw=lambda: 1.0)
 
 
 class Reply(NamedTuple):
@@ -276,16 +276,16 @@ def route(ipv4: str | None = None, ipv6: str | None = None) -> Callable[..., str
     return {socket.AF_INET: ipv4, socket.AF_INET6: ipv6}.get
 
 
-def ask(fake: Fake, pace: Pace | None = None, **options: Any) -> HostFacts:
+def ask(fake: Fake, deadline: Deadline | None = None, **options: Any) -> HostFacts:
     """What a host makes of a fake of its cloud; without options it has no default route."""
-    pace = pace or Clock().pace()
+    deadline = deadline or Clock().deadline()
     if isinstance(fake, Google):
-        return gce.facts({"GCE_METADATA_HOST": fake.url.removeprefix("http://")}, pace)
+        return gce.facts({"GCE_METADATA_HOST": fake.url.removeprefix("http://")}, deadline)
     if isinstance(fake, Azure):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(azure, "ENDPOINTS", (fake.url,))
-            return azure.facts({}, pace)
+            return azure.facts({}, deadline)
     options = {"route_address": route()} | options
     if isinstance(fake, Ecs):
-        return ecs.facts(fake.environ, pace, **options)
-    return openstack.facts({}, pace, at=(fake.url,), **options)
+        return ecs.facts(fake.environ, deadline, **options)
+    return openstack.facts({}, deadline, at=(fake.url,), **options)

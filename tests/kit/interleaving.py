@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import NamedTuple, TypeVar
 
+from dnssd.deadline import Deadline
 from dnssd.errors import DnssdError, OutcomeUnknown
 from dnssd.names import Name
 from dnssd.records import Change, RRset
@@ -19,7 +20,6 @@ from dnssd.registration.request import Registration
 from dnssd.sandbox.api.hostedzones import Store
 from dnssd.zones.base import Zone
 from dnssd.zones.memory import MemoryZone
-from dnssd.zones.pace import Pace
 from kit.invariants import State, state_of
 
 _Answer = TypeVar("_Answer")
@@ -72,19 +72,19 @@ class Stepped:
         self.limits = zone.limits
         self.requests = 0
 
-    def read(self, name: Name, rdtype: str, pace: Pace) -> RRset | None:
+    def read(self, name: Name, rdtype: str, deadline: Deadline) -> RRset | None:
         """See `Zone.read`."""
-        return self._read(lambda zone: zone.read(name, rdtype, pace))
+        return self._read(lambda zone: zone.read(name, rdtype, deadline))
 
-    def read_node(self, name: Name, pace: Pace) -> tuple[RRset, ...]:
+    def read_node(self, name: Name, deadline: Deadline) -> tuple[RRset, ...]:
         """See `Zone.read_node`."""
-        return self._read(lambda zone: zone.read_node(name, pace))
+        return self._read(lambda zone: zone.read_node(name, deadline))
 
-    def read_below(self, name: Name, pace: Pace) -> tuple[RRset, ...]:
+    def read_below(self, name: Name, deadline: Deadline) -> tuple[RRset, ...]:
         """See `Zone.read_below`."""
-        return self._read(lambda zone: zone.read_below(name, pace))
+        return self._read(lambda zone: zone.read_below(name, deadline))
 
-    def commit(self, changes: Sequence[Change], pace: Pace) -> str:
+    def commit(self, changes: Sequence[Change], deadline: Deadline) -> str:
         """See `Zone.commit`."""
         self.requests += 1
         fate = self._turn()
@@ -93,14 +93,14 @@ class Stepped:
         if fate is Fate.LOST_BEFORE:
             raise OutcomeUnknown("lost on the way there")
         try:
-            return self._zone.commit(changes, pace)
+            return self._zone.commit(changes, deadline)
         finally:
             if fate is Fate.KILLED_AFTER:
                 raise Killed
             if fate is Fate.LOST_AFTER:
                 raise OutcomeUnknown("lost on the way back")
 
-    def wait_served(self, commit: str, pace: Pace) -> None:
+    def wait_served(self, commit: str, deadline: Deadline) -> None:
         """See `Zone.wait_served`."""
 
     def _read(self, question: Callable[[Zone], _Answer]) -> _Answer:
@@ -171,14 +171,14 @@ class Actor:
             self._stopped.release()
 
 
-def patient(seconds: float = 1e9) -> Pace:
+def patient(seconds: float = 1e9) -> Deadline:
     """A deadline whose waits take no time."""
     clock = [0.0]
 
     def sleep(seconds: float) -> None:
         clock[0] += seconds
 
-    return Pace(seconds, monotonic=lambda: clock[0], sleep=sleep, draw=lambda: 0.5)
+    return Deadline(seconds, monotonic=lambda: clock[0], sleep=sleep, draw=lambda: 0.5)
 
 
 def registrar(zone: Zone, *, now: datetime = NOW) -> Registrar:

@@ -13,12 +13,12 @@ import dnssd.cli.registering
 import dnssd.cli.serving
 import dnssd.zones.route53.zone  # noqa: F401 (likewise)
 from dnssd.cli.main import run
-from dnssd.zones.pace import Pace
+from dnssd.deadline import Deadline
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     """Run the `dnssd` command in this process, with nothing but `environment`."""
-    defaults: dict[str, Any] = Pace.__init__.__kwdefaults__ or {}
+    defaults: dict[str, Any] = Deadline.__init__.__kwdefaults__ or {}
     defaults["sleep"] = lambda seconds: None  # back-off is tested elsewhere; here it only waits
     os.environ.clear()
     os.environ.update(environment)

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from dnssd.deadline import Deadline
 from dnssd.errors import DeadlineExceeded, MalformedName, UsageError
 from dnssd.hosts import HostFacts, detect, plain
 from dnssd.hosts.imds import IPV4, IPV6, Settings
-from dnssd.zones.pace import Pace
 
 DISABLED = {"AWS_EC2_METADATA_DISABLED": "true"}
 
@@ -31,7 +31,7 @@ def test_a_plain_machine(tmp_path: Path) -> None:
 
     facts = plain.facts(
         {},
-        Pace(0),
+        Deadline(0),
         root,
         hostname=lambda: "Web-1.Example.com",
         route_address=route("10.0.0.5", "2a00::5"),
@@ -61,7 +61,7 @@ def test_only_addresses_that_others_reach_count(
 ) -> None:
     """Loopback and link-local ones are none; without a default route there is none."""
     facts = plain.facts(
-        {}, Pace(0), tmp_path, hostname=lambda: "h", route_address=route(ipv4, ipv6)
+        {}, Deadline(0), tmp_path, hostname=lambda: "h", route_address=route(ipv4, ipv6)
     )
 
     assert facts.private == addresses
@@ -81,7 +81,9 @@ def test_only_addresses_that_others_reach_count(
 def test_a_machine_without_an_id(tmp_path: Path, files: dict[str, str], machine_id: str) -> None:
     """Its host name alone tells it then; no file's content breaks the owner's form."""
     root = machine(tmp_path, **files)
-    facts = plain.facts({}, Pace(0), root, hostname=lambda: "h", route_address=route(None, None))
+    facts = plain.facts(
+        {}, Deadline(0), root, hostname=lambda: "h", route_address=route(None, None)
+    )
 
     assert facts.owner == f"host/{machine_id}/h"
 
@@ -99,11 +101,11 @@ def test_a_host_may_be_given_another_label(
 ) -> None:
     """A host name that is no label is no error then."""
     odd = HostFacts(label, ("10.0.0.5",), (), "host/-/odd", "test of odd names")
-    monkeypatch.setattr(plain, "facts", lambda environ, pace, root: odd)
+    monkeypatch.setattr(plain, "facts", lambda environ, deadline, root: odd)
 
-    assert detect(DISABLED, Pace(1), label="web", root=tmp_path).label == "web"
+    assert detect(DISABLED, Deadline(1), label="web", root=tmp_path).label == "web"
     with pytest.raises(MalformedName, match=r"^host .*; it is from the test of odd names: give --"):
-        detect(DISABLED, Pace(1), root=tmp_path)
+        detect(DISABLED, Deadline(1), root=tmp_path)
 
 
 def test_a_given_label_is_checked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,13 +114,13 @@ def test_a_given_label_is_checked_first(tmp_path: Path, monkeypatch: pytest.Monk
 
     for label in ("x" * 58, "", "a.b"):
         with pytest.raises(MalformedName, match="host"):
-            detect(DISABLED, Pace(1), label=label, root=tmp_path, cloud="ecs")
+            detect(DISABLED, Deadline(1), label=label, root=tmp_path, cloud="ecs")
 
 
 def test_an_unknown_cloud_is_refused(tmp_path: Path) -> None:
     """The error lists those that are known."""
     with pytest.raises(UsageError, match=r"'aws': not known; use one of ec2, gce, .*, plain"):
-        detect(DISABLED, Pace(1), cloud="aws", root=tmp_path)
+        detect(DISABLED, Deadline(1), cloud="aws", root=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ def test_a_malformed_variable_is_named(variable: str, text: str) -> None:
 
 def test_a_deadline_is_told_as_people_would() -> None:
     """What is left of a whole number of seconds is not: some of it has gone by."""
-    pace = Pace(4.99999, monotonic=lambda: 0, sleep=lambda seconds: None)
+    deadline = Deadline(4.99999, monotonic=lambda: 0, sleep=lambda seconds: None)
 
     with pytest.raises(DeadlineExceeded, match="the deadline of 5 s has passed"):
-        pace.pause(5, "no answer")
+        deadline.pause(5, "no answer")

@@ -120,7 +120,7 @@ def asked(body: str) -> list[HostFacts | str]:
     with patch.object(metadata, "exchange", answering(body)):
         for ask in ASKERS:
             try:
-                found.append(ask(environ, Clock().pace(0.001)))
+                found.append(ask(environ, Clock().deadline(0.001)))
             except Unavailable as error:
                 found.append(str(error))
     return found
@@ -157,7 +157,7 @@ def test_no_environment_breaks_a_pod(environ: dict[str, str]) -> None:
     found: HostFacts | UsageError
     try:
         found = kubernetes.facts(
-            environ, Clock().pace(), hostname=lambda: "web-0", route_address=no_route
+            environ, Clock().deadline(), hostname=lambda: "web-0", route_address=no_route
         )
     except UsageError as error:
         found = error

@@ -347,10 +347,10 @@ def test_a_deadline_says_what_is_true_in_the_zone(call: str) -> None:
     class Contended(MemoryZone):
         """Somebody changes the SRV RRset before every commit that carries it."""
 
-        def commit(self, changes: Any, pace: Any) -> str:
+        def commit(self, changes: Any, deadline: Any) -> str:
             if any(change.rdtype == "SRV" for change in changes):
                 raise errors.Conflict("somebody was faster")
-            return super().commit(changes, pace)
+            return super().commit(changes, deadline)
 
     zone = Contended(ORIGIN)
     seed = MemoryZone(ORIGIN)
@@ -565,7 +565,7 @@ def test_failing_to_wait_says_that_it_has_joined() -> None:
     """The change is made, although it is not yet served."""
 
     class Slow(MemoryZone):
-        def wait_served(self, commit: str, pace: Any) -> None:
+        def wait_served(self, commit: str, deadline: Any) -> None:
             raise errors.DeadlineExceeded("not served yet")
 
     run = registrar(Slow(ORIGIN))

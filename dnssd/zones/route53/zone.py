@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from botocore.exceptions import BotoCoreError
 
+from dnssd.deadline import LONGEST_WAIT_SECONDS, Deadline
 from dnssd.errors import AmbiguousZone, OutcomeUnknown, UsageError, ZoneNotFound
 from dnssd.names import Name
 from dnssd.records import Change, RRset
-from dnssd.zones.pace import CAP, Pace
 from dnssd.zones.route53.client import route53_client
 from dnssd.zones.route53.errors import FAILURES, MALFORMED, Fate, judge, without_secrets
 from dnssd.zones.route53.text import LIMITS, read_name, read_rrset, write_change, write_name
@@ -58,21 +58,21 @@ class Route53Zone:
         self._client = client
         self._pressure = 0  # throttled requests of late: the account's rate is shared by many
 
-    def read(self, name: Name, rdtype: str, pace: Pace) -> RRset | None:
+    def read(self, name: Name, rdtype: str, deadline: Deadline) -> RRset | None:
         """See `Zone.read`: one request."""
         start = {"StartRecordName": write_name(name), "StartRecordType": rdtype, "MaxItems": "1"}
-        found, _ = self._list(start, pace)
+        found, _ = self._list(start, deadline)
         return next((r for r in found if (r.name, r.rdtype) == (name, rdtype)), None)
 
-    def read_node(self, name: Name, pace: Pace) -> tuple[RRset, ...]:
+    def read_node(self, name: Name, deadline: Deadline) -> tuple[RRset, ...]:
         """See `Zone.read_node`: one request, unless very much stands at the name."""
-        return tuple(self._walk(name, lambda found: found == name, NODE_PAGE, pace))
+        return tuple(self._walk(name, lambda found: found == name, NODE_PAGE, deadline))
 
-    def read_below(self, name: Name, pace: Pace) -> tuple[RRset, ...]:
+    def read_below(self, name: Name, deadline: Deadline) -> tuple[RRset, ...]:
         """See `Zone.read_below`: a name's descendants follow it; one request for each 300."""
-        return tuple(self._walk(name, lambda found: found.is_below(name), PAGE, pace))
+        return tuple(self._walk(name, lambda found: found.is_below(name), PAGE, deadline))
 
-    def commit(self, changes: Sequence[Change], pace: Pace) -> str:
+    def commit(self, changes: Sequence[Change], deadline: Deadline) -> str:
         """See `Zone.commit`: one batch, never split."""
         self.limits.check(changes)
         batch: Any = {"Changes": [item for change in changes for item in write_change(change)]}
@@ -84,29 +84,33 @@ class Route53Zone:
                 ChangeBatch=batch,
             ),
             lambda answer: str(answer["ChangeInfo"]["Id"]),
-            pace,
-            cap=EAGER if any(change.before for change in changes) else CAP,
+            deadline,
+            cap=EAGER if any(change.before for change in changes) else LONGEST_WAIT_SECONDS,
         )
 
-    def wait_served(self, commit: str, pace: Pace) -> None:
+    def wait_served(self, commit: str, deadline: Deadline) -> None:
         """See `Zone.wait_served`: until Route 53 says INSYNC."""
         ask = partial(self._client.get_change, Id=commit)
-        while self._ask("GetChange", ask, lambda a: a["ChangeInfo"]["Status"], pace) != "INSYNC":
-            pace.pause(POLL, f"{self.origin}: the change is made, and not served everywhere yet")
+        while (
+            self._ask("GetChange", ask, lambda a: a["ChangeInfo"]["Status"], deadline) != "INSYNC"
+        ):
+            deadline.pause(
+                POLL, f"{self.origin}: the change is made, and not served everywhere yet"
+            )
 
-    def find_id(self, private: bool | None, pace: Pace) -> None:
+    def find_id(self, private: bool | None, deadline: Deadline) -> None:
         """Look up the hosted zone's ID by its name.
 
         Args:
             private: Whether it is a private zone; None if that does not matter.
-            pace: The deadline.
+            deadline: When to give up.
 
         Raises:
             ZoneNotFound: None of that name, or none of that kind.
             AmbiguousZone: Several.
         """
         ask = partial(self._client.list_hosted_zones_by_name, DNSName=write_name(self.origin))
-        zones = self._ask("ListHostedZonesByName", ask, _read_zones, pace)
+        zones = self._ask("ListHostedZonesByName", ask, _read_zones, deadline)
         named = [zone for zone in zones if zone.name == self.origin]
         found = [zone for zone in named if private in (None, zone.private)]
         listing = "; ".join(f"{zone.id} is {_kind(zone.private)}" for zone in named)
@@ -123,23 +127,23 @@ class Route53Zone:
             )
         self.zone_id = found[0].id
 
-    def find_name(self, pace: Pace) -> None:
+    def find_name(self, deadline: Deadline) -> None:
         """Look up the hosted zone's name by its ID.
 
         Raises:
             ZoneNotFound: No such ID.
         """
         ask = partial(self._client.get_hosted_zone, Id=self.zone_id)
-        (zone,) = self._ask("GetHostedZone", ask, lambda a: [_read_zone(a["HostedZone"])], pace)
+        (zone,) = self._ask("GetHostedZone", ask, lambda a: [_read_zone(a["HostedZone"])], deadline)
         self.origin = zone.name
 
     def _walk(
-        self, start: Name, wanted: Callable[[Name], bool], page: int, pace: Pace
+        self, start: Name, wanted: Callable[[Name], bool], page: int, deadline: Deadline
     ) -> Iterator[RRset]:
         """The RRsets from `start` on as long as their names are wanted, page by page."""
         at: dict[str, str] | None = {"StartRecordName": write_name(start)}
         while at is not None:
-            found, at = self._list({**at, "MaxItems": str(page)}, pace)
+            found, at = self._list({**at, "MaxItems": str(page)}, deadline)
             for rrset in found:
                 if not wanted(rrset.name):
                     return
@@ -148,21 +152,21 @@ class Route53Zone:
                 return
 
     def _list(
-        self, start: Mapping[str, str], pace: Pace
+        self, start: Mapping[str, str], deadline: Deadline
     ) -> tuple[list[RRset], dict[str, str] | None]:
         """One page, and where the next one starts."""
         list_rrsets: Any = self._client.list_resource_record_sets
         ask = partial(list_rrsets, HostedZoneId=self.zone_id, **start)
-        return self._ask("ListResourceRecordSets", ask, _read_page, pace)
+        return self._ask("ListResourceRecordSets", ask, _read_page, deadline)
 
     def _ask(
         self,
         action: str,
         send: Callable[[], Any],
         read: Callable[[Any], _Answer],
-        pace: Pace,
+        deadline: Deadline,
         *,
-        cap: float = CAP,
+        cap: float = LONGEST_WAIT_SECONDS,
     ) -> _Answer:
         """Send until there is an answer, or an error that is one.
 
@@ -181,7 +185,7 @@ class Route53Zone:
                 if verdict.fate is Fate.UNKNOWN and action == "ChangeResourceRecordSets":
                     raise OutcomeUnknown(str(verdict.error)) from verdict.cause(error)
                 _log.info("trying again: %s", verdict.error)
-                pace.back_off(self._pressure, str(verdict.error), cap=cap)
+                deadline.back_off(self._pressure, str(verdict.error), cap=cap)
                 self._pressure += 1
             else:
                 self._relax()
@@ -192,7 +196,12 @@ class Route53Zone:
 
 
 def open_route53(
-    address: str, name: Name | None, options: Mapping[str, str], pace: Pace, *, timeout: float
+    address: str,
+    name: Name | None,
+    options: Mapping[str, str],
+    deadline: Deadline,
+    *,
+    timeout: float,
 ) -> Route53Zone:
     """Open a hosted zone; look up what the address leaves out.
 
@@ -200,7 +209,7 @@ def open_route53(
         address: What the user calls it.
         name: Its name; None to look it up.
         options: `id`, `private`, `profile`, `role`.
-        pace: The deadline for looking up.
+        deadline: The deadline for looking up.
         timeout: Seconds to wait for each answer, now and later.
 
     Raises:
@@ -218,10 +227,10 @@ def open_route53(
     zone_id = options.get("id", "")
     zone = Route53Zone(client, zone_id, name or Name((zone_id.encode(),)), address=address)
     if name is None:
-        zone.find_name(pace)
+        zone.find_name(deadline)
     elif not zone_id:
         private = options.get("private")
-        zone.find_id(None if private is None else private == "yes", pace)
+        zone.find_id(None if private is None else private == "yes", deadline)
     return zone
 
 
@@ -249,6 +258,10 @@ def _read_page(answer: Mapping[str, Any]) -> tuple[list[RRset], dict[str, str] |
         return found, None
     keys = ("RecordName", "RecordType", "RecordIdentifier")
     return found, {f"Start{key}": answer[f"Next{key}"] for key in keys if f"Next{key}" in answer}
+
+
+def _read_status(answer: Mapping[str, Any]) -> str:
+    return str(answer["ChangeInfo"]["Status"])
 
 
 def _kind(private: bool) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from dnssd.errors import DeadlineExceeded
 
-BASE = 1.0  # seconds: the longest first wait
-CAP = 30.0  # seconds: the longest wait of all
+FIRST_WAIT_SECONDS = 1.0  # at most
+LONGEST_WAIT_SECONDS = 30.0  # of all
 
 
-class Pace:
+class Deadline:
     """How long a caller will wait, and the clock, sleep and randomness it waits with."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Pace:
         """Seconds until the deadline; 0 once it has passed."""
         return max(0.0, self._expires_at - self._monotonic())
 
-    def back_off(self, attempt: int, why: str, *, cap: float = CAP) -> None:
+    def back_off(self, attempt: int, why: str, *, cap: float = LONGEST_WAIT_SECONDS) -> None:
         """Wait with full jitter before another attempt: up to 1 s, 2 s, 4 s, ... 30 s.
 
         Args:
@@ -51,7 +51,7 @@ class Pace:
         Raises:
             DeadlineExceeded: The deadline has passed.
         """
-        self.pause(self._draw() * min(cap, BASE * 2.0 ** min(attempt, 10)), why)
+        self.pause(self._draw() * min(cap, FIRST_WAIT_SECONDS * 2.0 ** min(attempt, 10)), why)
 
     def splay(self, longest: float) -> None:
         """Wait for a random time below `longest` seconds: hosts that start together part."""
