@@ -16,12 +16,12 @@ from dnssd.resolver.snapshot import Endpoint, Found, Snapshot, instance_names, i
 from dnssd.resolver.store import Store
 from dnssd.services import Service, ServiceName, parse_service_name
 from dnssd.wire.answers import Answer
-from dnssd.wire.asker import Asker
-from dnssd.wire.asking import Done
-from dnssd.wire.inquiry import TRUSTING, Doubt
+from dnssd.wire.client import DnsClient
+from dnssd.wire.connections import Network
 from dnssd.wire.loop import Loop
 from dnssd.wire.nameservers import NameServer, ResolvConf
-from dnssd.wire.ports import Network
+from dnssd.wire.query import Done
+from dnssd.wire.resolution import TRUSTING, Doubt
 from dnssd.wire.sockets import Sockets
 
 Policy = Literal["weighted", "least_pending"]
@@ -114,10 +114,10 @@ class Core:
                 for entry in self.cache:
                     entry.until = float("-inf")
 
-    def _questioner(self, loop: Loop) -> "Asker | SystemServers":
+    def _questioner(self, loop: Loop) -> "DnsClient | SystemServers":
         sockets = Sockets(loop)
         if self._resolv_conf is None:
-            return Asker(loop, self._servers, sockets)
+            return DnsClient(loop, self._servers, sockets)
         return SystemServers(loop, sockets, self._resolv_conf)
 
     def forked(self) -> None:
@@ -134,31 +134,31 @@ class SystemServers:
         self._loop = loop
         self._network = network
         self._resolv_conf = resolv_conf
-        self._askers = [Asker(loop, resolv_conf.servers(loop.time()), network)]
+        self._clients = [DnsClient(loop, resolv_conf.servers(loop.time()), network)]
 
     @property
-    def pressed(self) -> int:
+    def disturbed(self) -> int:
         """Questions so far to which something else than an answer came."""
-        return sum(asker.pressed for asker in self._askers)
+        return sum(client.disturbed for client in self._clients)
 
     def ask(
         self, name: Name, rdtype: str, deadline: float, done: Done, doubt: Doubt = TRUSTING
     ) -> None:
-        """Ask for one RRset (see `Asker`)."""
+        """Ask for one RRset (see `DnsClient`)."""
         now = self._loop.time()
         servers = self._resolv_conf.servers(now)
-        if servers != self._askers[-1].servers:
-            self._askers.append(Asker(self._loop, servers, self._network))
+        if servers != self._clients[-1].servers:
+            self._clients.append(DnsClient(self._loop, servers, self._network))
             self._loop.call_at(max(deadline, now + FAREWELL), self._close_former)
-        self._askers[-1].ask(name, rdtype, deadline, done, doubt)
+        self._clients[-1].ask(name, rdtype, deadline, done, doubt)
 
     def close(self) -> None:
         """Close all sockets."""
-        for asker in self._askers:
-            asker.close()
+        for client in self._clients:
+            client.close()
 
     def _close_former(self) -> None:
-        self._askers.pop(0).close()
+        self._clients.pop(0).close()
 
 
 def parse_browsed(service: str, domain: str | None) -> ServiceName:

@@ -20,8 +20,8 @@ from dnssd.resolver.gather import (
 )
 from dnssd.resolver.snapshot import Findings, Found, Question
 from dnssd.wire.answers import Answer
-from dnssd.wire.inquiry import TRUSTING, Doubt
 from dnssd.wire.loop import Loop, Timer
+from dnssd.wire.resolution import TRUSTING, Doubt
 
 GRACE = 0.5  # seconds that a first look-up waits for the other family, when each target has one
 NEWS = Doubt(negatives=3)  # of a service not known before: absence after trouble is doubted
@@ -32,10 +32,10 @@ _log = logging.getLogger(__name__)
 
 
 class Questioner(Protocol):
-    """Asks name servers (see `wire.asker.Asker`)."""
+    """Asks name servers (see `wire.asker.DnsClient`)."""
 
     @property
-    def pressed(self) -> int:
+    def disturbed(self) -> int:
         """Questions so far to which something else than an answer came."""
 
     def ask(
@@ -80,7 +80,7 @@ class Flight:
         self._deadline = deadline
         self._landed = landed
         self._grace = grace
-        self._pressed = questioner.pressed
+        self._disturbed = questioner.disturbed
         self._batch: _Batch | None = None
         self.done: list[Callable[[Entry], object]] = []
 
@@ -92,7 +92,7 @@ class Flight:
     @property
     def in_trouble(self) -> bool:
         """Whether something else than an answer came meanwhile, to this look-up or another."""
-        return self._questioner.pressed != self._pressed
+        return self._questioner.disturbed != self._disturbed
 
     def start(self, steps: Steps) -> None:
         """Take the first of these steps; the others follow."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dnssd.errors import Unavailable
 from dnssd.names import Name
 from dnssd.wire.answers import Answer
-from dnssd.wire.asker import Asker
+from dnssd.wire.client import DnsClient
 from dnssd.wire.loop import SelectLoop
 from dnssd.wire.nameservers import NameServer
 from dnssd.wire.sockets import Sockets
@@ -33,13 +33,13 @@ def ask(
         Unavailable: None of them has answered.
     """
     loop = SelectLoop(monotonic)
-    asker = Asker(loop, servers, Sockets(loop))
+    client = DnsClient(loop, servers, Sockets(loop))
     came: list[Answer | Unavailable] = []
     try:
-        asker.ask(name, rdtype, monotonic() + seconds, came.append)
+        client.ask(name, rdtype, monotonic() + seconds, came.append)
         loop.run(until=lambda: bool(came))
     finally:
-        asker.close()
+        client.close()
         loop.close()
     if isinstance(came[0], Unavailable):
         raise came[0]

@@ -1,11 +1,21 @@
-"""Questions as packets, and whether a packet repeats one (RFC 1035 section 4.1)."""
+"""Questions on their way, and as packets (RFC 1035 section 4.1)."""
 
 import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from dnssd.errors import Unavailable
 from dnssd.names import Name
+from dnssd.records import MAX_TTL
+from dnssd.wire.answers import Answer
 from dnssd.wire.message import NUMBERS
+from dnssd.wire.resolution import TRUSTING, Doubt, Resolution
+
+if TYPE_CHECKING:
+    from dnssd.wire.connections import Connection
 
 PAYLOAD = 1232  # octets: what UDP carries everywhere without fragments
+NEVER = float("inf")
 
 _HEADER = 12  # octets
 _CLASS_IN = 1
@@ -14,6 +24,82 @@ _ONE = b"\0\1"
 _OPT = struct.pack("!BHHIH", 0, 41, PAYLOAD, 0, 0)  # root, OPT, nothing else (RFC 6891)
 _LENGTHS = [bytes((length,)) for length in range(64)]
 _pack_header = struct.Struct("!HHHHHH").pack
+
+Done = Callable[[Answer | Unavailable], object]
+
+
+class Query:
+    """One question and what has been sent for it.
+
+    Attributes:
+        name: Whom it is about now.
+        asked: Whom it was about at first.
+        aliases: How many lie between them.
+        ttl: Seconds that those hold.
+        rdtype: PTR, SRV, TXT, A, AAAA or SOA.
+        deadline: When to give up.
+        done: Gets the answer.
+        doubt: What it takes to believe in absence.
+        question: As it goes into packets.
+        resolution: Decides what is sent and believed, once `started`.
+        sent: The connections it was sent by, the query IDs there, and when it was.
+        due_at: The earliest time at which somebody comes back to it.
+        edns: Whether to send OPT records.
+    """
+
+    __slots__ = (
+        "aliases",
+        "asked",
+        "deadline",
+        "done",
+        "doubt",
+        "due_at",
+        "edns",
+        "finished",
+        "name",
+        "question",
+        "rdtype",
+        "resolution",
+        "sent",
+        "started",
+        "ttl",
+    )
+    resolution: Resolution
+
+    def __init__(
+        self, name: Name, rdtype: str, deadline: float, done: Done, doubt: Doubt = TRUSTING
+    ) -> None:
+        self.name = self.asked = name
+        self.rdtype = rdtype
+        self.deadline = deadline
+        self.done = done
+        self.doubt = doubt
+        self.question = question(name, rdtype)
+        self.sent: list[tuple[Connection, int, float]] = []
+        self.due_at = NEVER
+        self.ttl = MAX_TTL
+        self.aliases = 0
+        self.edns = True
+        self.started = self.finished = False
+
+    def onward(self, alias: Name, ttl: int) -> "Query":
+        """The same question about what its name is an alias of."""
+        onward = Query(alias, self.rdtype, self.deadline, self.done, self.doubt)
+        onward.asked, onward.ttl, onward.aliases = self.asked, ttl, self.aliases + 1
+        return onward
+
+    def packet(self, number: int, *, repeated: bool = False) -> bytes:
+        """What is sent under an ID; in another case if it is sent once more.
+
+        Servers repeat the question as it was put. So it can be told which packet an answer
+        is for, and how long it took (Karn's algorithm).
+        """
+        question = self.question.swapcase() if repeated else self.question
+        return query(number, question, edns=self.edns)
+
+    def is_first(self, data: bytes) -> bool:
+        """Whether an answer is for the packet that was sent first."""
+        return data.startswith(self.question, _HEADER)
 
 
 def question(name: Name, rdtype: str) -> bytes:

@@ -21,8 +21,8 @@ from dnssd.resolver.client import Resolver
 from dnssd.resolver.core import FAREWELL, SystemServers
 from dnssd.resolver.snapshot import Endpoint
 from dnssd.wire.answers import Answer
+from dnssd.wire.connections import SILENT
 from dnssd.wire.nameservers import NameServer, ResolvConf
-from dnssd.wire.ports import SILENT
 from kit.simnet import SERVICE, WEB, SimLoop, SimNetwork, silent
 from kit.simresolver import SimResolver, hosts_of
 from kit.simserver import Clock, SimServer
@@ -122,12 +122,11 @@ class Mute(SimNetwork):
 def test_a_look_up_outlives_a_socket_that_hears_nothing_any_more() -> None:
     """Its address is gone, or a translation of addresses leads nowhere: another port is drawn."""
     sim = SimResolver({})
-    sim.asker.close()
+    sim.client.close()
     sim.network = Mute(sim.loop, hosts_of(range(1, 3)))
-    sim.asker._network = sim.network
-    for server in sim.asker._servers:
+    for server in sim.client._servers:
         server._network = sim.network
-    sim.asker._closed = False
+    sim.client._closed = False
 
     begin = sim.now
     assert len(sim.lookup(WEB).endpoints) == 2

@@ -29,7 +29,7 @@ from dnssd.resolver.snapshot import Endpoint
 from dnssd.sandbox.dns.answers import respond
 from dnssd.sandbox.dns.server import DnsServer
 from dnssd.sandbox.sandbox import Sandbox
-from dnssd.wire.agenda import ROUNDS
+from dnssd.wire.timers import ROUNDS
 
 NAME = "web._http._tcp.example.test"
 URL = f"http+dnssd://{NAME}"

@@ -23,12 +23,12 @@ from dnssd.errors import Unavailable
 from dnssd.names import Name
 from dnssd.records import Address
 from dnssd.wire.answers import Answer
-from dnssd.wire.asker import Asker
 from dnssd.wire.blocking import ask
 from dnssd.wire.budget import Budget
+from dnssd.wire.client import DnsClient
+from dnssd.wire.connections import PORT_LIFE
 from dnssd.wire.loop import SelectLoop
 from dnssd.wire.nameservers import NameServer
-from dnssd.wire.ports import PORT_LIFE
 from dnssd.wire.sockets import Sockets
 
 SLOWLY = 0.01  # of the speed of time: then 200 ms are 20 s
@@ -93,22 +93,22 @@ class World:
         udp.connect(("127.0.0.1", port))  # it hears itself alone; others are told it is closed
         return NameServer("127.0.0.1", port)
 
-    def asker(self, *servers: NameServer) -> Asker:
+    def client(self, *servers: NameServer) -> DnsClient:
         """A client."""
-        asker = Asker(self.loop, servers, Sockets(self.loop), budget=Budget())
-        self._closing.append(asker.close)
-        return asker
+        client = DnsClient(self.loop, servers, Sockets(self.loop), budget=Budget())
+        self._closing.append(client.close)
+        return client
 
-    def ask(self, asker: Asker, *numbers: int, seconds: float = PATIENCE) -> list[str]:
+    def ask(self, client: DnsClient, *numbers: int, seconds: float = PATIENCE) -> list[str]:
         """Ask for the addresses of hosts by number; return them in the order of arrival."""
         for number in numbers:
-            self.begin(asker, number, seconds)
+            self.begin(client, number, seconds)
         return self.arrive(len(numbers))
 
-    def begin(self, asker: Asker, number: int, seconds: float = PATIENCE) -> None:
+    def begin(self, client: DnsClient, number: int, seconds: float = PATIENCE) -> None:
         """Ask for one."""
         name = Name.parse(f"h{number}.example.com.")
-        asker.ask(name, "A", self.loop.time() + seconds, self.came.append)
+        client.ask(name, "A", self.loop.time() + seconds, self.came.append)
 
     def arrive(self, count: int) -> list[str]:
         """Wait for so many answers, and take them."""
@@ -359,7 +359,7 @@ def world(kind: str, _leaves_nothing: None) -> Iterator[World]:
 @pytest.fixture
 def hasty(kind: str, _leaves_nothing: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A loop with the usual clock, in which answers are late after 10 ms."""
-    monkeypatch.setattr("dnssd.wire.ports.FIRST_LATE", 0.01)
+    monkeypatch.setattr("dnssd.wire.connections.FIRST_LATE", 0.01)
     with closing(World(kind, 1.0)) as made:
         yield made
 
@@ -370,12 +370,12 @@ def hasty(kind: str, _leaves_nothing: None, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_healthy_server_sees_exactly_one_packet_a_question(world: World) -> None:
     """A thousand questions, fifty under way at a time."""
     server = world.server()
-    asker = world.asker(server.at)
+    client = world.client(server.at)
     left = iter(range(1000))
 
     def begin() -> None:
         for number in left:
-            asker.ask(Name.parse(f"h{number}.example.com."), "A", world.loop.time() + 5, came)
+            client.ask(Name.parse(f"h{number}.example.com."), "A", world.loop.time() + 5, came)
             return
 
     def came(answer: Answer | Unavailable) -> None:
@@ -389,14 +389,14 @@ def test_a_healthy_server_sees_exactly_one_packet_a_question(world: World) -> No
     assert len(server.by_udp) == 1000
     assert len({query[12:] for query, _ in server.by_udp}) == 1000
     assert server.connections == []
-    assert asker.pressed == 0
+    assert client.disturbed == 0
 
 
 def test_three_hundred_questions_at_once(world: World) -> None:
     """More than are under way at a time; each gets its own answer."""
     server = world.server()
 
-    came = world.ask(world.asker(server.at), *range(300))
+    came = world.ask(world.client(server.at), *range(300))
 
     assert Counter(came) == Counter(map(host, range(300)))
     assert len(server.by_udp) == 300
@@ -409,7 +409,7 @@ def test_a_server_is_reached_by_ipv6(world: World) -> None:
     except OSError:
         pytest.skip("no IPv6 on this machine")
 
-    assert world.ask(world.asker(server.at), 7) == [host(7)]
+    assert world.ask(world.client(server.at), 7) == [host(7)]
     assert len(server.by_tcp) == 1
 
 
@@ -417,25 +417,25 @@ def test_ports_and_ids_cannot_be_guessed(world: World) -> None:
     """RFC 5452: from the system's randomness, other ones for each socket and question."""
     server = world.server()
     for number in range(16):
-        world.ask(world.asker(server.at), number)
-    world.ask(world.asker(server.at), *range(200))
+        world.ask(world.client(server.at), number)
+    world.ask(world.client(server.at), *range(200))
     ports = [source[1] for _, source in server.by_udp[:16]]
     ids = [int.from_bytes(query[:2]) for query, _ in server.by_udp]
 
     assert len(set(ports)) == 16
     assert len({after - before for before, after in pairwise(ports)}) > 3
     assert len(set(ids)) > 200  # of 216; fewer in less than one run of 10**9
-    assert inspect.signature(Asker).parameters["entropy"].default is os.urandom
+    assert inspect.signature(DnsClient).parameters["entropy"].default is os.urandom
 
 
 def test_a_port_is_not_used_for_ever(world: World) -> None:
     """After a thousand questions there is another; the old one is closed, its answers heard."""
     server = world.server()
-    asker = world.asker(server.at)
+    client = world.client(server.at)
     files = open_files()
 
     for at in range(0, PORT_LIFE + 200, 200):
-        assert len(world.ask(asker, *range(at, at + 200))) == 200
+        assert len(world.ask(client, *range(at, at + 200))) == 200
 
     ports = Counter(source[1] for _, source in server.by_udp)
     assert sorted(ports.values()) == [200, PORT_LIFE]
@@ -453,9 +453,9 @@ def test_our_own_slowness_is_not_the_servers(kind: str) -> None:
                 world.clock.skipped += 1.0
 
         server = world.server(busy)
-        asker = world.asker(server.at)
+        client = world.client(server.at)
 
-        came = world.ask(asker, *range(250))
+        came = world.ask(client, *range(250))
 
         assert Counter(came) == Counter(map(host, range(250)))
         assert len(server.by_udp) == 250
@@ -471,7 +471,7 @@ def test_our_own_slowness_is_no_deadline(kind: str) -> None:
             if len(server.by_udp) == 250:
                 world.clock.skipped += 60.0
 
-        came = world.ask(world.asker(world.server(busy).at), *range(250))
+        came = world.ask(world.client(world.server(busy).at), *range(250))
 
         assert Counter(came) == Counter(map(host, range(250)))
 
@@ -482,11 +482,11 @@ def test_our_own_slowness_is_no_deadline(kind: str) -> None:
 def test_a_closed_port_is_told_at_once(world: World) -> None:
     """The next server is asked because of what the network tells, not because time has passed."""
     server = world.server()
-    asker = world.asker(world.nowhere(), server.at)
+    client = world.client(world.nowhere(), server.at)
 
-    assert world.ask(asker, 100) == [host(100)]
-    assert sorted(world.ask(asker, *range(20))) == sorted(map(host, range(20)))
-    asked = [query[12:] for query, _ in server.by_udp if b"h100" not in query]
+    assert world.ask(client, 100) == [host(100)]
+    assert sorted(world.ask(client, *range(20))) == sorted(map(host, range(20)))
+    asked = [query[12:] for query, _ in server.by_udp if b"h100" not in query.lower()]
     assert len(asked) == len(set(asked)) == 20
 
 
@@ -494,7 +494,7 @@ def test_the_only_server_is_asked_though_it_refuses(hasty: World) -> None:
     """It may be starting: that its port is closed is told at the deadline only."""
     gone = hasty.nowhere()
 
-    (error,) = hasty.ask(hasty.asker(gone), 1, seconds=0.05)
+    (error,) = hasty.ask(hasty.client(gone), 1, seconds=0.05)
 
     assert error.startswith(f"h1.example.com. A: {gone} connection refused;")
 
@@ -514,7 +514,7 @@ def test_answers_from_elsewhere_are_ignored(world: World) -> None:
 
     server = world.server(beside)
 
-    assert world.ask(world.asker(server.at), 5) == [host(5)]
+    assert world.ask(world.client(server.at), 5) == [host(5)]
     assert len(lies) == 2
     assert len(server.by_udp) == 1
 
@@ -533,17 +533,17 @@ def test_forged_answers_are_ignored(world: World) -> None:
 
     server = world.server(forge)
 
-    assert world.ask(world.asker(server.at), *range(50)) == [host(at) for at in range(50)]
+    assert world.ask(world.client(server.at), *range(50)) == [host(at) for at in range(50)]
     assert len(server.by_udp) == 50
 
 
 def test_dead_servers_are_passed_over(hasty: World) -> None:
     """One refuses, one is silent, one answers."""
     silent, good = hasty.server(says_nothing), hasty.server()
-    asker = hasty.asker(hasty.nowhere(), silent.at, good.at)
+    client = hasty.client(hasty.nowhere(), silent.at, good.at)
 
-    assert sorted(hasty.ask(asker, *range(20))) == sorted(map(host, range(20)))
-    assert hasty.ask(asker, 33) == [host(33)]
+    assert sorted(hasty.ask(client, *range(20))) == sorted(map(host, range(20)))
+    assert hasty.ask(client, 33) == [host(33)]
 
 
 def test_a_packet_that_is_lost_is_sent_again(hasty: World) -> None:
@@ -558,7 +558,7 @@ def test_a_packet_that_is_lost_is_sent_again(hasty: World) -> None:
 
     server = hasty.server(loses)
 
-    assert hasty.ask(hasty.asker(server.at), 4) == [host(4)]
+    assert hasty.ask(hasty.client(server.at), 4) == [host(4)]
     assert len(lost) == 1
 
 
@@ -575,7 +575,7 @@ def test_answers_by_tcp_come_in_any_order_over_one_connection(world: World) -> N
 
     server = world.server(cuts, backwards)
 
-    came = world.ask(world.asker(server.at), *range(50))
+    came = world.ask(world.client(server.at), *range(50))
 
     assert came == [host(at) for at in reversed(range(50))]
     assert len(server.connections) == 1
@@ -595,10 +595,10 @@ def test_a_callback_that_fails_keeps_no_answer_from_others(
     def fail(_: object) -> None:
         raise ZeroDivisionError
 
-    asker = world.asker(world.server(cuts, together).at)
-    asker.ask(Name.parse("h0.example.com."), "A", world.loop.time() + 5, fail)
+    client = world.client(world.server(cuts, together).at)
+    client.ask(Name.parse("h0.example.com."), "A", world.loop.time() + 5, fail)
 
-    assert world.ask(asker, *range(1, 10)) == [host(at) for at in range(1, 10)]
+    assert world.ask(client, *range(1, 10)) == [host(at) for at in range(1, 10)]
     world.run(lambda: bool(caplog.records))
     (record,) = caplog.records
     assert record.exc_info is not None
@@ -615,7 +615,7 @@ def test_an_answer_may_come_octet_by_octet(world: World) -> None:
 
     server = world.server(cuts, trickles)
 
-    assert world.ask(world.asker(server.at), 1, 2) == [host(1), host(2)]
+    assert world.ask(world.client(server.at), 1, 2) == [host(1), host(2)]
 
 
 def _trickle(connection: Connection, data: bytes) -> None:
@@ -638,7 +638,7 @@ def test_a_connection_that_breaks_is_replaced(world: World, how: str) -> None:
 
     server = world.server(cuts, breaks)
 
-    assert world.ask(world.asker(server.at), 3) == [host(3)]
+    assert world.ask(world.client(server.at), 3) == [host(3)]
 
 
 def test_answers_before_the_end_of_a_connection_are_heard(world: World) -> None:
@@ -656,7 +656,7 @@ def test_answers_before_the_end_of_a_connection_are_heard(world: World) -> None:
 
     server = world.server(cuts, half)
 
-    assert sorted(world.ask(world.asker(server.at), *range(10))) == [host(at) for at in range(10)]
+    assert sorted(world.ask(world.client(server.at), *range(10))) == [host(at) for at in range(10)]
     numbers = Counter(query[12:-OPT] for query in server.by_tcp)
     assert sum(count == 1 for count in numbers.values()) >= 5
 
@@ -664,14 +664,14 @@ def test_answers_before_the_end_of_a_connection_are_heard(world: World) -> None:
 def test_a_server_may_close_what_is_idle(world: World) -> None:
     """The next question opens another; one that crosses with the end is asked again."""
     server = world.server(cuts)
-    asker = world.asker(server.at)
+    client = world.client(server.at)
 
-    assert world.ask(asker, 1) == [host(1)]
+    assert world.ask(client, 1) == [host(1)]
     server.connections[0].close()
     world.run(lambda: True)
-    assert world.ask(asker, 2) == [host(2)]
+    assert world.ask(client, 2) == [host(2)]
     server.connections[1].reset()
-    assert world.ask(asker, 3) == [host(3)]  # is on its way before the end is seen
+    assert world.ask(client, 3) == [host(3)]  # is on its way before the end is seen
 
 
 def test_refused_tcp_does_not_end_it(world: World) -> None:
@@ -684,7 +684,7 @@ def test_refused_tcp_does_not_end_it(world: World) -> None:
     server.loop.remove_reader(server._listener.fileno())
     server._listener.close()
 
-    assert world.ask(world.asker(server.at), 3) == [host(3)]
+    assert world.ask(world.client(server.at), 3) == [host(3)]
 
 
 def _stalls(connection: Connection, query: bytes) -> None:
@@ -713,11 +713,11 @@ def test_a_connection_out_of_step_is_not_waited_for(hasty: World, fault: Tcp) ->
         (fault if connection is connection.server.connections[0] else frames)(connection, query)
 
     server = hasty.server(cuts, at_first)
-    asker = hasty.asker(server.at)
+    client = hasty.client(server.at)
 
-    assert hasty.ask(asker, 1) == [host(1)]
+    assert hasty.ask(client, 1) == [host(1)]
     assert len(server.connections) >= 2
-    assert hasty.ask(asker, 2) == [host(2)]
+    assert hasty.ask(client, 2) == [host(2)]
 
 
 def test_a_connection_that_takes_nothing_is_written_to_when_it_does(world: World) -> None:
@@ -750,13 +750,13 @@ def test_a_connection_that_takes_nothing_is_written_to_when_it_does(world: World
 def test_closing_while_questions_are_under_way(world: World, udp: Udp) -> None:
     """At whatever stage: no word and no socket is left (see the fixture)."""
     server = world.server(udp)
-    asker = world.asker(server.at, world.nowhere())
+    client = world.client(server.at, world.nowhere())
     for number in range(300):
-        world.begin(asker, number)
+        world.begin(client, number)
     world.run(lambda: len(server.by_udp) >= 100)
     seen = len(world.came)
-    asker.close()
-    asker.close()
+    client.close()
+    client.close()
 
     world.run(lambda: True)
     assert len(world.came) == seen
@@ -767,12 +767,12 @@ def test_a_loop_that_ends_first(kind: str) -> None:
     """Closing what belonged to a closed loop frees its sockets all the same."""
     world = World(kind, SLOWLY)
     server = world.server(cuts)
-    asker = world.asker(server.at)
-    assert world.ask(asker, 1) == [host(1)]
+    client = world.client(server.at)
+    assert world.ask(client, 1) == [host(1)]
     server.close()
     world.loop.close()
 
-    asker.close()
+    client.close()
 
 
 @pytest.mark.usefixtures("_leaves_nothing")

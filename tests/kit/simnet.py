@@ -125,9 +125,9 @@ class Query:
 
     @property
     def key(self) -> tuple[str, str]:
-        """The name and the type that are asked for."""
+        """The name, in lower case as names are compared, and the type that are asked for."""
         question = self.message.question[0]
-        return question.name.to_text(), dns.rdatatype.to_text(question.rdtype)
+        return question.name.to_text().lower(), dns.rdatatype.to_text(question.rdtype)
 
     def reply(self, response: bytes) -> bytes:
         """A response with this query's ID."""

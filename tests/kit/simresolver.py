@@ -10,8 +10,8 @@ from dnssd.resolver.engine import Engine, Listener, Saved
 from dnssd.resolver.events import Event
 from dnssd.resolver.snapshot import Endpoint, Snapshot
 from dnssd.services import parse_service_name
-from dnssd.wire.asker import Asker
 from dnssd.wire.budget import Budget
+from dnssd.wire.client import DnsClient
 from dnssd.wire.nameservers import NameServer
 from kit.simnet import Fault, Records, SimLoop, SimNetwork, honest
 
@@ -47,7 +47,7 @@ class SimResolver:
     ) -> None:
         self.loop = SimLoop()
         self.network = SimNetwork(self.loop, records, additional=additional, fault=fault, ttl=ttl)
-        self.asker = Asker(
+        self.client = DnsClient(
             self.loop,
             servers,
             self.network,
@@ -58,7 +58,7 @@ class SimResolver:
         self.cache = Cache(limits)
         self.rng = random.Random(seed).random
         self.engine = Engine(
-            self.loop, self.asker, self.cache, rng=self.rng, wall=self.wall, saved=saved
+            self.loop, self.client, self.cache, rng=self.rng, wall=self.wall, saved=saved
         )
 
     @property

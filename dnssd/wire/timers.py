@@ -19,7 +19,7 @@ class Item(Protocol):
 _Item = TypeVar("_Item", bound=Item)
 
 
-class Agenda(Generic[_Item]):
+class Timers(Generic[_Item]):
     """Calls back with each item at its time.
 
     Before it does, it has the loop go a few rounds more: where this program was slow, what
@@ -41,7 +41,8 @@ class Agenda(Generic[_Item]):
     def add(self, when: float, item: _Item) -> None:
         """Come back to an item at that time, in seconds."""
         heapq.heappush(self._items, (when, next(self._number), item))
-        self._wind()
+        if when < self._timer_at:
+            self._wind()
 
     def clear(self) -> None:
         """Come back to nothing."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dnssd.wire.agenda import ROUNDS, Agenda
+from dnssd.wire.timers import ROUNDS, Timers
 from kit.simnet import SimLoop
 
 
@@ -20,7 +20,7 @@ class Bench:
     def __init__(self) -> None:
         self.loop = SimLoop()
         self.came: list[tuple[str, float]] = []
-        self.agenda: Agenda[Thing] = Agenda(self.loop, self.due)
+        self.timers: Timers[Thing] = Timers(self.loop, self.due)
 
     def due(self, thing: Thing, at: float) -> None:
         """Take note of it."""
@@ -29,7 +29,7 @@ class Bench:
     def add(self, name: str, seconds: float) -> Thing:
         """Something that is due in so many seconds from the start."""
         thing = Thing(name)
-        self.agenda.add(1000.0 + seconds, thing)
+        self.timers.add(1000.0 + seconds, thing)
         return thing
 
 
@@ -52,7 +52,7 @@ def test_what_is_finished_is_left_out() -> None:
     things = [bench.add(str(at), 1.0) for at in range(4)]
     things[0].finished = True
     bench.loop.call_at(1001.0, setattr, things[1], "finished", True)
-    bench.agenda._due = lambda thing, _: setattr(things[3], "finished", thing is things[2])
+    bench.timers._due = lambda thing, _: setattr(things[3], "finished", thing is things[2])
     bench.loop.run(1.5)
     assert things[3].finished
 
@@ -111,7 +111,7 @@ def test_one_that_fails_stops_no_other() -> None:
             raise ZeroDivisionError
         bench.due(thing, at)
 
-    bench.agenda._due = due
+    bench.timers._due = due
     with pytest.raises(ZeroDivisionError):
         bench.loop.run(1.5)
     bench.loop.run(0.1)
@@ -124,17 +124,17 @@ def test_what_is_cleared_does_not_come(seconds: float) -> None:
     """Also from within, and while the loop goes its rounds; what is added later does."""
     bench = Bench()
     bench.add("a", 1.0)
-    bench.loop.call_at(1000.0 + seconds, bench.agenda.clear)
+    bench.loop.call_at(1000.0 + seconds, bench.timers.clear)
     bench.loop.run(2.0)
     assert bench.came == []
     assert bench.loop.pending() == 0
 
-    bench.agenda._due = lambda _thing, _at: bench.agenda.clear()
+    bench.timers._due = lambda _thing, _at: bench.timers.clear()
     bench.add("b", 3.0)
     bench.add("c", 3.0)
     bench.loop.run(2.0)
     assert bench.loop.pending() == 0
-    bench.agenda._due = bench.due
+    bench.timers._due = bench.due
     bench.add("d", 5.0)
     bench.loop.run(2.0)
     assert bench.came == [("d", 5.0)]

@@ -11,7 +11,7 @@ from dnssd.names import Name
 from dnssd.records import Address
 from dnssd.wire.answers import Answer
 from dnssd.wire.budget import Budget
-from dnssd.wire.inquiry import (
+from dnssd.wire.resolution import (
     BURST,
     INTERVAL,
     LONGEST,
@@ -20,7 +20,7 @@ from dnssd.wire.inquiry import (
     UNSIGNED,
     Attempt,
     Doubt,
-    Inquiry,
+    Resolution,
 )
 
 T0 = 1000.0
@@ -40,9 +40,9 @@ def inquiry(
     by_tcp: bool = False,
     budget: Budget | None = None,
     doubt: Doubt = TRUSTING,
-) -> Inquiry:
+) -> Resolution:
     """A question that begins now."""
-    return Inquiry(
+    return Resolution(
         servers,
         first,
         T0,
@@ -59,7 +59,7 @@ def spent() -> Budget:
     return Budget(capacity=0.0, trickle=0.0)
 
 
-def sent_until(asked: Inquiry, end: float) -> list[tuple[float, Attempt]]:
+def sent_until(asked: Resolution, end: float) -> list[tuple[float, Attempt]]:
     """What it sends if nothing comes, and when."""
     sent = [(T0, attempt) for attempt in asked.begin()]
     while not asked.settled and asked.next_at <= end:
@@ -68,7 +68,12 @@ def sent_until(asked: Inquiry, end: float) -> list[tuple[float, Attempt]]:
     return sent
 
 
-def pressed(asked: Inquiry) -> Attempt:
+def gave_up(asked: Resolution) -> bool:
+    """Whether it has ended without anything to believe."""
+    return asked.settled and asked.outcome is None
+
+
+def pressed(asked: Resolution) -> Attempt:
     """Have something go wrong; an attempt that is under way then."""
     (attempt,) = asked.begin()
     return asked.failed(attempt, "SERVFAIL", T0)[0]
@@ -134,7 +139,7 @@ def test_a_deadline_far_away_is_held() -> None:
 
     sent = sent_until(asked, T0 + 3600)
 
-    assert asked.gave_up
+    assert gave_up(asked)
     assert sent[-1][0] < T0 + 3600
     assert len(sent) < 600 + 3600 * (1 / UNPAID + 11)
 
@@ -147,7 +152,7 @@ def test_nothing_is_sent_at_the_deadline() -> None:
     assert asked.next_at == T0 + 0.1
     assert asked.truncated(attempt, T0 + 0.1) == ()
     assert asked.failed(attempt, "SERVFAIL", T0 + 0.1) == ()
-    assert asked.gave_up
+    assert gave_up(asked)
     assert asked.failures == {0: "SERVFAIL"}
 
 
@@ -184,7 +189,7 @@ def test_a_question_that_comes_too_late_is_not_asked() -> None:
     assert asked.begin() == ()
     assert asked.next_at == T0
     assert asked.due(T0) == ()
-    assert asked.gave_up
+    assert gave_up(asked)
     assert asked.failures == {}
 
 
@@ -240,7 +245,7 @@ def test_what_was_cut_comes_by_tcp() -> None:
     (attempt,) = asked.begin()
 
     assert asked.truncated(attempt, T0 + 0.05) == (Attempt(1, by_tcp=True),)
-    assert not asked.pressing
+    assert not asked.trouble
     assert asked.next_at == T0 + 0.05 + 2 * LATE
     assert asked.heard(Attempt(1, by_tcp=True), Answer((A,)), T0 + 0.1) == ()
     assert asked.outcome == Answer((A,))
@@ -337,7 +342,7 @@ def test_unsigned_denials_take_nothing_away() -> None:
     assert not asked.settled
 
     asked.due(T0 + 2)
-    assert asked.gave_up
+    assert gave_up(asked)
     assert asked.failures == {0: "no SOA record in an empty answer"}
 
 
@@ -419,7 +424,7 @@ def test_giving_up_takes_nothing_away() -> None:
     asked = inquiry(doubt=BOTH)
     asked.heard(asked.begin()[0], DENIED, T0)
     asked.due(T0 + 2)
-    assert asked.gave_up
+    assert gave_up(asked)
     assert asked.outcome is None
     assert "too few answers" in asked.failures[0]
 

@@ -5,59 +5,48 @@ import itertools
 import pytest
 
 from dnssd.names import Name
+from dnssd.wire.connections import IDLE, MAX_LATE, MIN_LATE, Connection, Server
 from dnssd.wire.nameservers import NameServer
-from dnssd.wire.ports import IDLE, MAX_LATE, MIN_LATE, Port, Server
-from dnssd.wire.query import question
+from dnssd.wire.query import Query
 from kit.simnet import SimLoop, SimNetwork, honest, silent
 
 ONE = NameServer("192.0.2.1")
 
 
-class Waiter:
-    """Waits, and keeps what it is told."""
-
-    question = question(Name.parse("a.example.com."), "A")
-
-    def __init__(self) -> None:
-        self.told: list[object] = []
-
-    def received(self, port: Port, data: bytes) -> None:
-        """An answer."""
-        self.told.append(data)
-
-    def failed(self, why: str) -> None:
-        """None."""
-        self.told.append(why)
-
-
 class Bench:
-    """One server."""
+    """One server, and what has come of each query."""
 
     def __init__(self) -> None:
         self.loop = SimLoop()
         self.network = SimNetwork(self.loop, {("a.example.com.", "A"): ["10.0.0.1"]})
-        self.server = Server(ONE, self.loop, self.network)
+        self.told: dict[Query, list[object]] = {}
+        self.server = Server(0, ONE, self.loop, self.network, self.note, self.note)
         self.ids = itertools.count()
 
-    def ask(self, *, by_tcp: bool = True) -> Waiter:
-        """Ask a question, which fits any port."""
-        waiter = Waiter()
-        port = self.server.port(by_tcp, lambda _: False, self.loop.time())
-        port.ask(waiter, lambda size: next(self.ids).to_bytes(size, "big"), edns=True)
-        return waiter
+    def note(self, query: Query, connection: Connection, what: object) -> None:
+        """An answer has come, or why there is none."""
+        self.told[query].append(what)
+
+    def ask(self, *, by_tcp: bool = True) -> list[object]:
+        """Ask a question, which fits any connection; the list is filled with what comes."""
+        query = Query(Name.parse("a.example.com."), "A", 0.0, lambda _: None)
+        self.told[query] = []
+        connection = self.server.connection(by_tcp, self.loop.time())
+        connection.ask(query, lambda size: next(self.ids).to_bytes(size, "big"))
+        return self.told[query]
 
 
 def test_a_connection_with_a_question_is_not_idle() -> None:
     """However long ago the last answer came; it is once that question has been answered."""
     bench = Bench()
-    assert bench.ask()
+    assert bench.ask() == []
     bench.loop.run(IDLE - 1)
     bench.network.fault = lambda query: [(3 * IDLE, query.answer)]
-    waiter = bench.ask()
+    told = bench.ask()
     bench.loop.run(3 * IDLE - 1)
     assert bench.network.open_channels == 1
     bench.loop.run(IDLE)
-    assert waiter.told
+    assert told
     assert bench.network.open_channels == 1
     bench.loop.run(1.1)
     assert bench.network.open_channels == 0
@@ -78,18 +67,18 @@ def test_what_is_lost_is_told_to_all_who_wait(by_tcp: bool) -> None:
     """And to each once; a connection is of no more use, a UDP port is."""
     bench = Bench()
     bench.network.fault = silent
-    waiters = [bench.ask(by_tcp=by_tcp) for _ in range(3)]
-    port = bench.server.port(by_tcp, lambda _: False, bench.loop.time())
+    all_told = [bench.ask(by_tcp=by_tcp) for _ in range(3)]
+    connection = bench.server.connection(by_tcp, bench.loop.time())
 
-    port.lost("connection refused")
-    port.lost("connection refused")
+    connection.lost("connection refused")
+    connection.lost("connection refused")
 
-    assert [waiter.told for waiter in waiters] == [["connection refused"]] * 3
+    assert all_told == [["connection refused"]] * 3
     assert bench.network.open_channels == (0 if by_tcp else 1)
     bench.network.fault = honest
-    waiter = bench.ask(by_tcp=by_tcp)
+    told = bench.ask(by_tcp=by_tcp)
     bench.loop.run(0.01)
-    assert len(waiter.told) == 1
+    assert len(told) == 1
 
 
 def test_closing_leaves_no_timer() -> None:

@@ -1,0 +1,262 @@
+"""Asks name servers questions, many at once, and calls back with the answers."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from dnssd.errors import Unavailable
+from dnssd.names import Name
+from dnssd.wire import budget as budgets
+from dnssd.wire.answers import Answer, NoAnswer, read_answer
+from dnssd.wire.budget import Budget
+from dnssd.wire.connections import Connection, Network, Server
+from dnssd.wire.loop import Loop
+from dnssd.wire.message import MalformedMessage
+from dnssd.wire.nameservers import NameServer
+from dnssd.wire.query import NEVER, PAYLOAD, Done, Query
+from dnssd.wire.reader import read_message
+from dnssd.wire.resolution import TRUSTING, Attempt, Doubt, Resolution
+from dnssd.wire.timers import Timers
+
+AT_ONCE = 256  # questions under way; more wait for their turn
+MAX_ALIASES = 8  # answers that are nothing but an alias, one after the other
+REMEMBERED = 10_000  # questions known to need TCP
+
+_ADVICE = "check the network, or give another --nameserver"
+_NO_EDNS = {"FORMERR", "NOTIMP", "BADVERS"}  # what servers say that mind it (RFC 6891)
+
+
+class DnsClient:
+    """The client of a set of servers that hold the same data.
+
+    Args:
+        loop: Calls it back; everything here belongs to its thread.
+        servers: n >= 1.
+        network: Opens sockets.
+        budget: What attempts beyond a question's first are paid from.
+        entropy: Gives so many random bytes.
+
+    Attributes:
+        servers: Whom it asks.
+        disturbed: Questions so far to which something else than an answer came.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        servers: Sequence[NameServer],
+        network: Network,
+        *,
+        budget: Budget = budgets.PROCESS,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.servers = tuple(servers)
+        self.disturbed = 0
+        self._loop = loop
+        self._budget = budget
+        self._entropy = entropy
+        self._servers = [
+            Server(number, server, loop, network, self._received, self._lost)
+            for number, server in enumerate(servers)
+        ]
+        self._first = 0
+        self._active = 0
+        self._waiting: deque[Query] = deque()
+        self._timers: Timers[Query] = Timers(loop, self._due)
+        self._closed = False
+        self._large: dict[tuple[Name, str], None] = {}
+
+    def ask(
+        self, name: Name, rdtype: str, deadline: float, done: Done, doubt: Doubt = TRUSTING
+    ) -> None:
+        """Ask for one RRset, following aliases.
+
+        Args:
+            name: The owner.
+            rdtype: PTR, SRV, TXT, A, AAAA or SOA.
+            deadline: When to give up, on the loop's clock, in seconds.
+            done: Called once, later, with the answer or with why there is none.
+            doubt: What it takes to believe in absence.
+        """
+        query = Query(name, rdtype, deadline, done, doubt)
+        if self._closed:
+            return
+        if self._active < AT_ONCE:
+            self._active += 1
+            self._send(query, self._started(query), self._loop.time())
+        else:
+            self._waiting.append(query)
+            self._timers.add(deadline, query)
+
+    def close(self) -> None:
+        """Close all sockets; what is still being asked is not called back."""
+        self._closed = True
+        self._timers.clear()
+        self._waiting.clear()
+        for server in self._servers:
+            server.close()
+
+    def _started(self, query: Query) -> Sequence[Attempt]:
+        """Begin with a query; its first attempt."""
+        query.started = True
+        first = self._first
+        query.resolution = Resolution(
+            len(self._servers),
+            first,
+            self._loop.time(),
+            query.deadline,
+            late=self._servers[first].late,
+            by_tcp=bool(self._large) and (query.name, query.rdtype) in self._large,
+            budget=self._budget,
+            doubt=query.doubt,
+        )
+        return query.resolution.begin()
+
+    def _send(self, query: Query, attempts: Sequence[Attempt], now: float) -> None:
+        """Send, and what is to be sent in place of what cannot be; come back to it in time."""
+        resolution = query.resolution
+        if attempts:
+            todo = deque(attempts)
+            while todo:
+                attempt = todo.popleft()
+                try:
+                    self._attempt(query, attempt, now)
+                except OSError as error:
+                    why = error.strerror or type(error).__name__
+                    todo.extend(resolution.failed(attempt, why, now))
+        if resolution.settled:
+            self._finish(query)
+        elif resolution.next_at < query.due_at:
+            query.due_at = resolution.next_at
+            self._timers.add(resolution.next_at, query)
+
+    def _attempt(self, query: Query, attempt: Attempt, now: float) -> None:
+        """Send one packet.
+
+        By UDP a copy goes out by the same port and with the same ID: many of them would make
+        it easy to guess one (RFC 5452).
+
+        Raises:
+            OSError: It cannot be sent.
+        """
+        for connection, number, _ in reversed(query.sent):
+            if connection.attempt == attempt and not attempt.by_tcp:
+                if connection.waiting.get(number) is query and not connection.is_silent(now):
+                    connection.repeat(query, number, now)
+                    return
+                break
+        connection = self._servers[attempt.server].connection(attempt.by_tcp, now)
+        query.sent.append((connection, connection.ask(query, self._entropy), now))
+
+    def _due(self, query: Query, at: float) -> None:
+        """It was time then to come back to a question."""
+        if not query.started:
+            query.finished = True
+            self._tell(query, self._unavailable(query, {}))
+            return
+        query.due_at = NEVER
+        now = self._loop.time()
+        is_due = query.resolution.next_at <= at
+        self._send(query, query.resolution.due(now) if is_due else (), now)
+
+    def _received(self, query: Query, connection: Connection, data: bytes) -> None:
+        """A packet has come that may answer a query."""
+        now = self._loop.time()
+        resolution, attempt = query.resolution, connection.attempt
+        if query.is_first(data):
+            self._measure(query, connection, now)
+        try:
+            message = read_message(data)
+            if message.truncated:
+                more = resolution.truncated(attempt, now)
+            else:
+                more = resolution.heard(attempt, read_answer(message), now)
+        except MalformedMessage:
+            connection.distrust()
+            more = resolution.failed(attempt, "a malformed answer", now)
+        except NoAnswer as error:
+            query.edns = query.edns and str(error) not in _NO_EDNS
+            more = resolution.failed(attempt, str(error), now)
+        if resolution.outcome is not None:
+            self._learn(query, attempt, len(data))
+            self._finish(query)
+        else:
+            self._send(query, more, now)
+
+    def _measure(self, query: Query, connection: Connection, now: float) -> None:
+        """Take note of how long an answer to the first packet by a connection took."""
+        for other, _, at in query.sent:
+            if other is connection:
+                self._servers[connection.attempt.server].measured(now - at)
+                return
+
+    def _learn(self, query: Query, attempt: Attempt, size: int) -> None:
+        """Remember who answers where the first server did not, and what is too long for UDP."""
+        if self._first in query.resolution.failures:
+            self._first = attempt.server
+        if not attempt.by_tcp:
+            return
+        if size > PAYLOAD:
+            if len(self._large) >= REMEMBERED:
+                del self._large[next(iter(self._large))]
+            self._large[query.name, query.rdtype] = None
+        else:
+            self._large.pop((query.name, query.rdtype), None)
+
+    def _lost(self, query: Query, connection: Connection, why: str) -> None:
+        """What was sent by a connection will not be answered."""
+        if not self._closed:
+            now = self._loop.time()
+            self._send(query, query.resolution.failed(connection.attempt, why, now), now)
+
+    def _finish(self, query: Query) -> None:
+        if query.finished:
+            return
+        query.finished = True
+        for connection, number, _ in query.sent:
+            connection.forget(query, number)
+        self.disturbed += query.resolution.disturbed
+        result = self._result(query)
+        if isinstance(result, Query):
+            self._send(result, self._started(result), self._loop.time())
+            return
+        self._active -= 1
+        self._start_waiting()
+        self._tell(query, result)
+
+    def _start_waiting(self) -> None:
+        """Start what waits, the longest first, as far as there is room."""
+        while self._waiting and self._active < AT_ONCE:
+            query = self._waiting.popleft()
+            if not query.finished:
+                self._active += 1
+                self._send(query, self._started(query), self._loop.time())
+
+    def _tell(self, query: Query, result: Answer | Unavailable) -> None:
+        try:
+            query.done(result)
+        except Exception as error:  # the loop is told of it, and others get their answers
+            self._loop.call_at(self._loop.time(), _raise, error)
+
+    def _result(self, query: Query) -> Answer | Unavailable | Query:
+        """What has come of a question; another question, if that is an alias."""
+        answer = query.resolution.outcome
+        if answer is None:
+            return self._unavailable(query, query.resolution.failures)
+        ttl = min(answer.ttl, query.ttl)
+        if answer.alias is None:
+            if query.aliases:
+                answer = answer._replace(ttl=ttl, via=answer.via or query.name)
+            return answer
+        if query.aliases == MAX_ALIASES:
+            why = f"{MAX_ALIASES} aliases (CNAME) in a row, the last to {answer.alias}"
+            return Unavailable(f"{query.asked}: {why}; have its zone corrected")
+        return query.onward(answer.alias, ttl)
+
+    def _unavailable(self, query: Query, failures: Mapping[int, str]) -> Unavailable:
+        why = ", ".join(f"{self._servers[at].address} {text}" for at, text in failures.items())
+        return Unavailable(f"{query.asked} {query.rdtype}: {why or 'no time left'}; {_ADVICE}")
+
+
+def _raise(error: Exception) -> None:
+    raise error
