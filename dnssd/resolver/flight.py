@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class Questioner(Protocol):
-    """Asks name servers (see `wire.asker.DnsClient`)."""
+    """Asks name servers (see `wire.client.DnsClient`)."""
 
     @property
     def disturbed(self) -> int:
