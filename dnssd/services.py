@@ -8,6 +8,7 @@ from typing import Self
 from dnssd.errors import MalformedName
 from dnssd.names import MAX_LABEL, Name, display, shown, split_labels
 
+DEFAULT_INSTANCE = "default"  # what a service has where nobody names an instance
 MAX_HOST_LABEL = 57  # octets: leaves room for "-65535" in a member's label
 _HOST_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?", re.IGNORECASE | re.ASCII)
 _PROTOCOLS = ("_tcp", "_udp")

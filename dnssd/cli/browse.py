@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dnssd.cli.domain import domain_option, zone_domain
-from dnssd.cli.options import Command, json_option, nameserver_option, start_logging
+from dnssd.cli.options import Command, json_option, nameserver_option
+from dnssd.cli.reporting import start_logging
 
 if TYPE_CHECKING:  # importing the resolver takes longer than printing --help
     from dnssd.names import Name

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dnssd.cli.options import Command, option, warn
+from dnssd.cli.options import Command, option
+from dnssd.cli.reporting import warn
 
 if TYPE_CHECKING:  # --help needs none of it
     from dnssd.names import Name

@@ -9,16 +9,17 @@ import click
 
 from dnssd.cli.options import (
     Command,
+    checked,
     dry_run_option,
     host_option,
     instance_option,
     json_option,
     nameserver_option,
     option,
-    start_logging,
     wait_option,
     zone_option,
 )
+from dnssd.cli.reporting import start_logging
 from dnssd.cli.whoami import cloud_option
 
 if TYPE_CHECKING:  # --help needs none of it
@@ -38,6 +39,28 @@ Examples:
 _HIGHEST = 65535
 
 
+def _check_target_name(text: str) -> None:
+    from dnssd.registration.request import check_target
+
+    check_target(text)
+
+
+def _check_address(text: str) -> None:
+    from dnssd.registration.request import parse_address
+
+    if text not in ("private", "public"):
+        parse_address(text)
+
+
+def _check_txt(
+    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    from dnssd.records import Txt
+
+    checked(lambda _: Txt.from_pairs(txt_pairs(value)))(ctx, param, value[:1])
+    return value
+
+
 @click.command("join", cls=Command, epilog=EPILOG)
 @click.argument("service")
 @zone_option
@@ -51,12 +74,19 @@ _HIGHEST = 65535
 @instance_option
 @host_option
 @cloud_option
-@option("--target", metavar="NAME", help="An existing host name; no address is written then.")
+@option(
+    "--target",
+    metavar="NAME",
+    callback=checked(_check_target_name),
+    help="An existing host name; no address is written then.",
+)
 @option(
     "--address",
     "addresses",
     metavar="private|public|IP",
     multiple=True,
+    words=True,
+    callback=checked(_check_address),
     help="The host's address; may be repeated.  [default: private]",
 )
 @option(
@@ -86,6 +116,7 @@ _HIGHEST = 65535
     "txt",
     metavar="KEY=VALUE",
     multiple=True,
+    callback=_check_txt,
     help="The instance's TXT data; may be repeated; replaces what is there.",
 )
 @option(
@@ -128,7 +159,7 @@ class JoinOptions:
     service: str
     zone_address: str
     port: int
-    instance: str
+    instance: str | None
     host: str | None
     cloud: str | None
     target: str | None
@@ -152,13 +183,14 @@ class JoinOptions:
             UsageError: One of the options is not legal.
         """
         from dnssd.registration.of_host import registration_of
+        from dnssd.services import DEFAULT_INSTANCE
 
         of_zone = zone.options.get("address")
         return registration_of(
             facts,
             self.service,
             port=self.port,
-            instance=self.instance,
+            instance=self.instance or DEFAULT_INSTANCE,
             target=self.target,
             addresses=(of_zone,) if of_zone and not self.target else self.addresses,
             priority=self.priority,
@@ -223,6 +255,6 @@ def txt_pairs(txt: tuple[str, ...]) -> dict[str, str | None]:
     for text in txt:
         key, equals, value = text.partition("=")
         if key in pairs:
-            raise click.UsageError(f"--txt {key}: given twice")
+            raise click.BadParameter(f"{key}: given twice", param_hint="'--txt'")
         pairs[key] = value if equals else None
     return pairs

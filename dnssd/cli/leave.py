@@ -15,10 +15,10 @@ from dnssd.cli.options import (
     json_option,
     nameserver_option,
     option,
-    start_logging,
     wait_option,
     zone_option,
 )
+from dnssd.cli.reporting import start_logging
 from dnssd.cli.whoami import cloud_option
 
 EPILOG = """\b
@@ -69,7 +69,7 @@ class LeaveOptions:
     service: str
     zone_address: str
     port: int | None
-    instance: str
+    instance: str | None
     host: str | None
     cloud: str | None
     deadline: float
@@ -86,6 +86,7 @@ def _leave(asked: LeaveOptions) -> None:
     from dnssd.registration.of_host import departure_of
     from dnssd.registration.registrar import Registrar
     from dnssd.registration.request import check_host_and_service
+    from dnssd.services import DEFAULT_INSTANCE
     from dnssd.zones.factory import ZoneAddress, open_zone
     from dnssd.zones.served import wait_seen
 
@@ -96,7 +97,11 @@ def _leave(asked: LeaveOptions) -> None:
     timeout = registering.answer_timeout(asked.deadline)
     zone = open_zone(asked.zone_address, deadline=deadline, timeout=timeout)
     departure = departure_of(
-        facts, zone.origin, asked.service, instance=asked.instance, port=asked.port
+        facts,
+        zone.origin,
+        asked.service,
+        instance=asked.instance or DEFAULT_INSTANCE,
+        port=asked.port,
     )
     registrar = Registrar(zone, deadline)
     if asked.dry_run:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dnssd.cli.domain import domain_option, zone_domain
-from dnssd.cli.options import Command, json_option, nameserver_option, option, start_logging, warn
+from dnssd.cli.options import Command, json_option, nameserver_option, option
+from dnssd.cli.reporting import start_logging, warn
 
 if TYPE_CHECKING:  # importing the resolver takes longer than printing --help
     from collections.abc import Iterable, Iterator

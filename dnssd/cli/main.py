@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 
 import click
 
-from dnssd import errors
-from dnssd.cli.options import Command, logging_options, reset_logging, verbosity
+from dnssd.cli.failures import Failure, Terminated
+from dnssd.cli.options import Command, logging_options
+from dnssd.cli.reporting import is_stream, reset_reporting, say, verbosity, wants_json
 
 COMMANDS = {
     "join": "Register this host as a member of a service instance.",
@@ -90,12 +91,14 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: the codes are in README's table."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; return its exit code."""
-    reset_logging()
+    reset_reporting()
     if sys.stderr is None:  # closed by whoever runs this: print would turn to stdout, for results
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (as long as this runs)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -112,38 +115,37 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)
         return 2
-    except click.ClickException as error:
-        return _report(error, _usage_message(error), 2)
-    except (click.Abort, KeyboardInterrupt):
-        return 128 + signal.SIGINT
-    except OSError as error:  # of stdout, as on a full disk; commands translate all others
-        with contextlib.suppress(OSError):
-            sys.stdout.close()  # what is left in it would fail again, and be told by Python
-        return _report(error, f"output: {error.strerror or error}; check where it goes", 1)
-    except errors.DnssdError as error:
-        return _report(error, str(error), exit_code(error))
+    except (Exception, KeyboardInterrupt, Terminated) as error:
+        failure = Failure.of(error)
+        if failure is None:
+            raise
+        _report(error, failure, arguments)
+        return failure.code
 
 
-def exit_code(error: errors.DnssdError) -> int:
-    """The exit code that tells a script what kind of error it was."""
-    if isinstance(error, errors.Refused):
-        return 4
-    if isinstance(error, errors.NotFound):
-        return 3
-    return 2 if isinstance(error, errors.UsageError) else 1
+def _terminate(number: int, frame: object) -> NoReturn:
+    raise Terminated
 
 
-def _report(error: Exception, message: str, code: int) -> int:
+def _report(error: BaseException, failure: Failure, arguments: Sequence[str]) -> None:
+    """Tell a failure: a line on stderr, and a document on stdout where JSON was asked for."""
     if verbosity() >= 2:
         import traceback
 
         traceback.print_exception(error)
-    print("dnssd: " + " ".join(message.split()), file=sys.stderr)
-    return code
+    if isinstance(error, OSError):
+        with contextlib.suppress(OSError):
+            sys.stdout.close()  # what is left in it would fail again, and be told by Python
+    elif wants_json(arguments):
+        _print_json(failure)
+    if failure.message:
+        say("error", failure.message)
 
 
-def _usage_message(error: click.ClickException) -> str:
-    message = error.format_message().rstrip(".")
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context else "dnssd"
-    return f"{message[:1].lower()}{message[1:]}; see '{path} --help'"
+def _print_json(failure: Failure) -> None:
+    from dnssd.cli.output import print_json
+
+    error = {"error": failure.as_json()}
+    with contextlib.suppress(OSError):
+        print_json({"event": "error"} | error if is_stream() else error)
+        sys.stdout.flush()

@@ -1,25 +1,33 @@
 """Options that several commands share, and how options read the environment."""
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
 
+from dnssd.cli.reporting import set_json, set_log_format, set_verbosity, warn
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_log_settings: dict[str, Any] = {"verbosity": 0, "format": "text"}
 
 
 class Option(click.Option):
     """An option that `DNSSD_<COMMAND>_<OPTION>` can give, or else a `shared` variable.
 
-    Repeatable options split their variable at newlines. An error in a variable names it.
+    An error in a variable names it, and a missing option names the variables that would do.
+
+    Attributes:
+        shared: The variable of several commands; None for none.
+        words: Whether the variable of a repeatable option is split at white space, not at
+            newlines alone: where no value can hold a blank.
     """
 
-    def __init__(self, *args: Any, shared: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, shared: str | None = None, words: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.shared = shared
+        self.words = words
 
     def variables(self, ctx: click.Context) -> list[str]:
         """The environment variables that are read, the specific one first."""
@@ -33,11 +41,11 @@ class Option(click.Option):
         return os.environ[variable] if variable else None
 
     def value_from_envvar(self, ctx: click.Context) -> Any:
-        """That value, as lines where the option may be repeated."""
+        """That value, as words or lines where the option may be repeated."""
         value = self.resolve_envvar_value(ctx)
         if value is None or not self.multiple:
             return value
-        return [line for line in value.splitlines() if line]
+        return value.split() if self.words else [line for line in value.splitlines() if line]
 
     def handle_parse_result(
         self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
@@ -45,10 +53,12 @@ class Option(click.Option):
         """Parse, and say which variable was wrong if it was one."""
         try:
             return super().handle_parse_result(ctx, opts, args)
+        except click.MissingParameter as error:
+            error.param_hint = " or ".join((f"'{self.opts[0]}'", *self.variables(ctx)[-1:]))
+            raise
         except click.BadParameter as error:
-            from_variable = self.name not in opts and self._variable(ctx)
-            if from_variable:
-                error.param_hint = from_variable
+            if self.name not in opts and (variable := self._variable(ctx)):
+                error.param_hint = variable
             raise
 
     def _variable(self, ctx: click.Context) -> str | None:
@@ -99,39 +109,59 @@ def option(*names: str, **settings: Any) -> Callable[[_Function], _Function]:
     return click.option(*names, cls=Option, **settings)
 
 
-def reset_logging() -> None:
-    """Forget the options of an earlier command line in this process."""
-    _log_settings.update(verbosity=0, format="text")
-
-
-def start_logging() -> None:
-    """Write the log to stderr; without `-v` only warnings."""
-    from dnssd.cli import logs  # logging is not free to import, and --help has nothing to say
-
-    logs.start(verbosity(), str(_log_settings["format"]))
-
-
-def verbosity() -> int:
-    """How many `-v` were given."""
-    level: int = _log_settings["verbosity"]
-    return level
-
-
-def warn(message: str) -> None:
-    """One line on stderr that does not end the command."""
-    print("dnssd: " + " ".join(message.split()), file=sys.stderr)
-
-
 def _set_verbosity(ctx: click.Context, param: click.Parameter, value: int) -> None:
     if value:
-        _log_settings["verbosity"] = max(verbosity(), value)
-        start_logging()
+        set_verbosity(value)
 
 
 def _set_log_format(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     if value:
-        _log_settings["format"] = value
-        start_logging()
+        set_log_format(value)
+
+
+def _set_json(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
+    if value:
+        set_json(is_stream=ctx.info_name == "watch")
+    return value
+
+
+def checked(check: Callable[[str], object]) -> Callable[..., Any]:
+    """A callback that finds now what the command would find wrong with an option later.
+
+    Args:
+        check: Raises UsageError for a value that is wrong; what it returns is not used.
+    """
+
+    def callback(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+        from dnssd.errors import UsageError
+
+        try:
+            for each in value if isinstance(value, tuple) else (value,):
+                if each is not None:
+                    check(each)
+        except UsageError as error:
+            raise click.BadParameter(str(error), ctx, param) from error
+        return value
+
+    return callback
+
+
+def _check_zone(text: str) -> None:
+    from dnssd.zones.factory import ZoneAddress
+
+    ZoneAddress.parse(text)
+
+
+def _one_zone(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> str:
+    """The zone of a command that takes one.
+
+    Raises:
+        BadParameter: There are several, or it is none.
+    """
+    if len(value) > 1:
+        raise click.BadParameter(f"{len(value)} zones; this command takes one", ctx, param)
+    checked(_check_zone)(ctx, param, value)
+    return value[0]
 
 
 zone_option = option(
@@ -139,29 +169,36 @@ zone_option = option(
     "zone_address",
     metavar="ADDRESS",
     shared="DNSSD_ZONE",
+    words=True,
     required=True,
+    multiple=True,
+    callback=_one_zone,
     help="Where the records live: a name, a hosted zone ID, or PROVIDER:NAME[,key=value]...",
 )
 
 
-def check_nameservers(
-    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Find now what a look-up would find wrong with name servers.
+def check_nameserver(text: str) -> None:
+    """Find now what a look-up would find wrong with a name server.
 
     Raises:
-        BadParameter: One of them is not understood.
-        Unavailable: The system does not know one of them.
+        UsageError: It is not understood.
+        Unavailable: The system does not know its name.
     """
-    if value:
-        from dnssd.errors import UsageError
-        from dnssd.wire.nameservers import NameServer
+    from dnssd.wire.nameservers import NameServer
 
-        try:
-            NameServer.parse_all(value)
-        except UsageError as error:
-            raise click.BadParameter(str(error)) from error
-    return value
+    NameServer.parse_all((text,))
+
+
+def _check_instance(text: str) -> None:
+    from dnssd.services import parse_instance
+
+    parse_instance(text)
+
+
+def _check_host(text: str) -> None:
+    from dnssd.services import parse_host_label
+
+    parse_host_label(text)
 
 
 nameserver_option = option(
@@ -169,16 +206,31 @@ nameserver_option = option(
     "nameservers",
     metavar="HOST[:PORT]",
     multiple=True,
+    words=True,
     shared="DNSSD_NAMESERVER",
-    callback=check_nameservers,
+    callback=checked(check_nameserver),
     help="Ask this name server; may be repeated.  [default: the system's]",
 )
 instance_option = option(
-    "--instance", default="default", show_default=True, help="The service instance."
+    "--instance",
+    metavar="NAME",
+    shared="DNSSD_INSTANCE",
+    callback=checked(_check_instance),
+    help="The service instance.  [default: default]",
 )
 host_option = option(
-    "--host", metavar="LABEL", help="This host's label.  [default: from metadata or its name]"
+    "--host",
+    metavar="LABEL",
+    callback=checked(_check_host),
+    help="This host's label.  [default: from metadata or its name]",
 )
 wait_option = option("--wait", is_flag=True, help="Return only once the change is being served.")
 dry_run_option = option("--dry-run", is_flag=True, help="Show the changes, make none.")
-json_option = option("--json", "as_json", is_flag=True, help="Print JSON, an object a line.")
+json_option = option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    is_eager=True,  # an error in any other option is told as JSON, too
+    callback=_set_json,
+    help="Print JSON, an object a line.",
+)

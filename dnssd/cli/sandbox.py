@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 
 import click
 
-from dnssd.cli.options import Command, option, warn
+from dnssd.cli.options import Command, option
 from dnssd.cli.output import safe
+from dnssd.cli.reporting import warn
 from dnssd.errors import UsageError
 from dnssd.names import Name, shown
 from dnssd.sandbox.api.operations import Wrap

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dnssd.cli.options import warn
+from dnssd.cli.reporting import warn
 from dnssd.errors import DnssdError
 from dnssd.names import Name
 from dnssd.wire.blocking import ask

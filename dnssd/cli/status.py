@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dnssd.cli.options import (
-    Command,
-    instance_option,
-    json_option,
-    start_logging,
-    zone_option,
-)
+from dnssd.cli.options import Command, instance_option, json_option, zone_option
+from dnssd.cli.reporting import start_logging
 
 if TYPE_CHECKING:
     from dnssd.members import Member
@@ -32,7 +27,7 @@ HEADINGS = ("MEMBER", "STATE", "PUBLISHED", "PRIORITY", "WEIGHT", "TARGET", "AGE
 @zone_option
 @instance_option
 @json_option
-def command(service: str, zone_address: str, instance: str, as_json: bool) -> None:
+def command(service: str, zone_address: str, instance: str | None, as_json: bool) -> None:
     """Show an instance's members, owners, states and ages.
 
     Values that no member explains were written by another hand: dnssd leaves them alone.
@@ -42,11 +37,11 @@ def command(service: str, zone_address: str, instance: str, as_json: bool) -> No
     from dnssd.deadline import Deadline
     from dnssd.errors import NotFound
     from dnssd.registration.views import InstanceView
-    from dnssd.services import Service, instance_label
+    from dnssd.services import DEFAULT_INSTANCE, Service, instance_label
     from dnssd.zones.factory import open_zone
 
     start_logging()
-    label = instance_label(instance)
+    label = instance_label(instance or DEFAULT_INSTANCE)
     browse = Service.parse(service)
     deadline = Deadline(DEADLINE)
     zone = open_zone(zone_address, deadline=deadline)

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import click
 
-from dnssd.cli.options import Command, json_option, option, start_logging, zone_option
+from dnssd.cli.options import Command, json_option, option, zone_option
+from dnssd.cli.reporting import start_logging
 
 EPILOG = """\b
 Examples:

@@ -12,7 +12,8 @@ import click
 from dnssd.cli.join import check_target, txt_pairs
 from dnssd.cli.join import command as join_command
 from dnssd.cli.leave import command as leave_command
-from dnssd.cli.options import Command, Option, check_nameservers, option, warn
+from dnssd.cli.options import Command, Option, check_nameserver, checked, option
+from dnssd.cli.reporting import warn
 
 EPILOG = """\b
 Examples:
@@ -67,7 +68,7 @@ def _readable(
 
     for nameserver in value:
         with contextlib.suppress(Unavailable):
-            check_nameservers(ctx, param, (nameserver,))
+            checked(check_nameserver)(ctx, param, nameserver)
     return value
 
 
@@ -125,7 +126,9 @@ def _words(known: Iterable[Option], values: Mapping[str, Any]) -> list[str]:
         if value is True:
             words.append(name)
         else:
-            words += [f"{name}={item}" for item in (value if param.multiple else (value,))]
+            words += [
+                f"{name}={item}" for item in (value if isinstance(value, tuple) else (value,))
+            ]
     return words
 
 
@@ -168,6 +171,7 @@ def _warn_of_digest(install: str | None) -> None:
 def _check(service: str, options: Mapping[str, Any]) -> None:
     """Find now what join would find wrong at every start."""
     from dnssd.registration.request import Registration
+    from dnssd.services import DEFAULT_INSTANCE
     from dnssd.zones.factory import ZoneAddress
 
     host, target, txt = (options[name] for name in ("host", "target", "txt"))
@@ -176,7 +180,7 @@ def _check(service: str, options: Mapping[str, Any]) -> None:
     addresses = options["addresses"] or (() if target else ("private",))
     Registration(
         service=service,
-        instance=options["instance"],
+        instance=options["instance"] or DEFAULT_INSTANCE,
         port=options["port"],
         host=host or "i-0",  # the host will know, as it will its addresses (RFC 5737)
         target=target,

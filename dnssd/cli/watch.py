@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dnssd.cli.domain import domain_option, zone_domain
-from dnssd.cli.options import Command, json_option, nameserver_option, option, start_logging, warn
+from dnssd.cli.failures import Terminated
+from dnssd.cli.options import Command, json_option, nameserver_option, option
+from dnssd.cli.reporting import start_logging, warn
 
 if TYPE_CHECKING:  # importing the resolver takes longer than printing --help
     from collections.abc import Sequence
@@ -78,7 +81,7 @@ def command(
 
     start_logging()
     asked = parse_service_name(name, domain or zone_domain()).name
-    with Resolver(nameservers) as resolver:
+    with contextlib.suppress(Terminated), Resolver(nameservers) as resolver:
         _tell_absence(resolver, str(asked))
         for burst in bursts(resolver.watch(str(asked)), _printer(as_json)):
             if words:

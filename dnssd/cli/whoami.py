@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from dnssd.cli.options import Command, json_option, option, start_logging
+from dnssd.cli.options import Command, json_option, option
+from dnssd.cli.reporting import start_logging
 from dnssd.hosts.clouds import CLOUDS
 
 EPILOG = """\b

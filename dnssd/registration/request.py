@@ -63,10 +63,10 @@ class Registration:
         if self.target is not None and self.addresses:
             raise UsageError(f"target {self.target}: its addresses are its own; give none")
         if self.target is not None:
-            _check_target(self.target)
+            check_target(self.target)
         if isinstance(self.addresses, str):  # each of its characters would be taken for one
             raise UsageError(f"addresses {shown(self.addresses)}: one text; give a list of them")
-        object.__setattr__(self, "addresses", tuple(_address(text) for text in self.addresses))
+        object.__setattr__(self, "addresses", tuple(parse_address(text) for text in self.addresses))
         object.__setattr__(self, "owner", self.owner or default_owner(self.host))
         if not self.owner.isprintable() or len(self.owner.encode()) > 200:
             raise UsageError("owner: up to 200 octets of printable text are needed")
@@ -301,7 +301,12 @@ def _check_range(what: str, value: int, least: int, most: int) -> None:
         raise UsageError(f"{what} {value}: {least} to {most} is allowed")
 
 
-def _check_target(text: str) -> None:
+def check_target(text: str) -> None:
+    """Check that clients can connect to a name.
+
+    Raises:
+        UsageError: It is no name of a host.
+    """
     try:
         target = Name.parse(text)
     except MalformedName as error:
@@ -310,7 +315,12 @@ def _check_target(text: str) -> None:
         raise UsageError("target .: it would mean that nobody offers the service; name a host")
 
 
-def _address(text: str) -> str:
+def parse_address(text: str) -> str:
+    """An address that a client can connect to, in its usual form.
+
+    Raises:
+        UsageError: It is none.
+    """
     try:
         address = Address.parse(text)
     except MalformedRecord as error:

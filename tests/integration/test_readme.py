@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from dnssd import errors
-from dnssd.cli.main import COMMANDS, exit_code
+from dnssd.cli.failures import exit_code
+from dnssd.cli.main import COMMANDS
 from dnssd.sandbox.sandbox import Sandbox
 from kit import documents
 from kit.documents import README, ROOT, blocks, environment, run, shell_lines, text

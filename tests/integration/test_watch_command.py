@@ -207,7 +207,7 @@ def targets(*events: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 def test_events_as_json_lines(zone: Zone, watch: Start) -> None:
-    """First `added` for each endpoint, then each change; Ctrl-C ends it with 130."""
+    """First `added` for each endpoint, then each change; Ctrl-C ends it with 130, told last."""
     zone.offer("a", "b")
     watching = watch("http", "--json")
 
@@ -239,7 +239,11 @@ def test_events_as_json_lines(zone: Zone, watch: Start) -> None:
 
     watching.process.send_signal(signal.SIGINT)
     assert watching.ended() == (130, [""])  # the line that a terminal has begun with ^C ends
-    assert _all(watching.out) == []
+    (last,) = _all(watching.out)
+    assert json.loads(last) == {
+        "event": "error",
+        "error": {"kind": "Interrupted", "message": "interrupted"},
+    }
 
 
 def test_lines_for_people(zone: Zone, watch: Start) -> None:
@@ -255,7 +259,7 @@ def test_lines_for_people(zone: Zone, watch: Start) -> None:
         "added      web  b.example.test:80          10.0.0.1  priority 0 weight 1"
     )
     watching.process.terminate()
-    assert watching.ended() == (-signal.SIGTERM, [])
+    assert watching.ended() == (0, [])
 
 
 def test_nothing_from_dns_moves_a_cursor(zone: Zone, watch: Start, noting: Command) -> None:

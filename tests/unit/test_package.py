@@ -20,7 +20,7 @@ from kit.documents import FOR_USERS, text
 
 DOCUMENTS = "\n".join(text(document) for document in FOR_USERS)
 HEAVY = ("boto3", "botocore", "requests", "dns", "click")
-SHARED = {"DNSSD_ZONE", "DNSSD_DOMAIN", "DNSSD_NAMESERVER"}
+SHARED = {"DNSSD_ZONE", "DNSSD_DOMAIN", "DNSSD_NAMESERVER", "DNSSD_INSTANCE"}
 LOGGING = "VERBOSE LOG_FORMAT"
 VARIABLES = {  # of each command, behind DNSSD_ and its name
     "": LOGGING,

@@ -364,7 +364,7 @@ def test_a_zone_without_its_id_is_told(zone: str, capsys: pytest.CaptureFixture[
         (("--address", "nonsense"), "not an IPv4 or IPv6 address"),
         (("--instance", "a\nb"), "control characters are not allowed"),
         (("--txt", "=a"), "TXT key ''"),
-        (("--txt", "a=1", "--txt", "a=2"), "--txt a: given twice"),
+        (("--txt", "a=1", "--txt", "a=2"), "a: given twice"),
         (("--txt", "a=" + "b" * 300), "at most 255 are allowed"),
         (("--txt", "a=\udc80"), "not UTF-8"),
         (("--txt", "a=\0"), "no option can hold a NUL"),
@@ -379,7 +379,9 @@ def test_what_would_fail_at_boot_fails_now(
     changed: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit 2 and one line: nobody reads the log of a host that did not come up."""
-    assert message in refused(capsys, *WEB, *changed)
+    web = WEB[:1] + WEB[3:] if "--zone" in changed else WEB
+
+    assert message in refused(capsys, *web, *changed)
 
 
 def test_a_service_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
