@@ -22,12 +22,41 @@
         AmbiguousZone       several zones of one name
         AccessDenied        no credentials, or not allowed
 
-A message is one line, `what: why; what to do`, for people to read.
+A message is one line, `what: why; what to do`, for people to read. Programs read the fields of
+`DnssdError`.
 """
+
+from typing import Self
 
 
 class DnssdError(Exception):
-    """The root of every exception that dnssd raises on purpose."""
+    """The root of every exception that dnssd raises on purpose.
+
+    Attributes:
+        name: The domain name or member that it is about; None for none.
+        server: The name server, provider or metadata service that was asked; None for none.
+        owner: Who owns the record that is in the way; None for none.
+        truth: What is true in the zone now, in words; None where nothing was changed or asked.
+    """
+
+    def __init__(
+        self,
+        *message: object,
+        name: str | None = None,
+        server: str | None = None,
+        owner: str | None = None,
+        truth: str | None = None,
+    ) -> None:
+        super().__init__(*message)
+        self.name = name
+        self.server = server
+        self.owner = owner
+        self.truth = truth
+
+    def telling(self, truth: str) -> Self:
+        """The same error that also says what is true in the zone now."""
+        fields = {"name": self.name, "server": self.server, "owner": self.owner}
+        return type(self)(f"{self}; {truth}", **fields, truth=truth)
 
 
 class UsageError(DnssdError):
