@@ -18,6 +18,7 @@ from dnssd.cli.reporting import is_stream, reset_reporting, say, verbosity, want
 COMMANDS = {
     "join": "Register this host as a member of a service instance.",
     "leave": "Take this host's members out again.",
+    "run": "Run a program that is in DNS while it is healthy.",
     "status": "Show an instance's members, owners, states and ages.",
     "uninstall-records": "Remove everything this tool wrote for a service.",
     "lookup": "Find a service's endpoints, or pick one.",

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -35,7 +34,6 @@ from kit.documents import (
     blocks,
     environment,
     run,
-    shell_lines,
     text,
 )
 
@@ -114,7 +112,7 @@ def test_every_block_is_tested() -> None:
     """A block in a language that no test here reads would go stale unseen."""
     for document in FOR_USERS:
         languages = set(re.findall(r"^```(\w+)$", text(document), re.MULTILINE))
-        assert languages <= {"console", "json", "python", "sh", "zone"}
+        assert languages <= {"console", "dockerfile", "json", "python", "sh", "toml", "zone"}
         found = sum(len(blocks(document, language)) for language in languages)
         assert text(document).count("```") == 2 * found
 
@@ -129,38 +127,12 @@ def test_a_join_writes_the_records_that_are_shown(sandbox: Sandbox) -> None:
     assert records(sandbox) == shown
 
 
-def test_a_container_passes_the_signal_on(tmp_path: Path) -> None:
-    """Its process 1 leaves before it ends the server, and ends after that."""
-    (line,) = shell_lines(USER_DATA, "trap ")
-    waited_for = 'while [ "$(cut -d" " -f3 /proc/$PPID/stat)" != S ]; do :; done'
-    server = f"{waited_for}; echo serving; exec sleep 1000"
-    for name, script in (("dnssd", 'echo "$@"'), ("server", server)):
-        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
-        (tmp_path / name).chmod(0o755)
-    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+def test_the_entry_point_of_a_container_runs_its_command(sandbox: Sandbox) -> None:
+    """As it stands in the image's file, with whatever command follows it."""
+    (image,) = blocks(USER_DATA, "dockerfile")
+    (entry_point,) = re.findall(r"^ENTRYPOINT (.*)$", image, re.MULTILINE)
 
-    with subprocess.Popen(
-        ["/bin/sh", "-c", line], env={"PATH": path}, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout
-        said = {process.stdout.readline() for _ in range(2)}
-        process.terminate()
-        last = process.stdout.read()
-
-    assert said == {"join http --port 8080\n", "serving\n"}
-    assert last == "leave http --port 8080 --deadline 10\n"
-
-
-def test_a_container_that_is_stopped_while_it_joins_starts_no_server(tmp_path: Path) -> None:
-    """The shell hears the signal once join has ended: it leaves, and that is all."""
-    (line,) = shell_lines(USER_DATA, "trap ")
-    join = 'echo "$1"; [ "$1" != join ] || kill -TERM $PPID'
-    for name, script in (("dnssd", join), ("server", "echo serving")):
-        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
-        (tmp_path / name).chmod(0o755)
-    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-
-    assert run("/bin/sh", "-c", line, env={"PATH": path}) == "join\nleave\n"
+    assert run(*json.loads(entry_point), "echo", "served", env=environment(sandbox)) == "served\n"
 
 
 def records(sandbox: Sandbox) -> set[tuple[str, ...]]:

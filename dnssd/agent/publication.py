@@ -1,0 +1,236 @@
+"""One service in one zone: what is wished, what was written, and what DNS shows of it."""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable
+from typing import Any
+
+from dnssd.agent import own
+from dnssd.agent.identity import Identity
+from dnssd.agent.own import Published
+from dnssd.agent.service import Service
+from dnssd.agent.wishes import OUT, Wish, pause_after
+from dnssd.agent.writing import Writer
+from dnssd.errors import DnssdError, Refused, Unavailable, UsageError
+from dnssd.names import Name
+
+JOIN_DEADLINE, LEAVE_DEADLINE = 60.0, 20.0  # seconds for one attempt
+
+_log = logging.getLogger("dnssd.agent")
+
+
+class Publication:
+    """Makes one zone hold what is wished, and sees that it stays so.
+
+    Args:
+        service: What.
+        zone: Where, an address.
+        identity: Who this host is.
+        writer: Writes.
+        lock: Held while it writes: services of a host share a record in the zone.
+        look: Asks DNS.
+        draw: Gives a random number in [0, 1).
+
+    Attributes:
+        done: What was last written; None while that is not known.
+        trouble: Why the last write failed; empty if it did not.
+        held: Whether somebody has taken the member out on purpose.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        zone: str,
+        identity: Identity,
+        writer: Writer,
+        lock: asyncio.Lock,
+        *,
+        look: own.Look = own.look,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self.service = service
+        self.zone = zone
+        self.done: Wish | None = None
+        self.trouble = ""
+        self.held = False
+        self.published: Published | None = None
+        self.members = 1  # of the instance, as DNS last told
+        self.counts = {"joins": 0, "leaves": 0, "failures": 0, "lost": 0}
+        self._identity = identity
+        self._writer = writer
+        self._lock = lock
+        self._look = look
+        self._draw = draw
+        self._wish: Wish | None = None
+        self._changed = asyncio.Event()
+        self._settling = own.SETTLING
+
+    def wish(self, wish: Wish | None) -> None:
+        """Want this from now on; None for whatever there is."""
+        if wish != self._wish:
+            self._wish = wish
+            self._changed.set()
+
+    def again(self) -> None:
+        """Write it once more: it is lost, or this host has changed."""
+        self.done = None
+        self._changed.set()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is to be written."""
+        return self._wish is None or self._wish == self.done
+
+    async def run(self) -> None:
+        """Write what is wished, whenever that changes, until cancelled."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                await self._settle()
+        finally:
+            watching.cancel()
+
+    async def leave(self, deadline: float) -> None:
+        """Take the member out, once.
+
+        Raises:
+            DnssdError: It did not go out.
+        """
+        if self.done != OUT:
+            await self._write(OUT, deadline)
+
+    async def drain(self, deadline: float) -> None:
+        """Stand behind all others, and return once clients know.
+
+        Raises:
+            DnssdError: It could not be told.
+        """
+        if self.done is None or not self.done.published:
+            return
+        await self._write(Wish(True, 0, drained=True), deadline, wait=True)
+        assert self.published  # noqa: S101 (it has just been)
+        await asyncio.sleep(self.published.ttl)
+
+    async def _settle(self) -> None:
+        failures = 0
+        while (wish := self._wish) is not None and wish != self.done:
+            deadline = JOIN_DEADLINE if wish.published else LEAVE_DEADLINE
+            try:
+                await self._write(wish, deadline)
+            except DnssdError as error:
+                failures += 1
+                self._failed(error)
+                refused = isinstance(error, (Refused, UsageError))
+                await self._pause(pause_after(failures, refused, self._draw()))
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, at most until something else is wished."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+                self._changed.clear()
+
+    async def _write(self, wish: Wish, deadline: float, *, wait: bool = False) -> None:
+        facts = await self._identity.facts()
+        async with self._lock:
+            about = {
+                "zone": self.zone,
+                "facts": facts,
+                "registration": self.service.registration(),
+            }
+            if wish.published:
+                self._joined(wish, await self._join(wish, deadline, about, wait))
+            else:
+                self._left(await self._writer.ask("leave", deadline, **about))
+        self.done = wish
+        self.trouble = ""
+
+    async def _join(
+        self, wish: Wish, deadline: float, about: dict[str, Any], wait: bool
+    ) -> dict[str, Any]:
+        how = {"weight": wish.weight, "drained": wish.drained, "wait": wait}
+        splay = 0.0 if self.published else self.service.splay
+        return await self._writer.ask("join", deadline, splay=splay, **how, **about)
+
+    def _joined(self, wish: Wish, result: dict[str, Any]) -> None:
+        self.counts["joins"] += result["changed"]
+        self.published = Published(
+            Name.parse(result["name"]),
+            Name.parse(result["record"]),
+            Name.parse(result["target"]),
+            result["port"],
+            result["ttl"],
+        )
+        self._settling = (
+            own.SETTLING if result["changed"] else min(own.MAX_SETTLING, 2 * self._settling)
+        )
+        told = "joined" if result["changed"] else "had joined already:"
+        if wish.drained:
+            told = "drained:"
+        self._tell(f"{told} {result['name']} as {result['member']}", result)
+
+    def _left(self, result: dict[str, Any]) -> None:
+        self.published = None
+        self._settling = own.SETTLING
+        self.counts["leaves"] += result["changed"]
+        if result["members"]:
+            self._tell(f"left {result['name']}: {', '.join(result['members'])}", result)
+
+    def _tell(self, what: str, result: dict[str, Any]) -> None:
+        requests = result["requests"]
+        _log.info(
+            "%s (%d request%s to %s)", what, requests, "s" if requests != 1 else "", self.zone
+        )
+
+    def _failed(self, error: DnssdError) -> None:
+        self.counts["failures"] += 1
+        said = str(error)
+        if said != self.trouble:  # once, however often it is tried
+            _log.warning("%s in %s: %s; it is tried again", self.service.name, self.zone, said)
+        self.trouble = said
+
+    async def _watch(self) -> None:
+        """Read the own records by DNS, once a TTL; join again what is lost."""
+        missing, since = 0, self.published
+        while True:
+            published = self.published
+            if published is None or published is not since:
+                missing, since = 0, published
+                await asyncio.sleep(self._settling if published else 1.0)
+                continue
+            seen = await self._seen(published)
+            missing = missing + 1 if seen == "gone" else 0
+            if seen != "unknown":
+                self._hold(seen == "held")
+            if missing >= own.LOOKS and self.is_settled and not self.held:
+                missing, since = 0, None
+                self.counts["lost"] += 1
+                _log.warning(
+                    "%s: its records are gone, and nobody here has left; joining again",
+                    published.record,
+                )
+                self.again()
+            await asyncio.sleep(max(10.0, published.ttl) * (0.9 + self._draw() / 5))
+
+    async def _seen(self, published: Published) -> str:
+        try:
+            answer = await asyncio.to_thread(self._look, self.service.nameservers, published)
+        except (Unavailable, OSError):
+            return "unknown"
+        self.members = max(1, len(answer.srvs))
+        return own.sight(answer, published)
+
+    def _hold(self, held: bool) -> None:
+        if held and not self.held:
+            _log.warning(
+                "%s: somebody has taken it out on purpose; it stays out until `dnssd join` runs "
+                "on this host",
+                self.published and self.published.record,
+            )
+        if self.held and not held:
+            _log.info("%s: joined again by hand", self.published and self.published.record)
+        self.held = held

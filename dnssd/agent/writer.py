@@ -1,0 +1,147 @@
+"""The process that writes for an agent: `python -P -m dnssd.agent.writer`.
+
+What writing takes, boto3 above all, stays in memory once it is loaded; so it is loaded here, in
+a process that ends when the agent has nothing to write. It reads requests from standard input
+and answers on standard output, an object of JSON a line; each request has a thread of its own.
+It ends once its input has, and what is under way is done.
+"""
+
+import json
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from dnssd.deadline import Deadline
+from dnssd.errors import DnssdError, UsageError
+from dnssd.hosts import HostFacts
+from dnssd.registration.of_host import departure_of, facts_within, registration_of
+from dnssd.registration.registrar import Registrar
+from dnssd.registration.request import Registration
+from dnssd.zones.base import Zone
+from dnssd.zones.factory import ZoneAddress, open_zone
+
+DRAINED = 65_535  # the priority of who is on the way out: clients take any other first
+
+_log = logging.getLogger("dnssd.agent.writer")
+_Json = dict[str, Any]
+
+
+def main() -> None:
+    """Do what is asked for until the input ends."""
+    logging.basicConfig(format="dnssd: %(message)s", level=os.environ.get("DNSSD_WRITER_LOG"))
+    answering = threading.Lock()
+    with open(os.dup(1), "w", encoding="utf-8") as out:
+        os.dup2(2, 1)  # nothing else that prints may come between answers
+
+        def serve(request: _Json) -> None:
+            answer = json.dumps({"id": request["id"], **_answer(request)})
+            with answering:
+                print(answer, file=out, flush=True)
+
+        threads = []
+        for line in sys.stdin:
+            thread = threading.Thread(target=serve, args=(json.loads(line),), daemon=True)
+            thread.start()
+            threads.append(thread)
+        for thread in threads:
+            thread.join()
+
+
+def _answer(request: _Json) -> _Json:
+    """A result, or the error in place of it."""
+    try:
+        return {"result": _OPERATIONS[request["op"]](request)}
+    except DnssdError as error:
+        kind = "UsageError" if isinstance(error, UsageError) else type(error).__name__
+        return {"error": {"kind": kind, "message": str(error)}}
+    except Exception as error:
+        _log.exception("%s failed", request["op"])
+        why = f"{type(error).__name__}: this is a fault of dnssd; its log has more"
+        return {"error": {"kind": "DnssdError", "message": why}}
+
+
+def _identify(request: _Json) -> _Json:
+    """Who this host is."""
+    return asdict(facts_within(request["deadline"], request["host"], request["cloud"]))
+
+
+def _warm(request: _Json) -> _Json:
+    """Load what a write takes, before it is known whether there is one."""
+    import dnssd.zones.route53  # noqa: F401 (slow to import)
+
+    return {}
+
+
+def _join(request: _Json) -> _Json:
+    """Publish the member in one zone; again changes nothing."""
+    zone, deadline = _opened(request)
+    registrar = Registrar(zone, deadline, splay=request["splay"])
+    wish = _registration(request).wish_in(zone.origin)
+    outcome = registrar.join(wish)
+    if request["wait"]:
+        registrar.wait(wish.name)
+    return {
+        "name": str(wish.name),
+        "record": str(wish.record_name),
+        "member": wish.label,
+        "target": str(wish.srv.target),
+        "port": wish.srv.port,
+        "ttl": wish.new_ttl,
+        "changed": outcome.changed,
+        "requests": zone.requests,
+    }
+
+
+def _leave(request: _Json) -> _Json:
+    """Take the member out of one zone; again changes nothing."""
+    zone, deadline = _opened(request)
+    asked = request["registration"]
+    departure = departure_of(
+        HostFacts(**request["facts"]),
+        zone.origin,
+        asked["service"],
+        instance=asked["instance"],
+        port=asked["port"],
+    )
+    outcome = Registrar(zone, deadline).leave(departure)
+    return {
+        "name": str(departure.name),
+        "members": list(outcome.members),
+        "changed": outcome.changed,
+        "requests": zone.requests,
+    }
+
+
+def _registration(request: _Json) -> Registration:
+    asked = dict(request["registration"])
+    del asked["host"], asked["cloud"], asked["zones"], asked["splay"], asked["nameservers"]
+    of_zone = ZoneAddress.parse(request["zone"]).options.get("address")
+    if of_zone and not asked["target"]:
+        asked["addresses"] = (of_zone,)
+    if request["drained"]:
+        asked |= {"priority": DRAINED, "weight": 0}
+    else:
+        asked["weight"] = request["weight"]
+    return registration_of(HostFacts(**request["facts"]), **asked)
+
+
+def _opened(request: _Json) -> tuple[Zone, Deadline]:
+    """The zone, and how long it may take: a deadline holds several answers."""
+    deadline = Deadline(request["deadline"])
+    timeout = min(10.0, max(1.0, deadline.seconds / 3))
+    return open_zone(request["zone"], deadline=deadline, timeout=timeout), deadline
+
+
+_OPERATIONS: Mapping[str, Callable[[_Json], _Json]] = {
+    "identify": _identify,
+    "warm": _warm,
+    "join": _join,
+    "leave": _leave,
+}
+
+if __name__ == "__main__":
+    main()
