@@ -180,7 +180,8 @@ class Agent:
             await self._stop(self._tasks)
 
     async def leave(self, drain: bool) -> None:
-        """Take every service out."""
+        """Take every service out, once what is being written has had its moment."""
+        await self._writer.settle(MOMENT)
         await asyncio.gather(
             *(agent.leave(agent.service.drain if drain else 0.0, LEAVE) for agent in self._tasks)
         )
