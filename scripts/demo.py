@@ -68,6 +68,7 @@ def many_hosts_boot_at_once() -> None:
         f"(UPSERT). {MANY} hosts do this at once: all have read before the first one writes."
     )
     usual_scripts(f"script._http._tcp.{DOMAIN}")
+    print()
     left = len(values(f"script._http._tcp.{DOMAIN}", "SRV"))
     bar("the usual script: in DNS", left, MANY)
     check(left < MANY / 2, "the usual script lost no hosts")
@@ -124,7 +125,7 @@ def joins(instance: str) -> None:
     failed = [words for words, process in zip(said, processes, strict=True) if process.returncode]
     check(not failed, f"a join failed: {''.join(failed[:1]).strip()}")
     show(said[0])
-    print(f"\n... and {MANY - 1} more processes at the same time\n")
+    print(f"... and {MANY - 1} more processes at the same time\n")
 
 
 def three_servers_join(hosts: Sequence[Host]) -> None:
