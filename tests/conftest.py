@@ -9,17 +9,19 @@ from hypothesis import settings
 
 from dnssd.sandbox.sandbox import Sandbox
 
+pytest_plugins = ["kit.web"]  # its fixtures
+
 settings.register_profile("dnssd", deadline=None)  # a busy machine is not a bug
 settings.load_profile("dnssd")
 
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+_OF_HTTP = ("http_proxy", "https_proxy", "all_proxy", "requests_ca_bundle", "curl_ca_bundle")
 
 
 @pytest.fixture(autouse=True)
 def _isolated(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of whoever runs the tests reaches them: no account, no proxy, no default."""
     for name in list(os.environ):
-        if name.startswith(("AWS_", "BOTO_", "DNSSD_")) or name.lower() in _PROXIES:
+        if name.startswith(("AWS_", "BOTO_", "DNSSD_")) or name.lower() in _OF_HTTP:
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)

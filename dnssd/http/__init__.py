@@ -10,9 +10,10 @@ letters, digits, dots, hyphens and underscores: `quote(name, safe="")`. It has n
 DNS gives that. A server is called by its own name: the target of its SRV record stands in the
 Host header, and the certificate must be for it, because servers and those who certify them
 know the names of hosts, not of services. Connections are made to the target's addresses as the
-resolver has them; proxies are not used.
+resolver has them; proxies are not used, and one that is asked for is refused.
 """
 
-from dnssd.http.adapter import Adapter, Chooser
+from dnssd.http.adapter import Adapter
+from dnssd.http.calls import Chooser
 
 __all__ = ["Adapter", "Chooser"]

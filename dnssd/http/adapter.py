@@ -1,57 +1,31 @@
-"""The adapter: which endpoint a request goes to, and where to when that fails."""
+"""The adapter of requests: services instead of hosts."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache, partial
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from os import PathLike, environ, fspath
+from typing import Any
+from urllib.request import getproxies
 
 from requests.adapters import HTTPAdapter
-from requests.exceptions import (
-    ChunkedEncodingError,
-    ConnectionError,
-    ConnectTimeout,
-    InvalidURL,
-    RequestException,
-    Timeout,
-    UnrewindableBodyError,
-)
+from requests.exceptions import InvalidProxyURL
 from requests.models import PreparedRequest, Response
-from requests.utils import rewind_body
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError
+from requests.utils import select_proxy
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.util import Retry
 
-from dnssd.errors import DnssdError, UsageError
-from dnssd.http.lines import Handshake, Line
-from dnssd.http.urls import add_secure_cookies, is_secure, service_name
-from dnssd.names import shown
-from dnssd.resolver.connecting import host_name
-from dnssd.resolver.pacing import SHOWN, why
+from dnssd.errors import UsageError
+from dnssd.http.calls import FAILURES, Call, Chooser
+from dnssd.http.pools import EndpointPool, check_options, pool_to
+from dnssd.http.urls import add_secure_cookies, is_secure, service_name, stay_on_service
 from dnssd.resolver.snapshot import Endpoint
 
-IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})  # RFC 9110 9.2.2
-
-_FAILURES = (ConnectionError, Timeout, ChunkedEncodingError)  # the endpoint's doing
 _Patience = float | tuple[float, float] | tuple[float, None] | None
 _Cert = bytes | str | tuple[bytes | str, bytes | str] | None
 
-
-class Chooser(Protocol):
-    """What the adapter asks of a resolver; `dnssd.Resolver` is one."""
-
-    def pick(self, name: str) -> Endpoint:
-        """Whom to ask first."""
-
-    def order(self, name: str) -> tuple[Endpoint, ...]:
-        """Everybody, in the order in which to try them."""
-
-    def report(
-        self,
-        endpoint: Endpoint,
-        ok: bool | None,
-        seconds: float | None = None,
-        *,
-        picked: bool = True,
-    ) -> None:
-        """How a call to an endpoint went (see `Resolver.report`)."""
+_endpoint: ContextVar[Endpoint] = ContextVar("endpoint")  # where a request is being sent
 
 
 class Adapter(HTTPAdapter):
@@ -66,6 +40,12 @@ class Adapter(HTTPAdapter):
     service: its Location then reads `http+dnssd://…`. Cookies are the service's: any
     endpoint of it gets them.
 
+    What subclasses do with `HTTPAdapter` they can do here: what they give pools in
+    `init_poolmanager`, a pool manager of their own, `build_connection_pool_key_attributes`,
+    `cert_verify` and the like hold for every endpoint. What cannot hold is refused: pools
+    that connect by themselves, and proxies, but for those of the environment, which are
+    meant for other hosts and not used.
+
     Args:
         resolver: Picks endpoints and hears how calls went.
         attempts: How many endpoints one request may be sent to, at least 1. Each has the
@@ -73,13 +53,19 @@ class Adapter(HTTPAdapter):
             and of a service whose hosts are all being replaced the last one may be the only
             one alive.
         connect_timeout: Seconds to wait for a connection where the call gives no time-out.
+        max_retries: What to do when `attempts` endpoints have failed, or an answer has a
+            status that is to be tried again, as `urllib3.util.Retry`: how often to go on with
+            other endpoints, and after which pause. Its `allowed_methods` are the idempotent
+            ones, and `read=False` and `connect=False` forbid `attempts` too what they forbid.
         pool_connections: How many endpoints to keep connections of.
         pool_maxsize: How many connections to keep of each.
         pool_block: Whether to wait for one of these rather than to open another.
         monotonic: The clock, in seconds.
+        pool_options: Others of urllib3's pools, for every endpoint's: `ssl_context`,
+            `assert_fingerprint`, `socket_options`, `source_address`, …
 
     Raises:
-        UsageError: Less than one attempt.
+        UsageError: Less than one attempt, or no such option.
     """
 
     __attrs__ = [  # noqa: RUF012 (what requests pickles of an adapter, as it declares it)
@@ -88,6 +74,7 @@ class Adapter(HTTPAdapter):
         "_attempts",
         "_connect_timeout",
         "_monotonic",
+        "_pool_options",
     ]
 
     def __init__(
@@ -96,37 +83,31 @@ class Adapter(HTTPAdapter):
         *,
         attempts: int = 3,
         connect_timeout: float | None = 3.0,
+        max_retries: Retry | int = 0,
         pool_connections: int = 100,
         pool_maxsize: int = 10,
         pool_block: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
+        **pool_options: Any,
     ) -> None:
         if attempts < 1:
             raise UsageError(f"attempts {attempts}: no request would be sent; allow 1 or more")
+        check_options(pool_options)
         self._resolver = resolver
         self._attempts = attempts
         self._connect_timeout = connect_timeout
         self._monotonic = monotonic
-        super().__init__(pool_connections, pool_maxsize, pool_block=pool_block)
-
-    def init_poolmanager(
-        self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
-    ) -> None:
-        """Keep connections by endpoint; requests calls this, also after unpickling."""
-        super().init_poolmanager(connections, maxsize, block, **pool_kwargs)
-        self._lines = lru_cache(connections)(partial(Line, maxsize=maxsize, block=block))
-
-    def close(self) -> None:
-        """Let go of all connections; those in use are closed after their answer."""
-        self._lines.cache_clear()
-        super().close()
+        self._pool_options = pool_options
+        # As Retry: of 0 requests makes one that forbids to repeat what was sent.
+        retries = max_retries if isinstance(max_retries, Retry) else Retry(int(max_retries))
+        super().__init__(pool_connections, pool_maxsize, retries, pool_block)
 
     def send(
         self,
         request: PreparedRequest,
         stream: bool = False,
         timeout: _Patience = None,
-        verify: bool | str = True,
+        verify: bool | str | PathLike[str] = True,
         cert: _Cert = None,
         proxies: Mapping[str, str] | None = None,
     ) -> Response:
@@ -134,49 +115,23 @@ class Adapter(HTTPAdapter):
 
         Raises:
             InvalidURL: The URL names no service.
+            InvalidProxyURL: A proxy was asked for.
             ConnectionError: There is no such service, or no endpoint has answered (`Timeout`:
                 in time). What the resolver said is its cause, or what the last try met.
+            RetryError: All tries were answered by statuses that are to be tried again.
         """
         name = service_name(request)
-        candidates = self._candidates(name)
-        send = partial(
-            self._try, request, stream, timeout=self._patience(timeout), verify=verify, cert=cert
-        )
+        _refuse_proxy(request, proxies)
         request.headers.pop("Proxy-Authorization", None)  # requests adds it on redirects
         if is_secure(request):
             add_secure_cookies(request)
-        try:
-            endpoint = next(candidates)
-        except UsageError as error:
-            raise InvalidURL(str(error), request=request) from error
-        except DnssdError as error:
-            raise ConnectionError(str(error), request=request) from error
-        failed: list[str] = []
-        left = self._attempts
-        while True:
-            try:
-                return send(endpoint, picked=not failed)
-            except _FAILURES as error:
-                failed.append(f"{host_name(endpoint.target)}:{endpoint.port} {_why(error)}")
-                left -= not _was_refused(error)
-                other = next(candidates, None) if left and _may_repeat(request, error) else None
-                if other is None:
-                    raise type(error)(_all_failed(name, failed), request=request) from error
-                endpoint = other
-
-    def _candidates(self, name: str) -> Iterator[Endpoint]:
-        """The endpoint to ask, and those to turn to then."""
-        first = self._resolver.pick(name)
-        yield first
-        tried = {(first.target, first.port)}
-        try:
-            others = self._resolver.order(name)
-        except DnssdError:
-            return  # it has gone meanwhile; what the first try met says more
-        for endpoint in others:
-            if (endpoint.target, endpoint.port) not in tried:
-                tried.add((endpoint.target, endpoint.port))
-                yield endpoint
+        if timeout is None and self._connect_timeout is not None:
+            timeout = self._connect_timeout, None  # a host that is gone does not even refuse
+        if isinstance(verify, PathLike):
+            verify = fspath(verify)  # requests would keep no connections of its own for it
+        send = partial(self._try, request, stream, timeout=timeout, verify=verify, cert=cert)
+        retries = self.max_retries
+        return Call(request, name, self._resolver, self._attempts, retries, send).answer()
 
     def _try(
         self,
@@ -194,81 +149,97 @@ class Adapter(HTTPAdapter):
         ok: bool | None = None  # of what the caller's own code raises nobody can tell
         started = self._monotonic()
         try:
-            line = self._lines(endpoint.target, endpoint.port, endpoint.addresses)
-            response = line.send(request, stream, **options)
+            response = self._send_to(endpoint, request, stream, **options)
             if not (stream or response.is_redirect):
                 response.content  # noqa: B018 (reads it)
             ok = True
             return response
-        except _FAILURES:
+        except FAILURES:
             ok = False
             raise
         finally:
             self._resolver.report(endpoint, ok, self._monotonic() - started, picked=picked)
 
-    def _patience(self, timeout: _Patience) -> _Patience:
-        """`timeout` with a limit to connecting: a host that is gone does not even refuse."""
-        if timeout is None:
-            return None if self._connect_timeout is None else (self._connect_timeout, None)
-        return timeout
+    def _send_to(
+        self, endpoint: Endpoint, request: PreparedRequest, stream: bool = False, **options: Any
+    ) -> Response:
+        """Send a request to this endpoint, once."""
+        token = _endpoint.set(endpoint)
+        try:
+            return super().send(request, stream, **{**options, "proxies": None})
+        finally:
+            _endpoint.reset(token)
+
+    def get_connection_with_tls_context(
+        self,
+        request: PreparedRequest,
+        verify: bool | str | None,
+        proxies: Mapping[str, str] | None = None,
+        cert: tuple[str, str] | str | None = None,
+    ) -> HTTPConnectionPool:
+        """The connections to use for a request; requests calls this."""
+        said = True if _is_default(verify) else verify or False
+        asked, _ = super().build_connection_pool_key_attributes(request, said, cert)
+        host, options = self.build_connection_pool_key_attributes(request, said, cert)
+        if host != asked:
+            raise UsageError(
+                f"pool key {host}: DNS gives the host and port of an endpoint; "
+                "leave out what changes them"
+            )
+        kept = {
+            name: value
+            for name, value in self._pool_options.items()
+            if name not in self.poolmanager.connection_pool_kw
+        }
+        return pool_to(_endpoint.get(), self.poolmanager, is_secure(request), {**kept, **options})
+
+    def cert_verify(self, conn: Any, url: str, verify: bool | str | None, cert: Any) -> None:
+        """Set whom a connection trusts; requests calls this.
+
+        Its own list of authorities is for who has not said whom to trust.
+        """
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        if _is_default(verify) and isinstance(conn, EndpointPool):
+            conn.trust_as_told()
+
+    def request_url(self, request: PreparedRequest, proxies: Mapping[str, str] | None) -> str:
+        """What to ask the server for: never the whole URL, which only proxies want."""
+        return request.path_url
+
+    def build_response(self, req: PreparedRequest, resp: Any) -> Response:
+        """A response whose Location, if it has one, leads on; requests calls this."""
+        response = super().build_response(req, resp)
+        endpoint = _endpoint.get()
+        response.connection = _Connection(self, endpoint)  # type: ignore[assignment] # it is sent to
+        if response.is_redirect:
+            stay_on_service(response, req, endpoint)
+        return response
 
 
-def _may_repeat(request: PreparedRequest, error: RequestException) -> bool:
-    """Whether a request that has failed may be sent to another endpoint."""
-    if _never_sent(error):
-        return True
-    return request.method in IDEMPOTENT and _is_rewound(request)
+@dataclass(frozen=True, slots=True)
+class _Connection:
+    """Where an answer came from: digest authentication sends its second request there."""
+
+    adapter: Adapter
+    endpoint: Endpoint
+
+    def send(self, request: PreparedRequest, **options: Any) -> Response:
+        """Send a request to the same endpoint."""
+        return self.adapter._send_to(self.endpoint, request, **options)
 
 
-def _never_sent(error: RequestException) -> bool:
-    return isinstance(_reason(error), ConnectTimeoutError | Handshake)
+def _is_default(verify: bool | str | None) -> bool:
+    """Whether a request has said nothing of its own about whom to trust."""
+    bundles = environ.get("REQUESTS_CA_BUNDLE"), environ.get("CURL_CA_BUNDLE")
+    return verify is True or (bool(verify) and verify in bundles)
 
 
-def _was_refused(error: RequestException) -> bool:
-    return _never_sent(error) and isinstance(_root(error), ConnectionRefusedError)
-
-
-def _root(error: RequestException) -> object:
-    """What the system met."""
-    root = _reason(error)
-    while cause := getattr(root, "__cause__", None):
-        root = cause
-    return root
-
-
-def _reason(error: RequestException) -> object:
-    """What urllib3 met."""
-    met = error.args[0] if error.args else None
-    return met.reason if isinstance(met, MaxRetryError) else met
-
-
-def _is_rewound(request: PreparedRequest) -> bool:
-    """Whether the body can be sent again; a file is set back to where it began."""
-    if request.body is None or isinstance(request.body, bytes | str):
-        return True
-    if not isinstance(getattr(request, "_body_position", None), int):
-        return False
-    try:
-        rewind_body(request)
-    except UnrewindableBodyError:
-        return False
-    return True
-
-
-def _why(error: RequestException) -> str:
-    """What has failed, in a few words."""
-    if isinstance(error, ConnectTimeout):
-        return "did not connect in time"
-    if isinstance(error, Timeout):
-        return "did not answer in time"
-    if not _never_sent(error):
-        return "broke off"
-    return f"did not connect ({why(_root(error))})"
-
-
-def _all_failed(name: str, failed: Sequence[str]) -> str:
-    """The error of a request: who failed last, and how."""
-    told = ", ".join(failed[-SHOWN:])
-    if len(failed) > SHOWN:
-        told = f"{len(failed) - SHOWN} endpoints and then {told}"
-    return f"{shown(name)}: {told}; check that the service runs"
+def _refuse_proxy(request: PreparedRequest, proxies: Mapping[str, str] | None) -> None:
+    """Proxies are not used; whoever relies on one is told so."""
+    proxy = select_proxy(request.url or "", {**(proxies or {})})
+    if proxy and proxy != getproxies().get("all"):  # the environment's is for other hosts
+        raise InvalidProxyURL(
+            "proxies: requests to services go straight to their endpoints; "
+            "leave out the proxy for them, or use another adapter",
+            request=request,
+        )

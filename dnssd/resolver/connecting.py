@@ -26,6 +26,7 @@ def connect(
     report: Report,
     monotonic: Callable[[], float] = time.monotonic,
     delay: float = DELAY,
+    prepare: Callable[[socket.socket], object] = bool,
 ) -> socket.socket:
     """Connect to the first endpoint that answers, in the order given.
 
@@ -36,6 +37,7 @@ def connect(
         report: As for `Pacing`.
         monotonic: The clock, in seconds.
         delay: Seconds from one attempt to the next.
+        prepare: Gets each socket before it connects, to set its options.
 
     Raises:
         Unavailable: Nobody has answered (`DeadlineExceeded`: in time).
@@ -43,7 +45,7 @@ def connect(
     pacing = Pacing(attempts(endpoints), monotonic(), timeout, report, delay)
     with selectors.DefaultSelector() as selector:
         try:
-            sock = _race(pacing, selector, monotonic)
+            sock = _race(pacing, selector, monotonic, prepare)
         finally:
             for key in selector.get_map().values():
                 _socket_of(key).close()
@@ -127,13 +129,16 @@ def host_name(target: str) -> str:
 
 
 def _race(
-    pacing: Pacing, selector: selectors.BaseSelector, monotonic: Callable[[], float]
+    pacing: Pacing,
+    selector: selectors.BaseSelector,
+    monotonic: Callable[[], float],
+    prepare: Callable[[socket.socket], object],
 ) -> socket.socket:
     """The first socket that connects; those still under way stay in `selector`."""
     while not pacing.is_over(now := monotonic()):
         if attempt := pacing.start(now):
             try:
-                selector.register(_begun(attempt), selectors.EVENT_WRITE, attempt)
+                selector.register(_begun(attempt, prepare), selectors.EVENT_WRITE, attempt)
             except OSError as error:
                 pacing.fail(attempt, error, now)
             continue
@@ -149,11 +154,12 @@ def _race(
     raise pacing.expire(monotonic())
 
 
-def _begun(attempt: Attempt) -> socket.socket:
+def _begun(attempt: Attempt, prepare: Callable[[socket.socket], object]) -> socket.socket:
     """A socket that is connecting."""
     sock = socket.socket(_family(attempt), socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
+        prepare(sock)
         code = sock.connect_ex((attempt.address, attempt.port))
         if code not in (0, EINPROGRESS):
             raise _system_error(code)
