@@ -1,6 +1,6 @@
 r"""Domain names.
 
-A name is a tuple of byte labels: compared without case, kept with it (RFC 4343). Its
+A name is a row of byte labels: compared without case, kept with it (RFC 4343). Its
 text comes in two forms, which `Name.parse` reads:
 
     str(name)      for people: UTF-8 as it is, `\.` and `\\`, the rest `\DDD` in decimal
@@ -9,8 +9,8 @@ text comes in two forms, which `Name.parse` reads:
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, total_ordering
 from typing import Self
 
 from dnssd.errors import MalformedName
@@ -22,34 +22,39 @@ _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 _PIECE = re.compile(r"\\([0-9]{3})|\\([^0-9])|(\.)|([^\\.]+)|\\.{0,3}", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@total_ordering
+@dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
 class Name:
     """An absolute domain name.
 
     Attributes:
+        octets: As on the wire, without compression: each label behind its length, then 0.
+        key: The same in lower case: names of equal keys are equal.
+
+    Args:
         labels: The labels as bytes, the most specific first, without the root label.
 
     Raises:
         MalformedName: A label is empty or over 63 octets, or the whole is over 255.
     """
 
-    labels: tuple[bytes, ...]
-    key: tuple[bytes, ...] = field(init=False, repr=False)
+    octets: bytes
+    key: bytes
 
-    def __post_init__(self) -> None:
-        for label in self.labels:
-            if not label:
-                text = ".".join(map(display, self.labels))
-                why = "remove the extra dot" if text else "the root is ."
-                raise MalformedName(f"domain name {shown(text)}: a label is empty; {why}")
-            if len(label) > MAX_LABEL:
-                raise MalformedName(
-                    f"domain name: label {display(label)[:20]}… has {len(label)} octets; "
-                    f"at most {MAX_LABEL} are allowed"
-                )
-        if (size := len(b".".join(self.labels)) + 2) > MAX_NAME:
-            raise MalformedName(f"domain name: {size} octets; at most {MAX_NAME} are allowed")
-        object.__setattr__(self, "key", tuple(map(bytes.lower, self.labels)))
+    def __init__(self, labels: Iterable[bytes]) -> None:
+        octets = bytearray()
+        for label in labels:
+            if not 0 < len(label) <= MAX_LABEL:
+                raise _malformed(tuple(labels), label)
+            octets.append(len(label))
+            octets += label
+        octets.append(0)
+        if len(octets) > MAX_NAME:
+            raise MalformedName(
+                f"domain name: {len(octets)} octets; at most {MAX_NAME} are allowed"
+            )
+        _set_octets(self, bytes(octets))
+        _set_key(self, _key(self.octets))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -67,17 +72,22 @@ class Name:
         return cls(labels[:-1] if labels[-1] == b"" and len(labels) > 1 else labels)
 
     @classmethod
-    def of_wire(cls, labels: tuple[bytes, ...], key: tuple[bytes, ...]) -> Self:
-        """A name out of a packet, whose reader has held every limit already.
-
-        Args:
-            labels: Its labels, without the root label.
-            key: The same in lower case.
-        """
+    def of_wire(cls, octets: bytes) -> Self:
+        """A name out of a packet, whose reader has held every limit already."""
         name = _new(cls)
-        _set_labels(name, labels)
-        _set_key(name, labels if key == labels else key)  # one copy is enough
+        _set_octets(name, octets)
+        _set_key(name, _key(octets))
         return name
+
+    @property
+    def labels(self) -> tuple[bytes, ...]:
+        """The labels, the most specific first, without the root label."""
+        return tuple(_labels(self.octets))
+
+    @property
+    def reversed(self) -> tuple[bytes, ...]:
+        """The labels in lower case, the most specific last: to sort by."""
+        return tuple(_labels(self.key))[::-1]
 
     def __eq__(self, other: object) -> bool:
         return self.key == other.key if isinstance(other, Name) else NotImplemented
@@ -87,14 +97,21 @@ class Name:
 
     def __lt__(self, other: "Name") -> bool:
         """Order by reversed labels, so that a name's descendants follow it directly."""
-        return self.key[::-1] < other.key[::-1]
+        return self.reversed < other.reversed
 
     def __str__(self) -> str:
-        return ".".join([*map(display, self.labels), ""]) or "."
+        return _text(self.octets)
+
+    def __repr__(self) -> str:
+        return f"Name({self.labels!r})"
 
     def master(self) -> str:
         """This name in ASCII, as in a master file."""
         return "".join(_escaped(label) + "." for label in self.labels) or "."
+
+    def lower(self) -> "Name":
+        """This name in lower case."""
+        return Name.of_wire(self.key)
 
     @property
     def parent(self) -> "Name":
@@ -107,7 +124,10 @@ class Name:
 
     def is_below(self, other: "Name") -> bool:
         """Whether this is `other` or one of its descendants."""
-        return other.key == self.key[max(0, len(self.key) - len(other.key)) :]
+        key, rest = other.key, self.key
+        while len(rest) > len(key):
+            rest = rest[rest[0] + 1 :]
+        return rest == key
 
     def relative_to(self, origin: "Name") -> tuple[bytes, ...]:
         """The labels that this name has more than `origin`.
@@ -122,7 +142,36 @@ class Name:
 
 # Slots are set past the frozen dataclass: answers of 400 names are read within a millisecond.
 _new = object.__new__
-_set_labels, _set_key = (vars(Name)[slot].__set__ for slot in ("labels", "key"))
+_set_octets, _set_key = (vars(Name)[slot].__set__ for slot in ("octets", "key"))
+
+
+def _key(octets: bytes) -> bytes:
+    """A name in lower case. Lengths are below 64: no letter is among them."""
+    return octets if octets.islower() else octets.lower()  # mostly one copy is enough
+
+
+def _labels(octets: bytes) -> Iterator[bytes]:
+    at = 0
+    while length := octets[at]:
+        yield octets[at + 1 : at + 1 + length]
+        at += 1 + length
+
+
+@lru_cache(4096)  # many services share few hosts, whose names are then kept once
+def _text(octets: bytes) -> str:
+    return ".".join([*map(display, _labels(octets)), ""]) or "."
+
+
+def _malformed(labels: tuple[bytes, ...], label: bytes) -> MalformedName:
+    """What is wrong with one of the labels of a name."""
+    if label:
+        return MalformedName(
+            f"domain name: label {display(label)[:20]}… has {len(label)} octets; "
+            f"at most {MAX_LABEL} are allowed"
+        )
+    text = ".".join(map(display, labels))
+    why = "remove the extra dot" if text else "the root is ."
+    return MalformedName(f"domain name {shown(text)}: a label is empty; {why}")
 
 
 def split_labels(text: str) -> tuple[bytes, ...]:

@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import ClassVar, Self
 
 from dnssd.errors import MalformedName, MalformedRecord
@@ -179,11 +180,18 @@ class Txt:
         return dict(seen.values())
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, order=True, init=False)
 class Address:
-    """A or AAAA rdata: one IP address."""
+    """A or AAAA rdata: one IP address.
 
-    ip: ipaddress.IPv4Address | ipaddress.IPv6Address
+    Attributes:
+        packed: Its 4 or 16 octets.
+    """
+
+    packed: bytes
+
+    def __init__(self, ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+        _set_packed(self, ip.packed)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -201,23 +209,35 @@ class Address:
         return cls(ip)
 
     @classmethod
-    def of_wire(cls, ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Self:
-        """The rdata out of a packet."""
+    def of_wire(cls, packed: bytes) -> Self:
+        """The rdata out of a packet: 4 or 16 octets."""
         address = _new(cls)
-        _set_ip(address, ip)
+        _set_packed(address, packed)
         return address
+
+    @property
+    def ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+        """The address as an object."""
+        return ipaddress.ip_address(self.packed)
 
     def format(self) -> str:
         """This rdata as text; `parse` is the inverse."""
-        return str(self.ip)
+        return _address_text(self.packed)
 
     @property
     def rdtype(self) -> str:
         """`A` or `AAAA`."""
-        return "A" if self.ip.version == 4 else "AAAA"
+        return "A" if len(self.packed) == 4 else "AAAA"
 
 
-_set_ip = vars(Address)["ip"].__set__
+_set_packed = vars(Address)["packed"].__set__
+
+
+@lru_cache(4096)  # many services share few hosts, whose addresses are then kept once
+def _address_text(packed: bytes) -> str:
+    if len(packed) == 4:
+        return ".".join(map(str, packed))
+    return str(ipaddress.IPv6Address(packed))
 
 
 @dataclass(frozen=True, slots=True, order=True)

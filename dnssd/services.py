@@ -72,10 +72,9 @@ class Service:
         return f"_{self.name}".encode(), f"_{self.protocol}".encode()
 
     @property
-    def key(self) -> tuple[bytes, bytes]:
-        """The same in lower case, to compare with."""
-        name, protocol = self.labels
-        return name.lower(), protocol.lower()
+    def key(self) -> bytes:
+        """The two labels in lower case as on the wire, to compare with."""
+        return Name(self.labels).key[:-1]
 
     def in_domain(self, domain: Name) -> Name:
         """The name that clients browse."""

@@ -105,7 +105,7 @@ class Grant:
 
 def normalized(name: Name) -> str:
     r"""A name as IAM's condition keys have it: `my\040web._http._tcp.example.com`."""
-    return write_name(Name(name.key)).removesuffix(".")
+    return write_name(name.lower()).removesuffix(".")
 
 
 def _allow(action: str, resource: str) -> dict[str, Any]:

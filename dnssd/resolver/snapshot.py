@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from operator import attrgetter
 from sys import intern
 from typing import Literal, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -194,11 +194,15 @@ def instance_names(asked: ServiceName, pointers: Found | None) -> tuple[Name, ..
     if asked.instance is not None or pointers is None or not pointers.values:
         return (asked.name,)
     service = asked.service.key
-    values = pointers.values
-    targets = [value.target for value in values if isinstance(value, Ptr)]
+    targets = [value.target for value in pointers.values if isinstance(value, Ptr)]
     if len(targets) > 1:
-        targets = sorted(set(targets))
-    return tuple([name for name in targets if name.key[1:3] == service][:MAX_INSTANCES])
+        targets = sorted(set(targets), key=attrgetter("reversed"))
+    return tuple([name for name in targets if _is_of(name.key, service)][:MAX_INSTANCES])
+
+
+def _is_of(name: bytes, service: bytes) -> bool:
+    """Whether a name has one label more than a service in some domain."""
+    return name.startswith(service, name[0] + 1)
 
 
 def instance_text(name: Name) -> str:
@@ -235,20 +239,11 @@ def _endpoint(srv: Srv, instance: str | None, service: str, known: Findings) -> 
 
 def _addresses(target: Name, known: Findings) -> tuple[str, ...]:
     """The addresses of a target as text, IPv4 before IPv6."""
-    ips: list[IPv4Address | IPv6Address] = []
+    packed: list[Address] = []
     for key in ((target, "A"), (target, "AAAA")):
         if found := known.get(key):
-            ips += [address.ip for address in found.values if isinstance(address, Address)]
-    if len(ips) > 1:
-        ips.sort(key=lambda ip: (ip.version, int(ip)))
-    return tuple([intern(_text(ip)) for ip in ips])
-
-
-def _text(ip: IPv4Address | IPv6Address) -> str:
-    if ip.version == 6:
-        return str(ip)
-    number = int(ip)  # a third of the time that str() takes, for what services have most of
-    return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+            packed += sorted(value for value in found.values if isinstance(value, Address))
+    return tuple([address.format() for address in packed])
 
 
 def _values(known: Findings, name: Name, rdtype: str, kind: type[_Rdata]) -> list[_Rdata]:

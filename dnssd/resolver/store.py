@@ -134,7 +134,7 @@ class Store:
 
     def _path(self, asked: ServiceName) -> Path:
         # Names from DNS may hold any byte, "/" too: a digest of them never leads elsewhere.
-        digest = hashlib.sha256(b"\0".join(asked.name.key)).hexdigest()
+        digest = hashlib.sha256(b"\0".join(asked.name.reversed[::-1])).hexdigest()
         return self._folder / f"{digest[:32]}.json"
 
 

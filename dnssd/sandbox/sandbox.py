@@ -146,7 +146,7 @@ def _public_zone(store: Store, origin: Name) -> Zone:
     for zone in store.zones():
         if zone.origin == origin and not zone.private:
             return zone
-    return store.create_zone(origin, caller_reference=f"sandbox-{write_name(Name(origin.key))}")
+    return store.create_zone(origin, caller_reference=f"sandbox-{write_name(origin.lower())}")
 
 
 def _nested(wraps: Sequence[Wrap]) -> Wrap:

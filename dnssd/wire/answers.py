@@ -18,6 +18,10 @@ class NoAnswer(Exception):
     """A message that leaves its question open; the text says what it is instead."""
 
 
+class CutShort(NoAnswer):
+    """It did not fit a packet."""
+
+
 class Answer(NamedTuple):
     """What one message says about a name and a type.
 
@@ -64,10 +68,10 @@ def read_answer(message: Message) -> Answer:
 
 def _asked(message: Message) -> tuple[Name, str]:
     """The question, if this can be an answer to it."""
+    if message.truncated:
+        raise CutShort("an answer cut short")
     if message.rcode not in (NOERROR, NXDOMAIN):
         raise NoAnswer(_rcode(message.rcode))
-    if message.truncated:
-        raise NoAnswer("an answer cut short")
     if message.question is None or message.question[1] not in _ASKED:
         raise NoAnswer("no answer to a question")
     name, number = message.question

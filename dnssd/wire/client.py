@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dnssd.errors import Unavailable
 from dnssd.names import Name
 from dnssd.wire import budget as budgets
-from dnssd.wire.answers import Answer, NoAnswer, read_answer
+from dnssd.wire.answers import Answer, CutShort, NoAnswer, read_answer
 from dnssd.wire.budget import Budget
 from dnssd.wire.connections import Connection, Network, Server
 from dnssd.wire.loop import Loop
@@ -17,6 +17,7 @@ from dnssd.wire.query import NEVER, PAYLOAD, Done, Query
 from dnssd.wire.reader import read_message
 from dnssd.wire.resolution import TRUSTING, Attempt, Doubt, Resolution
 from dnssd.wire.timers import Timers
+from dnssd.wire.usual import read_usual
 
 AT_ONCE = 256  # questions under way; more wait for their turn
 MAX_ALIASES = 8  # answers that are nothing but an alias, one after the other
@@ -166,11 +167,10 @@ class DnsClient:
         if query.is_first(data):
             self._measure(query, connection, now)
         try:
-            message = read_message(data)
-            if message.truncated:
-                more = resolution.truncated(attempt, now)
-            else:
-                more = resolution.heard(attempt, read_answer(message), now)
+            answer = read_usual(data, query.question) or read_answer(read_message(data))
+            more = resolution.heard(attempt, answer, now)
+        except CutShort:
+            more = resolution.truncated(attempt, now)
         except MalformedMessage:
             connection.distrust()
             more = resolution.failed(attempt, "a malformed answer", now)

@@ -16,11 +16,11 @@ _POINTER = 0xC0  # the two high bits of a pointer's first octet; a length has ne
 _STRIDE = range(8)  # labels that are read at a time: what follows is known by itself
 _DEEPEST = MAX_NAME // 2 // len(_STRIDE) + MAX_POINTERS + 1  # times that, in one name
 _ROOT = Name(())
-_of_wire, _lower = Name.of_wire, bytes.lower
+_of_wire = Name.of_wire
 
-# A name, its size without compression, where its own octets end, how many pointers it takes,
-# and where the octets end that the first of them leads to.
-_Known = tuple[Name, int, int, int, int]
+# A name, where its own octets end, how many pointers it takes, and where the octets end that
+# the first of them leads to.
+_Known = tuple[Name, int, int, int]
 
 
 class Packet:
@@ -48,41 +48,35 @@ class Packet:
             return _ROOT, start + 1
         if first >= _POINTER:  # mostly to what is known, all of which ends before this
             known = self._known.get(_pointed(self.data, start))
-            if known and known[3] < MAX_POINTERS:
+            if known and known[2] < MAX_POINTERS:
                 return known[0], start + 2
-        name, _, end, _, _ = self._read(start, 0)
-        return name, end
+        known = self._read(start, 0)
+        return known[0], known[1]
 
     def _read(self, start: int, depth: int) -> _Known:
         """Have a name known; `depth` is in how many that were begun before it ends."""
         data = self.data
-        at, labels = start, []
+        at = start
         length = data[at]
         for _ in _STRIDE:
             if not 0 < length <= MAX_LABEL:
                 break
-            first = at + 1
-            at = first + length
-            labels.append(data[first:at])
+            at += length + 1
             length = data[at]
         if not length:
-            rest, size, end, pointers, reach = _ROOT, 1, at + 1, 0, 0
+            rest, end, pointers, reach = _ROOT, at + 1, 0, 0
         elif depth > _DEEPEST:
             raise MalformedMessage(_BAD)
         elif length <= MAX_LABEL:
-            rest, size, end, pointers, reach = self._known.get(at) or self._read(at, depth + 1)
+            rest, end, pointers, reach = self._known.get(at) or self._read(at, depth + 1)
         else:
             target = _pointed(data, at)
-            known = self._known.get(target) or self._read(target, depth + 1)
-            rest, size, reach, pointers, _ = known
+            rest, reach, pointers, _ = self._known.get(target) or self._read(target, depth + 1)
             end, pointers = at + 2, pointers + 1
-        size += at - start
-        if reach > start or size > MAX_NAME or pointers > MAX_POINTERS:
+        octets = data[start:at] + rest.octets
+        if reach > start or len(octets) > MAX_NAME or pointers > MAX_POINTERS:
             raise MalformedMessage(_BAD)
-        own = tuple(labels)
-        key = own if data[start:at].islower() else tuple(map(_lower, own))
-        name = _of_wire(own + rest.labels, key + rest.key)
-        known = self._known[start] = name, size, end, pointers, reach
+        known = self._known[start] = _of_wire(octets), end, pointers, reach
         return known
 
 

@@ -22,7 +22,7 @@ _CLASS_IN = 1
 _RECURSION_DESIRED = 0x0100
 _ONE = b"\0\1"
 _OPT = struct.pack("!BHHIH", 0, 41, PAYLOAD, 0, 0)  # root, OPT, nothing else (RFC 6891)
-_LENGTHS = [bytes((length,)) for length in range(64)]
+_ENDS = {rdtype: struct.pack("!HH", number, _CLASS_IN) for rdtype, number in NUMBERS.items()}
 _pack_header = struct.Struct("!HHHHHH").pack
 
 Done = Callable[[Answer | Unavailable], object]
@@ -109,8 +109,7 @@ def question(name: Name, rdtype: str) -> bytes:
         name: The owner.
         rdtype: One of `message.NUMBERS`.
     """
-    labels = b"".join([_LENGTHS[len(label)] + label for label in name.labels])
-    return labels + struct.pack("!BHH", 0, NUMBERS[rdtype], _CLASS_IN)
+    return name.octets + _ENDS[rdtype]
 
 
 def query(id: int, question: bytes, *, edns: bool = True) -> bytes:

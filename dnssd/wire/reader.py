@@ -8,7 +8,6 @@ is looked at. What a truncated response holds is not looked at either: it is to 
 
 import struct
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address
 
 from dnssd.names import Name
 from dnssd.records import MAX_TTL, Address, Ptr, Srv, Txt
@@ -21,7 +20,6 @@ _HEADER = struct.Struct("!HHHHHH").unpack_from
 _QUESTION = struct.Struct("!HH").unpack_from
 _RECORD = struct.Struct("!HHIH").unpack_from
 _SRV = struct.Struct("!HHH").unpack_from
-_A = struct.Struct("!I").unpack_from
 _OPTION = struct.Struct("!HH").unpack_from
 
 _Data = Ptr | Srv | Txt | Address | Name | int | None
@@ -93,7 +91,7 @@ def _section(
                 ttl = 0
             records.append(_new(Record, (name, rdtype, ttl, read(packet, at, end))))
         elif number == _OPT:
-            if name.labels or not _holds_options(data, at, end):
+            if len(name.key) > 1 or not holds_options(data, at, end):
                 raise MalformedMessage("an OPT record that is not as it should be")
             options.append(ttl)
         elif number == _TSIG:
@@ -102,7 +100,8 @@ def _section(
     return tuple(records), at
 
 
-def _holds_options(data: bytes, at: int, end: int) -> bool:
+def holds_options(data: bytes, at: int, end: int) -> bool:
+    """Whether the rdata of an OPT record is well formed (RFC 6891 section 6.1.2)."""
     while at < end:
         _, length = _OPTION(data, at)
         at += 4 + length
@@ -140,7 +139,13 @@ def _soa(packet: Packet, at: int, end: int) -> int:
     return int.from_bytes(packet.data[end - 4 : end], "big")
 
 
-def _txt(packet: Packet, at: int, end: int) -> Txt:
+def read_txt(packet: Packet, at: int, end: int) -> Txt:
+    """TXT rdata.
+
+    Raises:
+        MalformedMessage: Its strings do not end where it does.
+        IndexError: They go on past the packet.
+    """
     strings = []
     while at < end:
         start = at + 1
@@ -154,13 +159,13 @@ def _txt(packet: Packet, at: int, end: int) -> Txt:
 def _a(packet: Packet, at: int, end: int) -> Address:
     if at + 4 != end:
         raise MalformedMessage(_LENGTH)
-    return Address.of_wire(IPv4Address(*_A(packet.data, at)))
+    return Address.of_wire(packet.data[at:end])
 
 
 def _aaaa(packet: Packet, at: int, end: int) -> Address:
     if at + 16 != end:
         raise MalformedMessage(_LENGTH)
-    return Address.of_wire(IPv6Address(int.from_bytes(packet.data[at:end], "big")))
+    return Address.of_wire(packet.data[at:end])
 
 
 _LENGTH = "rdata of another length than it says"
@@ -171,7 +176,7 @@ _BY_TYPE: dict[str, Callable[[Packet, int, int], _Data]] = {
     "CNAME": _name,
     "SOA": _soa,
     "PTR": _ptr,
-    "TXT": _txt,
+    "TXT": read_txt,
     "AAAA": _aaaa,
     "SRV": _srv,
 }

@@ -73,4 +73,4 @@ class MemoryZone:
 
 
 def _sorted(rrsets: Iterable[RRset]) -> tuple[RRset, ...]:
-    return tuple(sorted(rrsets, key=lambda rrset: (rrset.name.key[::-1], rrset.rdtype)))
+    return tuple(sorted(rrsets, key=lambda rrset: (rrset.name.reversed, rrset.rdtype)))

@@ -17,6 +17,7 @@ from dnssd.wire.message import NUMBERS
 
 IN = dns.rdataclass.IN
 LABELS = (b"a", b"B", b"_tcp", b"_http", b"www", b"WWW", b"example", b"com", "Büro".encode())
+USUAL = ("A", "AAAA", "PTR", "SRV", "TXT")
 TYPES = (*NUMBERS, "MX", "DNAME", "CAA", "NSEC", "TYPE65280")
 
 
@@ -39,6 +40,37 @@ def sound(rng: random.Random) -> bytes:
     if rng.random() < 0.7:
         message.use_edns(0, rng.choice((0, 1 << 24, 0x8000)), rng.choice((512, 1232)))
     return message.to_wire(max_size=65535)
+
+
+def usual(rng: random.Random) -> bytes:
+    """A response as name servers send most of them: values, addresses beside them, EDNS."""
+    names = [_some_name(rng) for _ in range(4)]
+    rdtype = dns.rdatatype.from_text(rng.choice(USUAL))
+    message = dns.message.QueryMessage(rng.getrandbits(16))
+    message.flags = dns.flags.Flag(dns.flags.QR | rng.choice((0, 0x0180, 0x0400)))
+    message.question = [dns.rrset.RRset(names[0], IN, rdtype)]
+    _add(message.answer, rng, names[0], rdtype, names)
+    for name in rng.sample(names[1:], rng.randint(0, 3)):
+        _add(message.additional, rng, name, rng.choice(USUAL[:2]), names)
+    if rng.random() < 0.8:
+        message.use_edns(0, 0, 1232)
+    return message.to_wire(max_size=65535)
+
+
+def _add(
+    section: list[dns.rrset.RRset],
+    rng: random.Random,
+    name: dns.name.Name,
+    kind: dns.rdatatype.RdataType | str,
+    names: Sequence[dns.name.Name],
+) -> None:
+    """Put an RRset of one to four values into a section."""
+    rdtype = dns.rdatatype.RdataType.make(kind)
+    rdata = [
+        dns.rdata.from_wire(IN, rdtype, *_rdata(rng, rdtype, names))
+        for _ in range(rng.randint(1, 4))
+    ]
+    section.append(dns.rrset.from_rdata(name, rng.choice((0, 60, MAX_TTL)), *rdata))
 
 
 def _some_name(rng: random.Random) -> dns.name.Name:

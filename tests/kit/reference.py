@@ -19,8 +19,9 @@ from dnssd.names import Name
 from dnssd.records import MAX_TTL, Address, Ptr, Srv, Txt
 from dnssd.wire.answers import NoAnswer, read_answer
 from dnssd.wire.message import NUMBERS, MalformedMessage, Message, Record
-from dnssd.wire.query import answers_question
+from dnssd.wire.query import answers_question, question
 from dnssd.wire.reader import read_message
+from dnssd.wire.usual import read_usual
 
 IN, OPT, TSIG = 1, 41, 250
 KEPT = {number: rdtype for rdtype, number in NUMBERS.items()}
@@ -59,9 +60,20 @@ def _ours(data: bytes) -> Message | None:
         message = read_message(data)
     except MalformedMessage:
         return None
-    with contextlib.suppress(NoAnswer):
-        read_answer(message)
+    _compare_usual(data, message)
     return message
+
+
+def _compare_usual(data: bytes, message: Message) -> None:
+    """Where the reader of the usual answers understands a packet, the other one says the same."""
+    answer = None
+    with contextlib.suppress(NoAnswer):
+        answer = read_answer(message)
+    if message.question and message.question[1] in KEPT:
+        name, number = message.question
+        asked = question(name, KEPT[number])
+        if answers_question(data, asked) and (usual := read_usual(data, asked)):
+            assert repr(usual) == repr(answer), data
 
 
 def _theirs(data: bytes) -> Message | None:

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 from dnssd.names import Name
 from dnssd.records import Srv, Txt
+from dnssd.wire.answers import read_answer
 from dnssd.wire.message import NUMBERS, MalformedMessage, Message
 from dnssd.wire.query import PAYLOAD, question
 from dnssd.wire.reader import read_message
+from dnssd.wire.usual import read_usual
 from kit import packets
 from kit.reference import judge
 
+NAMES = {number: rdtype for rdtype, number in NUMBERS.items()}
 RNG = st.randoms(use_true_random=False)
 WEB = Name.parse("v1._http._tcp.Example.test.")
 ASKED = question(WEB, "SRV")
@@ -57,6 +60,18 @@ def alias(target: bytes) -> bytes:
 def test_what_dnspython_writes_is_read_as_dnspython_reads_it(rng: random.Random) -> None:
     """Every type, compressed, in all sections, with EDNS and without: the same records."""
     assert judge(packets.sound(rng)) == "both"
+
+
+@given(RNG)
+def test_the_usual_answer_is_read_at_once_as_all_others_are(rng: random.Random) -> None:
+    """The short way is taken, and says what the long one says; whatever is wrong ends it."""
+    data = packets.usual(rng)
+    message = read_message(data)
+    assert message.question
+    asked = question(message.question[0], NAMES[message.question[1]])
+
+    assert read_usual(data, asked) == read_answer(message)
+    assert judge(packets.mutated(rng, data))
 
 
 @given(RNG)
@@ -114,7 +129,7 @@ def test_names_compare_without_case_and_keep_it() -> None:
     data = message.answer[0].data
     assert isinstance(data, Name)
     assert data.labels == target.labels
-    assert data.key == target.key == (b"abc", b"\xc3\x89\xc3\x9c", b"example", b"test")
+    assert data.key == target.key == b"\3abc\4\xc3\x89\xc3\x9c\7example\4test\0"
 
 
 def test_a_truncated_response_says_no_more_than_that() -> None:

@@ -190,7 +190,7 @@ class Store:
                 raise already_exists(f"ID: {zone_id}")
             zone = Zone(
                 id=zone_id,
-                origin=Name(origin.key),
+                origin=origin.lower(),
                 vpcs=(vpc,) if vpc else (),
                 caller_reference=caller_reference,
                 comment=comment,

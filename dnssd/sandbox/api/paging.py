@@ -41,6 +41,6 @@ def start_name(query: Mapping[str, str], field: str) -> Name | None:
     if not text:
         return None
     try:
-        return Name(read_name(text).key)
+        return read_name(text).lower()
     except MalformedName as error:
         raise invalid_input(str(error)) from error

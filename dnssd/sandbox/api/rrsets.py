@@ -106,7 +106,7 @@ class Entry:
         values = [read_value(rdtype, text) for text in texts]
         kind = "alias" if routing.alias else "".join(routing.kinds[:1]) or None
         rrset = RRset(
-            name=Name(name.key),
+            name=name.lower(),
             rdtype=rdtype,
             ttl=ttl,
             values=tuple(rdata for _, rdata in values),
@@ -153,7 +153,7 @@ def listing_key(name: Name) -> str:
 
     Labels are escaped, so that the dots in them are no dots here.
     """
-    labels = route53.write_name(Name(name.key)).rstrip(".").split(".")
+    labels = route53.write_name(name.lower()).rstrip(".").split(".")
     return "".join(f"{label}." for label in reversed(labels) if label)
 
 

@@ -166,7 +166,7 @@ def _alias(target: Element | None) -> Alias | None:
         raise invalid_input("Invalid request: an 'AliasTarget' needs all of its fields")
     return Alias(
         zone_id=texts["HostedZoneId"],
-        target=Name(read_name(texts["DNSName"]).key),
+        target=read_name(texts["DNSName"]).lower(),
         evaluate_health=texts["EvaluateTargetHealth"] == "true",
     )
 

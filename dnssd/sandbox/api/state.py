@@ -197,7 +197,7 @@ def _alias(fields: Mapping[str, Any]) -> Alias:
 
 
 def _name(fields: Mapping[str, Any], key: str) -> Name:
-    return Name(read_name(_get(fields, key, str)).key)
+    return read_name(_get(fields, key, str)).lower()
 
 
 def _get(fields: Mapping[str, Any], key: str, kind: type[T]) -> T:

@@ -226,7 +226,7 @@ def _write_records(
 def _write_name(packet: bytearray, name: Name, offsets: dict[tuple[bytes, ...], int]) -> None:
     """Append `name`, pointing to the longest end of it that was written before."""
     for number, label in enumerate(name.labels):
-        end = name.key[number:]
+        end = name.lower().labels[number:]
         if end in offsets:
             packet += (_POINTER | offsets[end]).to_bytes(2, "big")
             return
