@@ -120,12 +120,14 @@ def service_of(service: str, options: dict[str, Any]) -> Service:
 
     check_target(options["target"], options["host"], options["addresses"])
     zone = options.pop("zone_address")
+    instance = options.pop("instance") or "default"
     ZoneAddress.parse(zone)
     txt = options.pop("txt")
     rules = Rules(*(options.pop(name) for name in ("rise", "fall", "start_period")))
     checks = tuple(map(Check.parse, options.pop("checks")))
     return Service(
         service=service,
+        instance=instance,
         zones=(zone,),
         txt=tuple(txt_pairs(txt).items()) if txt else None,
         checks=checks,
