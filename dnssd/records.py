@@ -314,10 +314,14 @@ class Change:
 
     `before` is what the zone must hold for the change to be made, None for nothing. Where
     both are equal the change is a guard: it restates what the rest of a batch relies on.
+
+    The values of a `shared` RRset belong to several hands. A zone that merges adds those that
+    `after` has more, deletes those that `before` has more, and leaves the rest as it is.
     """
 
     before: RRset | None
     after: RRset | None
+    shared: bool = False
 
     def __post_init__(self) -> None:
         keys = {(side.name, side.rdtype) for side in (self.before, self.after) if side}

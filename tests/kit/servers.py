@@ -334,7 +334,7 @@ def _running(
     shutil.copy(installed, program)
     file = folder / "configuration"
     for attempt in range(ATTEMPTS):
-        port = _free_port()
+        port = free_port()
         file.write_text(configuration.replace("@PORT@", str(port)))
         with process((str(program), *command[1:], str(file)), folder) as running:
             try:
@@ -376,7 +376,7 @@ def process(command: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[b
             running.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port that nobody has for UDP or TCP."""
     while True:
         with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
