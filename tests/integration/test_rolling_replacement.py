@@ -5,8 +5,6 @@ for: nothing happens in between but that answers grow old. It cannot simply run 
 a name server that answers within a real millisecond would then be late.
 """
 
-import http.server
-import socket
 import threading
 import time
 from collections import Counter
@@ -30,6 +28,7 @@ from dnssd.sandbox.dns.answers import respond
 from dnssd.sandbox.dns.server import DnsServer
 from dnssd.sandbox.sandbox import Sandbox
 from dnssd.wire.timers import ROUNDS
+from kit.web import Web
 
 NAME = "web._http._tcp.example.test"
 URL = f"http+dnssd://{NAME}"
@@ -62,62 +61,22 @@ class Clock:
         self._skipped += seconds
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers, or hangs up where its server is broken."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: "Web"
-
-    def answer(self) -> None:
-        """Answer one request."""
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.calls.append(f"{self.command} {self.path}")
-        self.server.gate.wait(PATIENCE)
-        if self.server.broken:
-            self.close_connection = True
-            return
-        body = str(self.server.port).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_GET = do_POST = answer  # noqa: N815 (http.server's names)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
-class Web(http.server.ThreadingHTTPServer):
-    """A host of the service.
-
-    Attributes:
-        calls: What it was asked: `METHOD /path` each.
-        broken: Whether it hangs up instead of answering.
-        gate: Set where calls are answered at once; else they wait here.
-        died: When it was being killed: from, to.
-    """
-
-    daemon_threads = False  # they are waited for
+class Host(Web):
+    """A host of the service."""
 
     def __init__(self, label: str) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__()
         self.label = label
-        self.port = int(self.server_address[1])
-        self.calls: list[str] = []
-        self.broken = False
-        self.gate = threading.Event()
-        self.gate.set()
-        self.died: tuple[float, float] | None = None
-        self._connections: list[socket.socket] = []
-        self._thread = threading.Thread(target=self.serve_forever, args=[0.01])
-        self._thread.start()
 
     @property
     def target(self) -> str:
         """Its name in SRV records."""
         return f"{self.label}.example.test."
+
+    @property
+    def calls(self) -> list[str]:
+        """What it was asked: `METHOD /path` each."""
+        return [f"{method} {path}" for method, path, *_ in self.seen]
 
     def registration(self) -> Registration:
         """Its membership in the service."""
@@ -128,31 +87,6 @@ class Web(http.server.ThreadingHTTPServer):
             host=self.label,
             addresses=["127.0.0.1"],
         )
-
-    def process_request(self, request: object, client_address: object) -> None:
-        """Remember the connection, so that it can be cut."""
-        assert isinstance(request, socket.socket)
-        self._connections.append(request)
-        super().process_request(request, client_address)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is none of its business."""
-
-    def kill(self) -> None:
-        """End it as a crash would: no port, and every connection cut; again does nothing."""
-        if self.died:
-            return
-        began = time.monotonic()
-        self.shutdown()
-        self._thread.join()
-        for connection in self._connections:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue  # it has ended before
-        self.gate.set()
-        self.server_close()
-        self.died = began, time.monotonic()
 
 
 class Dns(DnsServer):
@@ -272,7 +206,7 @@ def _call(session: requests.Session, method: str, path: str) -> Call:
         answer.raise_for_status()
     except RequestException as error:
         return Call(method, began, time.monotonic(), None, str(error))
-    return Call(method, began, time.monotonic(), int(answer.text))
+    return Call(method, began, time.monotonic(), int(answer.json()["port"]))
 
 
 class Client:
@@ -351,28 +285,28 @@ class Fleet:
         self._dns = dns
         self._stack = stack
         self._numbers = count()
-        self.webs: list[Web] = []  # all that ever were
+        self.webs: list[Host] = []  # all that ever were
 
-    def start(self, number: int) -> list[Web]:
+    def start(self, number: int) -> list[Host]:
         """Start hosts that are not in DNS yet."""
-        webs = [Web(f"host-{next(self._numbers)}") for _ in range(number)]
+        webs = [Host(f"host-{next(self._numbers)}") for _ in range(number)]
         for web in webs:
             self._stack.callback(web.kill)
         self.webs += webs
         return webs
 
-    def joined(self, number: int) -> list[Web]:
+    def joined(self, number: int) -> list[Host]:
         """Start hosts, and have them join."""
         webs = self.start(number)
         for web in webs:
             self.join(web)
         return webs
 
-    def join(self, web: Web) -> None:
+    def join(self, web: Host) -> None:
         """Have a host join."""
         join(self._zone, web.registration())
 
-    def leave(self, web: Web) -> None:
+    def leave(self, web: Host) -> None:
         """Have a host leave, or somebody do so for it."""
         leave(self._zone, web.registration())
 
@@ -397,7 +331,7 @@ def fleet(sandbox: Sandbox, dns: Dns, monkeypatch: pytest.MonkeyPatch) -> Iterat
         yield Fleet(sandbox, dns, stack)
 
 
-def assert_lost_in_flight(call: Call, webs: Sequence[Web]) -> None:
+def assert_lost_in_flight(call: Call, webs: Sequence[Host]) -> None:
     """A call may fail if the host was killed that had it; and none but those that may do harm."""
     assert call.method == "POST", call
     assert any(web.died and call.began <= web.died[1] and call.ended >= web.died[0] for web in webs)
@@ -563,10 +497,10 @@ def test_a_broken_host_is_called_three_times_and_then_left_out(fleet: Fleet) -> 
 
     def call() -> None:
         for n in range(60):
-            assert _call(session, "GET", f"/{n}").port
+            assert _call(session, "GET", f"/call-{n}").port
         called.append(len(broken.calls))
 
-    broken.broken = True
+    broken.fault = "drop"
     with session:
         call()
         for seconds in (5.1, 5.0, 5.1, 15.0, 5.1):
@@ -575,7 +509,7 @@ def test_a_broken_host_is_called_three_times_and_then_left_out(fleet: Fleet) -> 
         assert called == [3, 4, 4, 5, 5, 6]
         assert client.resolver.failed == {broken.target: 6}
 
-        broken.broken = False
+        broken.fault = ""
         client.skip(39.0)
         call()
         assert called[-1] == 6

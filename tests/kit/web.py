@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -45,6 +46,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.body()
         self.server.seen.append((self.command, self.path, dict(self.headers), body))
         self.server.asked.release()
+        self.server.gate.wait(PATIENCE)
         fault = self.server.fault
         if self.server.replies:
             status, headers = self.server.replies.pop(0)
@@ -96,7 +98,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Web(http.server.ThreadingHTTPServer):
-    """An HTTP server on loopback; `seen` holds what was asked of it."""
+    """An HTTP server on loopback; `seen` holds what was asked of it.
+
+    Requests wait while its `gate` is not set. `died` tells when it was being killed: from, to.
+    """
 
     daemon_threads = False  # they are waited for
 
@@ -111,6 +116,9 @@ class Web(http.server.ThreadingHTTPServer):
         self.replies: list[tuple[int, dict[str, str]]] = []  # what it says first
         self.challenge = ""  # to whoever gives no credentials
         self.released = threading.Event()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.died: tuple[float, float] | None = None
         self._thread = threading.Thread(target=self.serve_forever, args=[0.01])
         self._thread.start()
 
@@ -132,7 +140,10 @@ class Web(http.server.ThreadingHTTPServer):
         assert self.asked.acquire(timeout=PATIENCE)
 
     def kill(self) -> None:
-        """End it as a crash would: no port, and every connection cut."""
+        """End it as a crash would: no port, and every connection cut; again does nothing."""
+        if self.died:
+            return
+        began = time.monotonic()
         self.released.set()
         self.shutdown()
         self._thread.join()
@@ -141,7 +152,9 @@ class Web(http.server.ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
                 continue  # it has ended before
+        self.gate.set()
         self.server_close()
+        self.died = began, time.monotonic()
 
 
 class Turns(Timeout):
