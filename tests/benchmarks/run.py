@@ -131,6 +131,7 @@ def _lookups(module: str, *names: str) -> Callable[[], None]:
 
 
 MEASUREMENTS = {
+    "capacity": _lookups("capacity", "capacity"),
     "join-storm": join_storm,
     "leave-storm": leave_storm,
     "sandbox": sandbox,
