@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import settings
 from dnssd.sandbox.sandbox import Sandbox
 
 pytest_plugins = ["kit.web"]  # its fixtures
+
+# Run in the background by a shell, this process ignores Ctrl-C, and so would its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("dnssd", deadline=None)  # a busy machine is not a bug
 settings.load_profile("dnssd")
