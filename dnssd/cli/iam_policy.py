@@ -81,16 +81,16 @@ def _zone_id(text: str) -> str:
     from dnssd.names import shown
     from dnssd.zones.factory import ZoneAddress
 
-    try:  # as the API writes it, too
-        address = ZoneAddress.parse(text.removeprefix("/hostedzone/"))
+    try:
+        address = ZoneAddress.parse(text)
     except UsageError:
         address = None
-    if address is None or address.text != address.options.get("id"):
+    if address is None or address.name is not None or set(",:") & set(text):
         raise UsageError(
             f"zone ID {shown(text)}: an ID looks like Z0123456789ABC; find it by the zone's name "
             "with: aws route53 list-hosted-zones-by-name --dns-name NAME"
         )
-    return address.text
+    return address.options["id"]
 
 
 def _domain(text: str) -> Name:

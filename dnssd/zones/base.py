@@ -13,18 +13,27 @@ class Zone(Protocol):
     """One zone, readable and writable through its provider.
 
     Every call retries throttling, and what was certainly not sent, until its `deadline` ends.
-
-    Attributes:
-        address: What the user calls the zone.
-        origin: The name at its apex.
-        limits: What a commit can hold.
-        requests: Requests sent so far, retries included.
     """
 
-    address: str
-    origin: Name
-    limits: CommitLimits
-    requests: int
+    @property
+    def address(self) -> str:
+        """What the user calls the zone."""
+
+    @property
+    def origin(self) -> Name:
+        """The name at its apex."""
+
+    @property
+    def limits(self) -> CommitLimits:
+        """What a commit can hold."""
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, retries included."""
+
+    @property
+    def throttled(self) -> int:
+        """How many of them the provider refused because there were too many."""
 
     def read(self, name: Name, rdtype: str, deadline: Deadline) -> RRset | None:
         """The RRset of one name and type, None if there is none."""

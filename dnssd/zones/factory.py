@@ -1,17 +1,17 @@
 """Zone addresses, `PROVIDER:NAME[,key=value]...`, and the zones that they name."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from dnssd.deadline import Deadline
-from dnssd.errors import MalformedName, UsageError
+from dnssd.errors import UsageError
 from dnssd.names import Name, shown
 from dnssd.zones.base import Zone
+from dnssd.zones.route53.provider import PROVIDER as ROUTE53
 
-_ZONE_ID = re.compile(r"Z[A-Z0-9]{7,31}")
-_OPTIONS = {"route53": ("id", "private", "profile", "role", "address")}
+_PROVIDERS = {"route53": ROUTE53}
+_DEFAULT = "route53"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +40,15 @@ class ZoneAddress:
         head, *pairs = text.split(",")
         provider, colon, rest = head.partition(":")
         if not colon:
-            provider, rest = "route53", head
-        if provider not in _OPTIONS:
-            raise UsageError(
-                f"zone {shown(text)}: no provider {shown(provider)}; there is "
-                + ", ".join(sorted(_OPTIONS))
-            )
-        options = _options(text, provider, pairs)
-        name = None
-        if _ZONE_ID.fullmatch(rest):
-            if options.setdefault("id", rest) != rest:
-                raise UsageError(f"zone {shown(text)}: it names two IDs; leave one out")
-        else:
-            name = _name(text, rest)
+            provider, rest = _DEFAULT, head
+        try:
+            if provider not in _PROVIDERS:
+                known = ", ".join(sorted(_PROVIDERS))
+                raise UsageError(f"no provider {shown(provider)}; there is {known}")
+            options = _options(provider, pairs)
+            name = _PROVIDERS[provider].read(rest, options)
+        except UsageError as error:
+            raise UsageError(f"zone {shown(text)}: {error}") from error
         return cls(text, provider, name, MappingProxyType(options))
 
 
@@ -61,7 +57,7 @@ def open_zone(address: str, *, deadline: Deadline | None = None, timeout: float 
 
     Args:
         address: Such as `example.com`, `Z0123456789ABC`, `route53:example.com,id=Z0123456789ABC`.
-        deadline: The deadline for asking; half a minute by default.
+        deadline: When to give up asking; half a minute by default.
         timeout: Seconds to wait for each answer of the provider, now and later.
 
     Raises:
@@ -71,37 +67,19 @@ def open_zone(address: str, *, deadline: Deadline | None = None, timeout: float 
         AccessDenied: No credentials, or they do not allow to look it up.
     """
     parsed = ZoneAddress.parse(address)
-    from dnssd.zones.route53.zone import open_route53  # boto3 is slow to import
-
-    return open_route53(
-        parsed.text, parsed.name, parsed.options, deadline or Deadline(30), timeout=timeout
-    )
+    provider = _PROVIDERS[parsed.provider]
+    until = deadline or Deadline(30)
+    return provider.open(parsed.text, parsed.name, parsed.options, until, timeout)
 
 
-def _options(text: str, provider: str, pairs: list[str]) -> dict[str, str]:
+def _options(provider: str, pairs: list[str]) -> dict[str, str]:
     options: dict[str, str] = {}
+    keys = _PROVIDERS[provider].keys
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not value or key in options:
-            raise UsageError(f"zone {shown(text)}: {shown(pair)} is not one KEY=VALUE")
-        if key not in _OPTIONS[provider]:
-            known = ", ".join(_OPTIONS[provider])
-            raise UsageError(
-                f"zone {shown(text)}: unknown key {shown(key)}; {provider} has {known}"
-            )
+            raise UsageError(f"{shown(pair)} is not one KEY=VALUE")
+        if key not in keys:
+            raise UsageError(f"unknown key {shown(key)}; {provider} has {', '.join(keys)}")
         options[key] = value
-    if options.get("private", "yes") not in ("yes", "no"):
-        raise UsageError(f"zone {shown(text)}: private is yes or no")
-    if "id" in options and not _ZONE_ID.fullmatch(options["id"]):
-        raise UsageError(f"zone {shown(text)}: an ID looks like Z0123456789ABC")
     return options
-
-
-def _name(text: str, name: str) -> Name:
-    try:
-        parsed = Name.parse(name)
-    except MalformedName as error:
-        raise UsageError(f"zone {shown(text)}: {error}") from error
-    if not parsed.labels:
-        raise UsageError(f"zone {shown(text)}: the root is not yours; name your zone")
-    return parsed

@@ -31,6 +31,7 @@ class MemoryZone:
         self.origin = origin
         self.limits = limits
         self.requests = 0
+        self.throttled = 0
         self.states: list[dict[Key, RRset]] = [{(r.name, r.rdtype): r for r in rrsets}]
         self._lock = threading.Lock()
 

@@ -25,6 +25,7 @@ from dnssd.sandbox.api.hostedzones import Store
 from dnssd.sandbox.api.rrsets import Action, Edit, Entry
 from dnssd.sandbox.api.service import Api
 from dnssd.sandbox.faults.rate import Bucket, limit
+from dnssd.zones.route53.client import Session
 from dnssd.zones.route53.text import texts, write_name
 from dnssd.zones.route53.zone import Route53Zone
 
@@ -123,7 +124,7 @@ class Stage:
                 draw=self._random.random,
             )
             try:
-                work(Route53Zone(client, self._zone_id, ORIGIN), until, number)
+                work(Route53Zone(Opened(client), self._zone_id, ORIGIN), until, number)
                 times.append(world.now - begin)
             except DnssdError as error:
                 failed.append(str(error))
@@ -195,7 +196,7 @@ def read_merge_upsert(zone: Route53Zone, deadline: Deadline, number: int) -> Non
     batch = {"Changes": [{"Action": "UPSERT", "ResourceRecordSet": wire}]}
     for attempt in range(10**6):
         try:
-            client: Any = zone._client
+            client: Any = zone._session.client()
             client.change_resource_record_sets(HostedZoneId=zone.zone_id, ChangeBatch=batch)
             return
         except ClientError as error:
@@ -222,6 +223,14 @@ def _with(before: RRset | None, number: int) -> RRset:
     after = before.with_values((*before.values, value))
     assert after is not None
     return after
+
+
+class Opened(Session):
+    """A session whose client all hosts share."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__({}, 10)
+        self._client = client
 
 
 def _client(url: str) -> Any:

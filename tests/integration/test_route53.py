@@ -292,7 +292,14 @@ def test_a_connection_that_breaks_mid_answer_leaves_the_outcome_unknown(
         ("InvalidClientTokenId", "not valid", errors.AccessDenied, "AWS_PROFILE"),
         ("SignatureDoesNotMatch", "Signature not yet current: x", errors.AccessDenied, "clock"),
         ("InvalidInput", "no", errors.ChangeRejected, "InvalidInput: no"),
-        ("LimitsExceeded", "too many", errors.ZoneError, "LimitsExceeded: too many"),
+        ("LimitsExceeded", "too many", errors.RRsetFull, "too many; a limit of the zone"),
+        (
+            "InvalidChangeBatch",
+            "[Number of records limit of 10000 exceeded.]",
+            errors.RRsetFull,
+            "10000",
+        ),
+        ("NoSuchThing", "no", errors.ZoneError, "NoSuchThing: no"),
     ],
 )
 def test_refusals_are_translated(
@@ -301,7 +308,7 @@ def test_refusals_are_translated(
     """Each with what the provider said and what to do."""
     with faulty(monkeypatch, first(1, rejects(code, 403, message))) as (_, address):
         with pytest.raises(error, match=says) as caught:
-            open_zone(address).commit(ADD, patient())
+            open_zone(address).commit(ADD, patient(30))
         assert "sandbox" not in str(caught.value)
 
 
@@ -321,8 +328,8 @@ def test_fresh_credentials_that_have_ended_are_the_clocks_doing(
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     zone = open_zone("example.test,id=Z0123456789ABC")
 
-    with pytest.raises(errors.AccessDenied, match=r"still expired; check this host's clock$"):
-        zone.commit(ADD, patient())
+    with pytest.raises(errors.DeadlineExceeded, match=r"still expired; check this host's clock;"):
+        zone.commit(ADD, patient(1))
 
 
 def test_a_batch_that_the_zone_never_takes_ends_as_rejected(

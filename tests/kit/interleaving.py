@@ -71,6 +71,7 @@ class Stepped:
         self.origin = zone.origin
         self.limits = zone.limits
         self.requests = 0
+        self.throttled = 0
 
     def read(self, name: Name, rdtype: str, deadline: Deadline) -> RRset | None:
         """See `Zone.read`."""

@@ -1,5 +1,8 @@
 """The AWS client of a zone: whose credentials, and how long to wait for an answer."""
 
+import os
+import socket
+import urllib.parse
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,46 +17,82 @@ from botocore.credentials import (
     Credentials,
     DeferredRefreshableCredentials,
 )
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import InvalidRegionError, NoCredentialsError
 from botocore.session import get_session
 
-from dnssd import __version__
-from dnssd.zones.route53.errors import MalformedCredentials
+from dnssd.errors import UsageError
+from dnssd.version import __version__
+from dnssd.zones.route53.errors import MalformedCredentials, without_secrets
 
 if TYPE_CHECKING:
     from mypy_boto3_route53 import Route53Client
 
+_METADATA = "http://169.254.169.254"
+_STATIC = {"env", "shared-credentials-file", "config-file"}  # where what is read stays so
 _SOURCES = {"env": "the environment", "shared-credentials-file": "the credentials file"}
 
 
-def route53_client(options: Mapping[str, str], timeout: float) -> "Route53Client":
-    """A client with the credentials that a zone address chooses.
+class Session:
+    """A client of Route 53, made when it is first used, and made anew when it must be."""
 
-    Args:
-        options: `profile` and `role`, if they are given.
-        timeout: Seconds to wait for each answer, of STS too.
+    def __init__(self, options: Mapping[str, str], timeout: float) -> None:
+        """Prepare; nothing is read or asked.
 
-    Raises:
-        BotoCoreError: The configuration is wrong.
-    """
-    config = Config(
-        connect_timeout=min(timeout, 5),
-        read_timeout=timeout,
-        retries={"total_max_attempts": 1},  # the caller's deadline rules over retries
-        user_agent_extra=f"dnssd/{__version__}",
-    )
-    session = _checked(boto3.Session(profile_name=options.get("profile")))
-    if role := options.get("role"):
-        core = get_session()
-        assumed = _AssumedRole(session, role, config)
-        core.register_component("credential_provider", CredentialResolver([assumed]))
-        session = _checked(boto3.Session(botocore_session=core))
-    client = session.client("route53", config=config, region_name=_region(session))
-    if credentials := session.get_credentials():
-        client.meta.events.register(  # each time: they are renewed from where they came
-            "before-sign.route53", lambda **_: check_credentials(credentials)
+        Args:
+            options: `profile` and `role` of a zone address, if they are given.
+            timeout: Seconds to wait for each answer, of STS too.
+        """
+        self._options = options
+        self._config = Config(
+            connect_timeout=min(timeout, 5),
+            read_timeout=timeout,
+            retries={"total_max_attempts": 1},  # the caller's deadline rules over retries
+            user_agent_extra=f"dnssd/{__version__}",
         )
-    return client
+        self._credentials: Credentials | None = None
+        self._client: Route53Client | None = None
+
+    def client(self) -> "Route53Client":
+        """The client.
+
+        Raises:
+            UsageError: The endpoint, region or configuration is malformed.
+            BotoCoreError: The configuration is wrong, or credentials cannot be had.
+            OSError: A file that it names cannot be read.
+        """
+        if self._client is None:
+            try:
+                self._client = self._made()
+            except InvalidRegionError:
+                raise
+            except ValueError as error:
+                raise UsageError(without_secrets(str(error))) from None
+        return self._client
+
+    def renew(self) -> None:
+        """Forget the client: the next one reads files and asks for credentials again."""
+        self._client = self._credentials = None
+
+    def may_change(self) -> bool:
+        """Whether a new session may have credentials that this one lacks."""
+        if self._credentials is not None:
+            return self._credentials.method not in _STATIC
+        return self._client is None or _metadata_answers()
+
+    def _made(self) -> "Route53Client":
+        session = _checked(boto3.Session(profile_name=self._options.get("profile")))
+        if role := self._options.get("role"):
+            core = get_session()
+            assumed = _AssumedRole(session, role, self._config)
+            core.register_component("credential_provider", CredentialResolver([assumed]))
+            session = _checked(boto3.Session(botocore_session=core))
+        client = session.client("route53", config=self._config, region_name=_region(session))
+        self._credentials = credentials = session.get_credentials()
+        if credentials:
+            client.meta.events.register(  # each time: they are renewed from where they came
+                "before-sign.route53", lambda **_: check_credentials(credentials)
+            )
+        return client
 
 
 def check_headers(request: AWSPreparedRequest, **_: object) -> None:
@@ -103,6 +142,18 @@ def _checked(session: boto3.Session) -> boto3.Session:
 def _region(session: boto3.Session) -> str:
     """The configured region: it tells the partition. Route 53 itself has no regions."""
     return session.region_name or "us-east-1"
+
+
+def _metadata_answers() -> bool:
+    """Whether there is a metadata service here, which may have credentials in a moment."""
+    if os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
+        return False
+    url = urllib.parse.urlsplit(os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _METADATA)
+    try:
+        with socket.create_connection((url.hostname or "", url.port or 80), timeout=1.0):
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 def _character(odd: str) -> str:

@@ -1,49 +1,69 @@
 """What an error of the AWS client means: try again, uncertain, or final."""
 
 import re
-from dataclasses import dataclass
-from enum import Enum
 
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import LocationValueError
 
 from dnssd import errors
+from dnssd.zones.retry import Fate, Verdict
 
-# A RuntimeError is botocore's word for fresh credentials that have ended by this host's clock.
-FAILURES = (aws.ClientError, aws.BotoCoreError, ResponseParserError, RuntimeError)
-MALFORMED = (KeyError, ValueError, TypeError, errors.UsageError)  # from reading an answer
+MAX_SAID = 500  # characters of what the provider said
 
-LONGEST = 500  # characters of what the provider said
-
-_THROTTLED = {"Throttling", "ThrottlingException", "PriorRequestNotComplete", "SlowDown"}
-_NEVER_SENT = (
-    aws.EndpointConnectionError,
-    aws.ConnectTimeoutError,
-    aws.ProxyConnectionError,
-    aws.CredentialRetrievalError,
-    aws.MetadataRetrievalError,
-)
-_LOST = (aws.HTTPClientError, ResponseParserError)
-_NO_CREDENTIALS = (
-    aws.NoCredentialsError,
-    aws.PartialCredentialsError,
-    aws.SSOError,
-    aws.TokenRetrievalError,
-)
+_THROTTLED = {  # what botocore itself would wait for
+    "BandwidthLimitExceeded",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
+_TRANSIENT = {"IDPCommunicationError", "RequestTimeout", "RequestTimeoutException"}
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _BAD_CREDENTIALS = {
     "AuthFailure",
-    "ExpiredToken",
-    "ExpiredTokenException",
     "IncompleteSignature",
     "InvalidClientTokenId",
     "InvalidSignatureException",
     "MissingAuthenticationToken",
-    "RequestExpired",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
-
+_NEVER_SENT = (
+    aws.EndpointConnectionError,
+    aws.ConnectTimeoutError,
+    aws.ProxyConnectionError,
+)
+_LOST = (
+    aws.HTTPClientError,
+    ResponseParserError,
+    errors.MalformedName,
+    errors.MalformedRecord,
+    KeyError,
+    ValueError,
+    TypeError,
+)
+_NOT_TO_BE_HAD = (
+    aws.NoCredentialsError,
+    aws.CredentialRetrievalError,
+    aws.MetadataRetrievalError,
+    OSError,  # of a token's file
+)
+_NO_CREDENTIALS = (
+    aws.PartialCredentialsError,
+    aws.SSOError,
+    aws.LoginError,
+    aws.TokenRetrievalError,
+)
+# A RuntimeError is botocore's word for fresh credentials that have ended by this host's clock.
+_KNOWN = (*_LOST, aws.BotoCoreError, OSError, RuntimeError, errors.UsageError)
+_LIMIT = re.compile(r"\blimit (of )?\d+ exceeded|\bmaximum number\b", re.IGNORECASE)
 
 # What AWS quotes of a request that it does not take, and the passwords of proxies.
 _QUOTED = re.compile(
@@ -58,111 +78,27 @@ class MalformedCredentials(errors.UsageError):
     """Credentials that hold what none can hold; no request was sent."""
 
 
-class Fate(Enum):
-    """What became of the request."""
-
-    NOT_DONE = "it was not carried out: try again"
-    UNKNOWN = "it may have been carried out"
-    FINAL = "it was refused: trying again will not help"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of a request, and the error that says so."""
-
-    fate: Fate
-    error: errors.DnssdError
-
-    def cause(self, error: Exception) -> Exception | None:
-        """What a traceback may show beneath: nothing where that would show a secret."""
-        text = str(error)
-        return error if without_secrets(text) == " ".join(text.split()).rstrip(".") else None
-
-
-def judge(error: Exception, what: str) -> Verdict:
-    """Translate one of `FAILURES` or `MALFORMED`.
+def judge(error: Exception, what: str, rights: str) -> Verdict:
+    """Translate an error of a client, of its making or of reading an answer.
 
     Args:
-        error: The client's error.
+        error: The error.
         what: The zone and action, for the message.
+        rights: What a policy has to allow for this request, and no more.
 
     Raises:
-        RuntimeError: As given, unless it speaks of credentials.
+        Exception: As given, if it is none of these.
     """
+    text = str(error)
+    cause = error if without_secrets(text) == " ".join(text.split()).rstrip(".") else None
     if isinstance(error, aws.ClientError):
-        return _judge_answer(error, what)
-    if isinstance(error, MalformedCredentials):
-        return Verdict(Fate.FINAL, errors.UsageError(f"{what}: {error}"))
-    if malformed := _unsendable(error):
-        return Verdict(Fate.FINAL, errors.UsageError(f"{what}: {malformed}"))
-    if isinstance(error, aws.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
-        advice = "check the clock, and AWS_CA_BUNDLE if a proxy intercepts TLS"
-        return Verdict(Fate.FINAL, errors.Unavailable(f"{what}: {_line(error)}; {advice}"))
-    if isinstance(error, RuntimeError):
-        if "expired" not in str(error):
-            raise error  # a mistake, of whomever: nothing that we know how to put
-        advice = "check this host's clock"
-        return Verdict(Fate.FINAL, errors.AccessDenied(f"{what}: {_line(error)}; {advice}"))
-    if isinstance(error, _NEVER_SENT):
-        return Verdict(
-            Fate.NOT_DONE,
-            errors.Unavailable(f"{what}: {_line(error)}; check the network and the endpoint"),
-        )
-    if isinstance(error, _LOST) or not isinstance(error, aws.BotoCoreError):
-        return Verdict(
-            Fate.UNKNOWN,
-            errors.Unavailable(f"{what}: no answer: {type(error).__name__}: {_line(error)}"),
-        )
-    if isinstance(error, _NO_CREDENTIALS):
-        return Verdict(
-            Fate.FINAL,
-            errors.AccessDenied(
-                f"{what}: no AWS credentials: {_line(error)}; "
-                "give the instance a role, or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
-            ),
-        )
-    return Verdict(
-        Fate.FINAL, errors.UsageError(f"{what}: {_line(error)}; check the AWS configuration")
-    )
-
-
-def _judge_answer(error: aws.ClientError, what: str) -> Verdict:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    said = _said(error)
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in _THROTTLED:
-        advice = "the AWS account is at its request rate, which all its tools share"
-        return Verdict(Fate.NOT_DONE, errors.Unavailable(f"{what}: {code}; {advice}"))
-    if status >= 500:
-        return Verdict(Fate.UNKNOWN, errors.Unavailable(f"{what}: {code}: {said}"))
-    return Verdict(Fate.FINAL, _refusal(code, said, what))
-
-
-def _refusal(code: str, said: str, what: str) -> errors.DnssdError:
-    if code == "InvalidChangeBatch":
-        return errors.Conflict(f"{what}: {said}")
-    if code == "NoSuchHostedZone":
-        return errors.ZoneNotFound(f"{what}: {said}; check the ID and the account")
-    if code in ("AccessDenied", "AccessDeniedException"):
-        action = what.rpartition(" ")[2]
-        where = {"GetChange": "arn:aws:route53:::change/*", "ListHostedZonesByName": "*"}
-        allow = f"route53:{action} on {where.get(action, 'the zone')}"
-        if "sts:AssumeRole" in said:
-            allow = "sts:AssumeRole on the role"
-        return errors.AccessDenied(f"{what}: denied: {said}; allow {allow}")
-    if code in _BAD_CREDENTIALS:
-        return errors.AccessDenied(f"{what}: {code}: {said}; {_advice(said)}")
-    if code in ("InvalidInput", "InvalidDomainName"):
-        return errors.ChangeRejected(f"{what}: {code}: {said}")
-    return errors.ZoneError(f"{what}: {code or 'error'}: {said}")
-
-
-def _advice(said: str) -> str:
-    if "valid region" in said:
-        return "AWS_REGION is in another partition than the zone: set one of the zone's own"
-    if "expired" in said.lower() or "not yet current" in said.lower():
-        return "check this host's clock, and the age of the credentials"
-    return "the AWS credentials are not valid here: check AWS_PROFILE or the role"
+        fate, told = _judge_answer(error, what, rights)
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        return Verdict(fate, told, cause, renew=code in _EXPIRED)
+    if not isinstance(error, _KNOWN) or (isinstance(error, RuntimeError) and "expired" not in text):
+        raise error  # a mistake, of whomever: nothing that we know how to put
+    fate, told = _judge_failure(error, what)
+    return Verdict(fate, told, cause, renew=_is_of_session(error))
 
 
 def without_secrets(text: str) -> str:
@@ -170,6 +106,54 @@ def without_secrets(text: str) -> str:
     line = _PASSWORD.sub("***@", " ".join(text.split()))
     quoted = _QUOTED.search(line)
     return (f"{line[: quoted.start()]}…" if quoted else line).rstrip(".")
+
+
+def _judge_failure(error: Exception, what: str) -> tuple[Fate, errors.DnssdError]:
+    """Of an error before there was an answer, or of one that cannot be read."""
+    line = without_secrets(str(error))
+    if isinstance(error, MalformedCredentials):
+        return Fate.FINAL, errors.UsageError(f"{what}: {line}")
+    if unsendable := _unsendable(error):
+        return Fate.FINAL, errors.UsageError(f"{what}: {unsendable}")
+    if isinstance(error, aws.SSLError) and "CERTIFICATE_VERIFY_FAILED" in line:
+        advice = "check the clock, and AWS_CA_BUNDLE if a proxy intercepts TLS"
+        return Fate.FINAL, errors.Unavailable(f"{what}: {line}; {advice}")
+    if _is_of_session(error):
+        return Fate.NOT_DONE, errors.AccessDenied(f"{what}: {_lacking(error)}")
+    if isinstance(error, _NEVER_SENT):
+        advice = "check the network and the endpoint"
+        return Fate.NOT_DONE, errors.Unavailable(f"{what}: {line}; {advice}")
+    if isinstance(error, _LOST) and not _is_configuration(error):
+        kind = type(error).__name__
+        return Fate.UNKNOWN, errors.Unavailable(f"{what}: no answer: {kind}: {line}")
+    if isinstance(error, _NO_CREDENTIALS):
+        return Fate.FINAL, errors.AccessDenied(f"{what}: {_lacking(error)}")
+    return Fate.FINAL, errors.UsageError(f"{what}: {line}; check the AWS configuration")
+
+
+def _is_of_session(error: Exception) -> bool:
+    """Whether credentials could not be had, or have ended by this host's clock."""
+    return isinstance(error, (*_NOT_TO_BE_HAD, RuntimeError)) and not isinstance(
+        error, aws.ConnectionError
+    )
+
+
+def _is_configuration(error: Exception) -> bool:
+    """Whether it is botocore's word for a value that is wrong, which is a ValueError too."""
+    return isinstance(error, aws.BotoCoreError) and not isinstance(error, aws.HTTPClientError)
+
+
+def _lacking(error: Exception) -> str:
+    if isinstance(error, RuntimeError):
+        return f"{without_secrets(str(error))}; check this host's clock"
+    if isinstance(error, OSError) and error.filename is not None:
+        why = f"{error.filename}: {error.strerror}"
+    else:
+        why = without_secrets(str(error))
+    return (
+        f"no AWS credentials: {why}; "
+        "give the instance a role, or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
+    )
 
 
 def _unsendable(error: Exception) -> str | None:
@@ -182,13 +166,50 @@ def _unsendable(error: Exception) -> str | None:
     return None
 
 
+def _judge_answer(error: aws.ClientError, what: str, rights: str) -> tuple[Fate, errors.DnssdError]:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    said = _said(error)
+    if code in _THROTTLED or status == 429:
+        advice = "the AWS account is at its request rate, which all its tools share"
+        return Fate.THROTTLED, errors.Unavailable(f"{what}: {code}; {advice}")
+    if status >= 500 or status == 408 or code in _TRANSIENT:
+        return Fate.UNKNOWN, errors.Unavailable(f"{what}: {code}: {said}")
+    if not code or code.isdigit():  # of a proxy, or cut short
+        return Fate.UNKNOWN, errors.Unavailable(f"{what}: HTTP {status}, and no word of why")
+    if code in ("AccessDenied", "AccessDeniedException"):
+        allow = "sts:AssumeRole on the role" if "sts:AssumeRole" in said else rights
+        return Fate.DENIED, errors.AccessDenied(f"{what}: denied: {said}; allow {allow}")
+    if code in _EXPIRED:
+        return Fate.NOT_DONE, errors.AccessDenied(f"{what}: {code}: {said}; {_advice(said)}")
+    return Fate.FINAL, _refusal(code, said, what)
+
+
+def _refusal(code: str, said: str, what: str) -> errors.DnssdError:
+    if _LIMIT.search(said) or code.startswith(("LimitsExceeded", "TooMany")):
+        return errors.RRsetFull(f"{what}: {said}; a limit of the zone: ask AWS for a higher one")
+    if code == "InvalidChangeBatch":
+        return errors.Conflict(f"{what}: {said}")
+    if code == "NoSuchHostedZone":
+        return errors.ZoneNotFound(f"{what}: {said}; check the ID and the account")
+    if code in _BAD_CREDENTIALS:
+        return errors.AccessDenied(f"{what}: {code}: {said}; {_advice(said)}")
+    if code in ("InvalidInput", "InvalidDomainName"):
+        return errors.ChangeRejected(f"{what}: {code}: {said}")
+    return errors.ZoneError(f"{what}: {code}: {said}")
+
+
+def _advice(said: str) -> str:
+    if "valid region" in said:
+        return "AWS_REGION is in another partition than the zone: set one of the zone's own"
+    if "expired" in said.lower() or "not yet current" in said.lower():
+        return "check this host's clock, and the age of the credentials"
+    return "the AWS credentials are not valid here: check AWS_PROFILE or the role"
+
+
 def _said(error: aws.ClientError) -> str:
     """The provider's words on one line; InvalidChangeBatch has them in one of two places."""
     response = error.response
     said = str(response.get("Error", {}).get("Message", "")) or str(response.get("messages", ""))
     line = without_secrets(said) or "no reason given"
-    return line if len(line) <= LONGEST else line[:LONGEST] + "…"
-
-
-def _line(error: Exception) -> str:
-    return without_secrets(str(error))
+    return line if len(line) <= MAX_SAID else line[:MAX_SAID] + "…"

@@ -5,31 +5,41 @@ be, in one batch that Route 53 makes whole or not at all. Nothing uses UPSERT, w
 overwrite what others have written meanwhile.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from botocore.exceptions import BotoCoreError
-
 from dnssd.deadline import LONGEST_WAIT_SECONDS, Deadline
-from dnssd.errors import AmbiguousZone, OutcomeUnknown, UsageError, ZoneNotFound
+from dnssd.errors import AmbiguousZone, ZoneNotFound
 from dnssd.names import Name
 from dnssd.records import Change, RRset
-from dnssd.zones.route53.client import route53_client
-from dnssd.zones.route53.errors import FAILURES, MALFORMED, Fate, judge, without_secrets
+from dnssd.zones.retry import Fate, Retry, Verdict
+from dnssd.zones.route53.errors import judge
 from dnssd.zones.route53.text import LIMITS, read_name, read_rrset, write_change, write_name
 
 if TYPE_CHECKING:
-    from mypy_boto3_route53 import Route53Client
+    from dnssd.zones.route53.client import Session
 
-_log = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer")
 
-EAGER = 2.0  # seconds: the longest wait of a throttled swap, since what it was read from ages
-POLL = 2.0  # seconds between questions whether a change is in sync
-PAGE = 300  # RRsets: the most that Route 53 lists at once
-NODE_PAGE = 20  # RRsets: rarely does one name have more
+SWAP_WAIT_SECONDS = 2.0  # at most, of a throttled swap: what it was read from ages
+POLL_SECONDS = 2.0  # between questions whether a change is in sync
+PAGE_SIZE = 300  # RRsets: the most that Route 53 lists at once
+NODE_PAGE_SIZE = 20  # RRsets: rarely does one name have more
+
+_METHODS = {
+    "ChangeResourceRecordSets": "change_resource_record_sets",
+    "GetChange": "get_change",
+    "GetHostedZone": "get_hosted_zone",
+    "ListHostedZonesByName": "list_hosted_zones_by_name",
+    "ListResourceRecordSets": "list_resource_record_sets",
+}
+_IN_ZONE = ("ChangeResourceRecordSets", "ListResourceRecordSets")  # their zone may be made anew
+_RIGHTS = {
+    "GetChange": "route53:GetChange on arn:aws:route53:::change/*",
+    "GetHostedZone": "route53:GetHostedZone on the zone, or name the zone: NAME,id={zone_id}",
+    "ListHostedZonesByName": "route53:ListHostedZonesByName on *, or add the zone's ID: ,id=ID",
+    "ListResourceRecordSets": "route53:ListResourceRecordSets on the zone",
+}
 
 
 class Route53Zone:
@@ -40,12 +50,12 @@ class Route53Zone:
     """
 
     def __init__(
-        self, client: "Route53Client", zone_id: str, origin: Name, *, address: str = ""
+        self, session: "Session", zone_id: str, origin: Name, *, address: str = ""
     ) -> None:
         """Use a hosted zone; nothing is asked.
 
         Args:
-            client: Its own retries should be off: this class retries.
+            session: Its client's own retries should be off: this class retries.
             zone_id: The hosted zone.
             origin: Its name.
             address: What the user calls it.
@@ -54,9 +64,20 @@ class Route53Zone:
         self.origin = origin
         self.zone_id = zone_id
         self.limits = LIMITS
-        self.requests = 0
-        self._client = client
-        self._pressure = 0  # throttled requests of late: the account's rate is shared by many
+        self._session = session
+        self._retry = Retry()
+        self._private: bool | None = None
+        self._found_by_name = False
+
+    @property
+    def requests(self) -> int:
+        """See `Zone.requests`."""
+        return self._retry.requests
+
+    @property
+    def throttled(self) -> int:
+        """See `Zone.throttled`."""
+        return self._retry.throttled
 
     def read(self, name: Name, rdtype: str, deadline: Deadline) -> RRset | None:
         """See `Zone.read`: one request."""
@@ -66,37 +87,30 @@ class Route53Zone:
 
     def read_node(self, name: Name, deadline: Deadline) -> tuple[RRset, ...]:
         """See `Zone.read_node`: one request, unless very much stands at the name."""
-        return tuple(self._walk(name, lambda found: found == name, NODE_PAGE, deadline))
+        return tuple(self._walk(name, lambda found: found == name, NODE_PAGE_SIZE, deadline))
 
     def read_below(self, name: Name, deadline: Deadline) -> tuple[RRset, ...]:
         """See `Zone.read_below`: a name's descendants follow it; one request for each 300."""
-        return tuple(self._walk(name, lambda found: found.is_below(name), PAGE, deadline))
+        return tuple(self._walk(name, lambda found: found.is_below(name), PAGE_SIZE, deadline))
 
     def commit(self, changes: Sequence[Change], deadline: Deadline) -> str:
         """See `Zone.commit`: one batch, never split."""
         self.limits.check(changes)
-        batch: Any = {"Changes": [item for change in changes for item in write_change(change)]}
+        batch = {"Changes": [item for change in changes for item in write_change(change)]}
         return self._ask(
             "ChangeResourceRecordSets",
-            partial(
-                self._client.change_resource_record_sets,
-                HostedZoneId=self.zone_id,
-                ChangeBatch=batch,
-            ),
+            {"ChangeBatch": batch},
             lambda answer: str(answer["ChangeInfo"]["Id"]),
             deadline,
-            cap=EAGER if any(change.before for change in changes) else LONGEST_WAIT_SECONDS,
+            rights=_rights_to_change(changes, self.zone_id),
+            longest=SWAP_WAIT_SECONDS if any(c.before for c in changes) else LONGEST_WAIT_SECONDS,
         )
 
     def wait_served(self, commit: str, deadline: Deadline) -> None:
         """See `Zone.wait_served`: until Route 53 says INSYNC."""
-        ask = partial(self._client.get_change, Id=commit)
-        while (
-            self._ask("GetChange", ask, lambda a: a["ChangeInfo"]["Status"], deadline) != "INSYNC"
-        ):
-            deadline.pause(
-                POLL, f"{self.origin}: the change is made, and not served everywhere yet"
-            )
+        why = f"{self.origin}: the change is made, and not served everywhere yet"
+        while self._ask("GetChange", {"Id": commit}, _read_status, deadline) != "INSYNC":
+            deadline.pause(POLL_SECONDS, why)
 
     def find_id(self, private: bool | None, deadline: Deadline) -> None:
         """Look up the hosted zone's ID by its name.
@@ -109,8 +123,8 @@ class Route53Zone:
             ZoneNotFound: None of that name, or none of that kind.
             AmbiguousZone: Several.
         """
-        ask = partial(self._client.list_hosted_zones_by_name, DNSName=write_name(self.origin))
-        zones = self._ask("ListHostedZonesByName", ask, _read_zones, deadline)
+        keys = {"DNSName": write_name(self.origin)}
+        zones = self._ask("ListHostedZonesByName", keys, _read_zones, deadline)
         named = [zone for zone in zones if zone.name == self.origin]
         found = [zone for zone in named if private in (None, zone.private)]
         listing = "; ".join(f"{zone.id} is {_kind(zone.private)}" for zone in named)
@@ -126,6 +140,7 @@ class Route53Zone:
                 ",id=ID or ,private=yes or ,private=no to the name"
             )
         self.zone_id = found[0].id
+        self._private, self._found_by_name = private, True
 
     def find_name(self, deadline: Deadline) -> None:
         """Look up the hosted zone's name by its ID.
@@ -133,8 +148,7 @@ class Route53Zone:
         Raises:
             ZoneNotFound: No such ID.
         """
-        ask = partial(self._client.get_hosted_zone, Id=self.zone_id)
-        (zone,) = self._ask("GetHostedZone", ask, lambda a: [_read_zone(a["HostedZone"])], deadline)
+        zone = self._ask("GetHostedZone", {"Id": self.zone_id}, _read_hosted, deadline)
         self.origin = zone.name
 
     def _walk(
@@ -155,83 +169,44 @@ class Route53Zone:
         self, start: Mapping[str, str], deadline: Deadline
     ) -> tuple[list[RRset], dict[str, str] | None]:
         """One page, and where the next one starts."""
-        list_rrsets: Any = self._client.list_resource_record_sets
-        ask = partial(list_rrsets, HostedZoneId=self.zone_id, **start)
-        return self._ask("ListResourceRecordSets", ask, _read_page, deadline)
+        return self._ask("ListResourceRecordSets", dict(start), _read_page, deadline)
 
     def _ask(
         self,
         action: str,
-        send: Callable[[], Any],
+        keys: Mapping[str, Any],
         read: Callable[[Any], _Answer],
         deadline: Deadline,
         *,
-        cap: float = LONGEST_WAIT_SECONDS,
+        rights: str = "",
+        longest: float = LONGEST_WAIT_SECONDS,
     ) -> _Answer:
-        """Send until there is an answer, or an error that is one.
+        """Send one request until there is an answer, or an error that is one."""
 
-        How long to wait is remembered from one request to the next: a host that was
-        throttled just now would only be throttled again.
-        """
-        while True:
-            self.requests += 1
-            try:
-                answer = read(send())
-            except (*FAILURES, *MALFORMED) as error:
-                verdict = judge(error, f"{self.origin}: {action}")
-                if verdict.fate is Fate.FINAL:
-                    self._relax()
-                    raise verdict.error from verdict.cause(error)
-                if verdict.fate is Fate.UNKNOWN and action == "ChangeResourceRecordSets":
-                    raise OutcomeUnknown(str(verdict.error)) from verdict.cause(error)
-                _log.info("trying again: %s", verdict.error)
-                deadline.back_off(self._pressure, str(verdict.error), cap=cap)
-                self._pressure += 1
-            else:
-                self._relax()
-                return answer
+        def send() -> _Answer:
+            operation: Any = getattr(self._session.client(), _METHODS[action])
+            in_zone = {"HostedZoneId": self.zone_id} if action in _IN_ZONE else {}
+            return read(operation(**in_zone, **keys))
 
-    def _relax(self) -> None:
-        self._pressure = max(0, self._pressure - 1)
+        def decide(error: Exception) -> Verdict:
+            allow = rights or _RIGHTS[action].format(zone_id=self.zone_id)
+            verdict = judge(error, f"{self.origin}: {action}", allow)
+            if verdict.renew:
+                if not self._session.may_change():
+                    return Verdict(Fate.FINAL, verdict.error, verdict.cause)
+                self._session.renew()
+            return verdict
 
-
-def open_route53(
-    address: str,
-    name: Name | None,
-    options: Mapping[str, str],
-    deadline: Deadline,
-    *,
-    timeout: float,
-) -> Route53Zone:
-    """Open a hosted zone; look up what the address leaves out.
-
-    Args:
-        address: What the user calls it.
-        name: Its name; None to look it up.
-        options: `id`, `private`, `profile`, `role`.
-        deadline: The deadline for looking up.
-        timeout: Seconds to wait for each answer, now and later.
-
-    Raises:
-        UsageError: The AWS configuration is wrong.
-        ZoneError: No such zone, several, or no access.
-    """
-    try:
-        client = route53_client(options, timeout)
-    except BotoCoreError as error:
-        verdict = judge(error, f"zone {address}")
-        raise verdict.error from verdict.cause(error)
-    except ValueError as error:  # a malformed endpoint, region or configuration file
-        said = without_secrets(str(error))
-        raise UsageError(f"zone {address}: {said}; check the AWS configuration") from None
-    zone_id = options.get("id", "")
-    zone = Route53Zone(client, zone_id, name or Name((zone_id.encode(),)), address=address)
-    if name is None:
-        zone.find_name(deadline)
-    elif not zone_id:
-        private = options.get("private")
-        zone.find_id(None if private is None else private == "yes", deadline)
-    return zone
+        changes = action == "ChangeResourceRecordSets"
+        try:
+            return self._retry.ask(send, decide, deadline, changes=changes, longest=longest)
+        except ZoneNotFound:
+            before = self.zone_id
+            if action in _IN_ZONE and self._found_by_name:
+                self.find_id(self._private, deadline)  # one of that name may have been made anew
+            if self.zone_id == before:
+                raise
+            return self._ask(action, keys, read, deadline, rights=rights, longest=longest)
 
 
 class _HostedZone(NamedTuple):
@@ -246,6 +221,10 @@ def _read_zone(listed: Mapping[str, Any]) -> _HostedZone:
         name=read_name(listed["Name"]),
         private=bool(listed.get("Config", {}).get("PrivateZone", False)),
     )
+
+
+def _read_hosted(answer: Mapping[str, Any]) -> _HostedZone:
+    return _read_zone(answer["HostedZone"])
 
 
 def _read_zones(answer: Mapping[str, Any]) -> list[_HostedZone]:
@@ -266,3 +245,15 @@ def _read_status(answer: Mapping[str, Any]) -> str:
 
 def _kind(private: bool) -> str:
     return "private" if private else "public"
+
+
+def _rights_to_change(changes: Sequence[Change], zone_id: str) -> str:
+    """What a policy has to cover for one batch: these records, and no others."""
+    types: dict[Name, set[str]] = {}
+    for change in changes:
+        types.setdefault(change.name, set()).add(change.rdtype)
+    records = ", ".join(f"{'/'.join(sorted(kinds))} {name}" for name, kinds in types.items())
+    return (
+        f"route53:ChangeResourceRecordSets for {records}: a policy of 'dnssd iam-policy' covers "
+        "hosts i-* unless --host-pattern names others"
+    )
