@@ -4,11 +4,12 @@ import bisect
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from xml.sax.saxutils import escape
+
+from svg import label, save
 
 WIDTH, HEIGHT = 720, 360
 LEFT, RIGHT, TOP, BOTTOM = 55, 20, 40, 45
-COLORS = ("#0b6e4f", "#3a9bdc", "#c77d00", "#8a5a00", "#b3261e", "#7a3b8f")
+COLORS = ("#10a37f", "#3b82f6", "#d97706", "#a16207", "#e5484d", "#a855f7")
 SHORTEST, LONGEST = 0.0005, 20.0  # seconds, the ends of the axis
 _STEPS = 160  # points of a curve
 _MARKS = {0.001: "1 ms", 0.01: "10 ms", 0.1: "100 ms", 1: "1 s", 10: "10 s"}
@@ -23,10 +24,7 @@ def draw(path: Path, title: str, curves: Mapping[str, Sequence[float]]) -> None:
         curves: By client: the seconds of each look-up, `math.inf` for one that failed.
     """
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        'font-family="sans-serif" font-size="12">',
-        '<rect width="100%" height="100%" fill="white"/>',
-        _text(LEFT, 20, title),
+        label(LEFT, 20, title),
         *_axes(),
     ]
     for number, (name, times) in enumerate(curves.items()):
@@ -35,8 +33,8 @@ def draw(path: Path, title: str, curves: Mapping[str, Sequence[float]]) -> None:
         parts.append('stroke-width="2"/>')
         never = sum(time == math.inf for time in times) / len(times)
         kept = f"{name}: {never:.0%} never" if never else name
-        parts.append(_text(LEFT + 12, TOP + 20 + 18 * number, kept, color))
-    path.write_text("\n".join([*parts, "</svg>", ""]), encoding="utf-8")
+        parts.append(label(LEFT + 12, TOP + 20 + 18 * number, kept, f'style="fill: {color}"'))
+    save(path, WIDTH, HEIGHT, title, parts)
 
 
 def _x(seconds: float) -> float:
@@ -59,16 +57,12 @@ def _curve(times: Sequence[float]) -> str:
 
 
 def _axes() -> list[str]:
-    parts = [f'<path d="M{LEFT} {TOP}V{_y(0):.1f}H{WIDTH - RIGHT}" fill="none" stroke="black"/>']
+    parts = [f'<path d="M{LEFT} {TOP}V{_y(0):.1f}H{WIDTH - RIGHT}" class="axis" fill="none"/>']
     for seconds, mark in _MARKS.items():
         x = _x(seconds)
-        parts.append(f'<path d="M{x:.1f} {_y(0):.1f}V{TOP}" stroke="#ccc"/>')
-        parts.append(_text(x - 14, HEIGHT - BOTTOM + 18, mark))
+        parts.append(f'<path d="M{x:.1f} {_y(0):.1f}V{TOP}" class="grid"/>')
+        parts.append(label(x - 14, HEIGHT - BOTTOM + 18, mark))
     for percent in range(0, 101, 25):
-        parts.append(_text(14, _y(percent / 100) + 4, f"{percent} %"))
-    parts.append(_text(WIDTH / 2 - 60, HEIGHT - 8, "answered within"))
+        parts.append(label(14, _y(percent / 100) + 4, f"{percent} %"))
+    parts.append(label(WIDTH / 2 - 60, HEIGHT - 8, "answered within"))
     return parts
-
-
-def _text(x: float, y: float, text: str, color: str = "black") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{color}">{escape(text)}</text>'

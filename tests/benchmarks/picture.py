@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from xml.sax.saxutils import escape
+
+from svg import label, save
 
 WIDTH, HEIGHT = 720, 360
 LEFT, RIGHT, TOP, BOTTOM = 50, 20, 40, 45
-COLORS = ("#0b6e4f", "#c77d00", "#b3261e")
+COLORS = ("#10a37f", "#d97706", "#e5484d")
 
 
 def draw(
@@ -29,14 +30,12 @@ def draw(
     def y(hosts: float) -> float:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * hosts / most
 
+    title = f"{most} hosts join one instance within 5 s, 5 requests/s"
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        'font-family="sans-serif" font-size="12">',
-        '<rect width="100%" height="100%" fill="white"/>',
-        _text(LEFT, 20, f"{most} hosts join one instance within 5 s, 5 requests/s"),
+        label(LEFT, 20, title),
         *_axes(x, y, longest, most),
-        f'<path d="M{x(floor):.1f} {y(0):.1f}V{TOP}" stroke="#777" stroke-dasharray="2 4"/>',
-        _text(x(floor) - 46, TOP - 5, "one request each"),
+        f'<path d="M{x(floor):.1f} {y(0):.1f}V{TOP}" class="axis" stroke-dasharray="2 4"/>',
+        label(x(floor) - 46, TOP - 5, "one request each"),
     ]
     for number, (name, times) in enumerate(curves.items()):
         color = COLORS[number]
@@ -44,20 +43,16 @@ def draw(
         parts.append(f'<path d="M{x(0):.1f} {y(0):.1f}{steps}" fill="none" stroke="{color}" ')
         parts.append('stroke-width="2"/>')
         kept = f"{name}: {lost[name]} lost" if lost[name] else f"{name}: none lost"
-        parts.append(_text(WIDTH - 290, HEIGHT - 110 + 18 * number, kept, color))
-    path.write_text("\n".join([*parts, "</svg>", ""]), encoding="utf-8")
+        parts.append(label(WIDTH - 290, HEIGHT - 110 + 18 * number, kept, f'style="fill: {color}"'))
+    save(path, WIDTH, HEIGHT, title, parts)
 
 
 def _axes(x, y, longest: float, most: int) -> list[str]:  # type: ignore[no-untyped-def] # the scales above
-    parts = [f'<path d="M{LEFT} {TOP}V{y(0):.1f}H{WIDTH - RIGHT}" fill="none" stroke="black"/>']
+    parts = [f'<path d="M{LEFT} {TOP}V{y(0):.1f}H{WIDTH - RIGHT}" class="axis" fill="none"/>']
     step = 50 if longest > 200 else 20
     for seconds in range(0, int(longest) + 1, step):
-        parts.append(_text(x(seconds) - 6, HEIGHT - BOTTOM + 18, f"{seconds}"))
+        parts.append(label(x(seconds) - 6, HEIGHT - BOTTOM + 18, f"{seconds}"))
     for hosts in range(0, most + 1, 50):
-        parts.append(_text(14, y(hosts) + 4, f"{hosts}"))
-    parts.append(_text(WIDTH / 2, HEIGHT - 8, "seconds"))
+        parts.append(label(14, y(hosts) + 4, f"{hosts}"))
+    parts.append(label(WIDTH / 2, HEIGHT - 8, "seconds"))
     return parts
-
-
-def _text(x: float, y: float, text: str, color: str = "black") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{color}">{escape(text)}</text>'

@@ -291,6 +291,15 @@ def test_files_that_are_named_are_there(document: str) -> None:
     assert {path for path in named if not (ROOT / path).exists()} == set()
 
 
+def test_the_picture_is_what_its_script_draws(tmp_path: Path) -> None:
+    """The same file each time, so that a change of the script shows in the picture."""
+    drawn = tmp_path / "overview.svg"
+
+    run(sys.executable, str(ROOT / "tests/benchmarks/overview.py"), str(drawn), env=os.environ)
+
+    assert drawn.read_text() == (ROOT / "tests/benchmarks/overview.svg").read_text()
+
+
 def sentences(document: str) -> Iterator[str]:
     """What a document says, sentence by sentence, without blocks, tables and marks."""
     prose = re.sub(r"(?s)```.*?```|^\|.*?$|[`*]", "", text(document), flags=re.MULTILINE)
