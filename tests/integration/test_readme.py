@@ -119,9 +119,10 @@ def test_aws_knows_the_options(tmp_path: Path) -> None:
     commands = [line for name in documents.FOR_USERS for line in shell_lines(name, "aws ")]
     env = {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", "PATH": os.environ["PATH"]}
     env |= {"AWS_DEFAULT_REGION": "us-east-1"}
-    (tmp_path / "join.sh").touch()
 
     for command in commands:
+        for name in re.findall(r"file://(\S+)", command):
+            (tmp_path / name).write_text("{}")
         if " deploy " in command:  # made of several calls: it has no skeleton
             continue
         command = command.partition(" --query ")[0].replace("file://", f"file://{tmp_path}/")
