@@ -19,7 +19,7 @@ from dnssd.cli.output import safe
 from dnssd.cli.reporting import warn
 from dnssd.errors import UsageError
 from dnssd.names import Name, shown
-from dnssd.sandbox.api.operations import Wrap
+from dnssd.sandbox.api.exchange import Wrap
 from dnssd.sandbox.api.statefile import StateFile
 from dnssd.sandbox.faults.busy import BusyZones, keep_busy
 from dnssd.sandbox.faults.injected import Dice, Fault, inject, parse_faults

@@ -1,6 +1,5 @@
 """Route 53, DNS and instance metadata on one machine, working together."""
 
-import ipaddress
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -8,14 +7,15 @@ from contextlib import ExitStack
 from typing import Self
 
 from dnssd.names import Name
-from dnssd.sandbox.api.hostedzones import MAX_LOG, NOTHING, Store, Zone
-from dnssd.sandbox.api.operations import Handler, Wrap
-from dnssd.sandbox.api.service import Api
+from dnssd.sandbox.api.exchange import Handler, Wrap
+from dnssd.sandbox.api.hostedzones import MAX_LOG, NOTHING, HostedZone, HostedZones
+from dnssd.sandbox.api.server import Api
 from dnssd.sandbox.api.statefile import StateFile, saved
 from dnssd.sandbox.dns.answers import respond
 from dnssd.sandbox.dns.server import DnsServer
 from dnssd.sandbox.metadata.instance import Instance, Metadata
 from dnssd.sandbox.metadata.server import MetadataServer
+from dnssd.sandbox.server import host_and_port, reachable
 from dnssd.zones.route53.text import write_name
 
 EXAMPLE = Name.parse("example.test")
@@ -33,7 +33,7 @@ class Sandbox:
         instance: Whom the metadata is about.
         wraps: What is laid around the API's operations, the outermost first.
         state: What keeps the zones when this ends, already entered.
-        max_log: How many commits the store remembers, each with the zone as it was.
+        max_log: How many commits are remembered, each with the zone as it was.
         now: A monotonic clock, in seconds.
         rng: What DNS answers are shuffled with.
     """
@@ -53,15 +53,15 @@ class Sandbox:
         now: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
-        self.store = Store(state.contents if state else NOTHING, now=now, max_log=max_log)
-        zones = [_public_zone(self.store, origin) for origin in serve]
-        self.zone_id = zones[0].id
-        self.origin = zones[0].origin
+        self.zones = HostedZones(state.contents if state else NOTHING, now=now, max_log=max_log)
+        served = [_public_zone(self.zones, origin) for origin in serve]
+        self.zone_id = served[0].id
+        self.origin = served[0].origin
         self._rng = rng or random.Random()
         self._state = state
         if state:
             wraps = (*wraps, saved(state))
-        self.api = Api(self.store, host, api_port, wrap=_nested(wraps))
+        self.api = Api(self.zones, host, api_port, wrap=_nested(wraps))
         self.dns = DnsServer(self._respond, host, dns_port)
         metadata = Metadata(instance or Instance(), now=now)
         self.metadata = MetadataServer(metadata, host, metadata_port)
@@ -74,7 +74,7 @@ class Sandbox:
             Unavailable: An address or a port cannot be had, or the state not be saved.
         """
         if self._state:
-            self._state.keep(self.store)
+            self._state.keep(self.zones)
         with ExitStack() as started:
             for server in (self.api, self.dns, self.metadata):
                 started.enter_context(server)
@@ -94,10 +94,7 @@ class Sandbox:
     @property
     def host(self) -> str:
         """The IP address to reach the servers at, which all listen on one."""
-        address = ipaddress.ip_address(self.dns.host)
-        if not address.is_unspecified:
-            return str(address)
-        return "127.0.0.1" if address.version == 4 else "::1"
+        return reachable(self.dns.host)
 
     @property
     def dns_port(self) -> int:
@@ -107,17 +104,17 @@ class Sandbox:
     @property
     def nameserver(self) -> str:
         """The DNS server as HOST:PORT."""
-        return self._at(self.dns.port)
+        return host_and_port(self.dns.host, self.dns.port)
 
     @property
     def api_url(self) -> str:
         """The API's endpoint."""
-        return f"http://{self._at(self.api.port)}"
+        return self.api.url
 
     @property
     def metadata_url(self) -> str:
         """The metadata service's endpoint."""
-        return f"http://{self._at(self.metadata.port)}"
+        return f"http://{host_and_port(self.metadata.host, self.metadata.port)}"
 
     def environment(self) -> dict[str, str]:
         """The variables that lead boto3 and dnssd here; the zone is the first."""
@@ -135,18 +132,15 @@ class Sandbox:
         }
 
     def _respond(self, message: bytes, stream: bool) -> Sequence[bytes]:
-        return respond(message, self.store.zones(), self._rng, stream=stream)
-
-    def _at(self, port: int) -> str:
-        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+        return respond(message, self.zones.zones(), self._rng, stream=stream)
 
 
-def _public_zone(store: Store, origin: Name) -> Zone:
+def _public_zone(zones: HostedZones, origin: Name) -> HostedZone:
     """The public zone of that name, made if there is none."""
-    for zone in store.zones():
+    for zone in zones.zones():
         if zone.origin == origin and not zone.private:
             return zone
-    return store.create_zone(origin, caller_reference=f"sandbox-{write_name(origin.lower())}")
+    return zones.create_zone(origin, caller_reference=f"sandbox-{write_name(origin.lower())}")
 
 
 def _nested(wraps: Sequence[Wrap]) -> Wrap:

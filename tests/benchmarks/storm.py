@@ -21,13 +21,14 @@ from dnssd.records import Change, RRset, Srv
 from dnssd.registration.registrar import Registrar
 from dnssd.registration.request import Registration
 from dnssd.registration.views import InstanceView
-from dnssd.sandbox.api.hostedzones import Store
-from dnssd.sandbox.api.rrsets import Action, Edit, Entry
-from dnssd.sandbox.api.service import Api
+from dnssd.sandbox.api.hostedzones import HostedZones
+from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
+from dnssd.sandbox.api.server import Api
 from dnssd.sandbox.faults.rate import Bucket, limit
 from dnssd.zones.route53.client import Session
 from dnssd.zones.route53.text import texts, write_name
 from dnssd.zones.route53.zone import Route53Zone
+from kit.invariants import rrset_of
 
 ORIGIN = Name.parse("example.test")
 INSTANCE = ORIGIN.child(b"web", b"_http", b"_tcp")
@@ -89,9 +90,9 @@ class Stage:
         self._setting = setting
         self._world = World(round_trip=ROUND_TRIP)
         self._random = random.Random(setting.seed)
-        self._store = Store(now=self._world.monotonic)
+        self._store = HostedZones(now=self._world.monotonic)
         self._zone_id = self._store.create_zone(ORIGIN, caller_reference="storm").id
-        foreign = Entry.of(INSTANCE, "SRV", 60, (FOREIGN.format(),))
+        foreign = HostedRRset(INSTANCE, "SRV", 60, (FOREIGN.format(),))
         self._store.change(self._zone_id, [Edit(Action.CREATE, foreign)])
 
     def blow(
@@ -138,7 +139,7 @@ class Stage:
             world.run()
             report = api.counts.report()
         zone = self._store.zone(self._zone_id)
-        entries = [e.rrset for e in zone.since(("", "", "")) if e.rrset.name != ORIGIN]
+        entries = [rrset_of(found) for found in zone.rrsets if found.name != ORIGIN]
         return Outcome(
             times=tuple(sorted(times)),
             failed=len(failed),

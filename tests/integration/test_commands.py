@@ -14,8 +14,9 @@ import pytest
 
 from dnssd.cli.main import run
 from dnssd.names import Name
-from dnssd.sandbox.api.rrsets import Action, Edit, Entry
+from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
 from dnssd.sandbox.sandbox import Sandbox
+from kit.invariants import rrset_of
 
 WEB = "web._http._tcp.example.test."
 
@@ -60,11 +61,10 @@ def join(dnssd: Command, host: str, *more: object) -> Ran:
 
 def records(sandbox: Sandbox) -> dict[tuple[str, str], tuple[str, ...]]:
     """The zone's RRsets but for those of its apex."""
-    (zone,) = sandbox.store.zones()
-    entries = (entry.rrset for entry in zone.since(("", "", "")))
+    (zone,) = sandbox.zones.zones()
     return {
         (str(rrset.name), rrset.rdtype): tuple(sorted(v.format() for v in rrset.values))
-        for rrset in entries
+        for rrset in map(rrset_of, zone.rrsets)
         if rrset.name != zone.origin
     }
 
@@ -138,12 +138,12 @@ def test_the_defaults_come_from_the_instances_metadata(dnssd: Command, sandbox: 
 @pytest.mark.parametrize("others", [0, 500])
 def test_requests(dnssd: Command, sandbox: Sandbox, others: int) -> None:
     """A first join takes 5 requests at the most, a further one 3, a leave 4."""
-    zone = sandbox.store.zone(sandbox.zone_id)
+    zone = sandbox.zones.zone(sandbox.zone_id)
     for start in range(0, others, 100):
         edits = [
             Edit(
                 Action.CREATE,
-                Entry.of(
+                HostedRRset(
                     zone.origin.child(b"x", f"_svc{number}".encode(), b"_tcp"),
                     "SRV",
                     60,
@@ -152,7 +152,7 @@ def test_requests(dnssd: Command, sandbox: Sandbox, others: int) -> None:
             )
             for number in range(start, start + 100)
         ]
-        sandbox.store.change(zone.id, edits)
+        sandbox.zones.change(zone.id, edits)
 
     def requests(*arguments: object) -> int:
         before = sandbox.api.count()
@@ -224,7 +224,7 @@ def test_what_changed_replaces_the_hosts_own_values(dnssd: Command, sandbox: San
     assert join(dnssd, "a", *changed).code == 0
     assert srv_values(sandbox) == ("0 100 80 b.example.test.", "3 7 80 a.example.test.")
     assert records(sandbox)["a.example.test.", "A"] == ("10.0.0.9",)
-    (zone,) = sandbox.store.zones()
+    (zone,) = sandbox.zones.zones()
     assert {r.ttl for r in zone.node(Name.parse(WEB))} == {30}
     join(dnssd, "a", "--port", 81, *changed)
     assert len(srv_values(sandbox)) == 3
@@ -314,12 +314,12 @@ def test_another_owners_member_is_refused_unless_taken_over(
 ) -> None:
     """The refusal names owner, since and the option, and writes nothing."""
     join(dnssd, "a", "--address", "10.0.0.1")
-    (zone,) = sandbox.store.zones()
+    (zone,) = sandbox.zones.zones()
     member = Name.parse(f"a-80.{WEB}")
     host = Name.parse("a.example.test")
     for name in (member, host):
         (rrset,) = (r for r in zone.node(name) if r.rdtype == "TXT")
-        text = rrset.texts()[0].replace("123456789012", "210987654321")
+        text = rrset.texts[0].replace("123456789012", "210987654321")
         put(sandbox, str(name), "TXT", text)
     before = records(sandbox)
     refused = join(dnssd, "a", "--address", "10.0.0.1")

@@ -18,9 +18,10 @@ import pytest
 
 from dnssd import Registration, join, leave, open_zone
 from dnssd.names import Name
-from dnssd.sandbox.api.hostedzones import Store
-from dnssd.sandbox.api.operations import Handler, Request, Response, action
-from dnssd.sandbox.api.service import Api
+from dnssd.sandbox.api.exchange import Handler, Request, Response
+from dnssd.sandbox.api.hostedzones import HostedZones
+from dnssd.sandbox.api.operations import action
+from dnssd.sandbox.api.server import Api
 from dnssd.sandbox.sandbox import Sandbox
 from kit.documents import (
     ALL,
@@ -165,7 +166,7 @@ def requests_seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Request]]:
 
         return handle
 
-    store = Store(now=partial(next, count(step=1000)))  # every change is in sync at once
+    store = HostedZones(now=partial(next, count(step=1000)))  # every change is in sync at once
     store.create_zone(Name.parse("example.com"), caller_reference="readme", zone_id=ZONE_ID)
     with Api(store, wrap=recording) as api:
         monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", api.url)

@@ -202,7 +202,7 @@ class SandboxZones(Zones):
         sandbox = self.cleanup.enter_context(Sandbox())
         self.cleanup.enter_context(mock.patch.dict("os.environ", sandbox.environment()))
         zone = open_zone(f"example.test,id={sandbox.zone_id}")
-        return Recorded.sandbox(zone, sandbox.store)
+        return Recorded.sandbox(zone, sandbox.zones)
 
     def teardown(self) -> None:
         """Check, and stop the sandbox."""

@@ -9,7 +9,7 @@ import pytest
 
 from dnssd.cli.main import run
 from dnssd.records import RRset
-from dnssd.sandbox.api.rrsets import Action, Edit, Entry
+from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
 from dnssd.sandbox.sandbox import Sandbox
 from kit.invariants import state_of
 
@@ -65,7 +65,7 @@ def write(sandbox: Sandbox, *changes: Mapping[str, Any]) -> None:
 
 def state(sandbox: Sandbox) -> dict[tuple[str, str], tuple[str, ...]]:
     """The zone as text, to the letter."""
-    (zone,) = sandbox.store.zones()
+    (zone,) = sandbox.zones.zones()
 
     def texts(rrset: RRset) -> tuple[str, ...]:
         return (str(rrset.ttl), *sorted(rrset.texts()))
@@ -189,13 +189,13 @@ def test_ten_thousand_unrelated_records_cost_no_further_request(
     dnssd: Dnssd, sandbox: Sandbox
 ) -> None:
     """A listing begins at the instance's name, wherever that is in the zone."""
-    (zone,) = sandbox.store.zones()
+    (zone,) = sandbox.zones.zones()
     labels = ["a-0", "webb", "w", "zz", "0"]
     for start in range(0, 9_900, 900):
         edits = [
             Edit(
                 Action.CREATE,
-                Entry.of(
+                HostedRRset(
                     zone.origin.child(f"{labels[n % 5]}{n}".encode(), b"_http", b"_tcp"),
                     "TXT",
                     60,
@@ -204,7 +204,7 @@ def test_ten_thousand_unrelated_records_cost_no_further_request(
             )
             for n in range(start, start + 900)
         ]
-        sandbox.store.change(zone.id, edits)
+        sandbox.zones.change(zone.id, edits)
     assert dnssd(*JOIN).code == 0
     before = sandbox.api.count()
     again = ("--host", "b", "--address", "10.0.0.2", "--zone", f"example.test,id={zone.id}")

@@ -26,7 +26,7 @@ from dnssd.http import Adapter
 from dnssd.names import Name
 from dnssd.resolver.client import Resolver
 from dnssd.resolver.snapshot import Endpoint
-from dnssd.sandbox.api.rrsets import Action, Edit, Entry
+from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
 from dnssd.sandbox.sandbox import Sandbox
 from dnssd.zones.route53.text import read_name
 from kit.web import (
@@ -807,10 +807,10 @@ def publish(sandbox: Sandbox, refused: Endpoint, web: Web) -> None:
         ("b.example.test.", "A"): ["127.0.0.2"],
     }
     edits = [
-        Edit(Action.CREATE, Entry.of(read_name(name), rdtype, 60, tuple(values)))
+        Edit(Action.CREATE, HostedRRset(read_name(name), rdtype, 60, tuple(values)))
         for (name, rdtype), values in records.items()
     ]
-    sandbox.store.change(sandbox.zone_id, edits)
+    sandbox.zones.change(sandbox.zone_id, edits)
 
 
 def test_from_dns_to_an_answer(sandbox: Sandbox, serve: Serve, refused: Endpoint) -> None:

@@ -21,9 +21,9 @@ from dnssd import open_zone
 from dnssd.records import Change, Rdata, RRset
 from dnssd.registration.registrar import Registrar
 from dnssd.registration.request import Registration
-from dnssd.sandbox.api.hostedzones import Store
-from dnssd.sandbox.api.operations import Handler, Request, Response
-from dnssd.sandbox.api.service import Api
+from dnssd.sandbox.api.exchange import Handler, Request, Response
+from dnssd.sandbox.api.hostedzones import HostedZones
+from dnssd.sandbox.api.server import Api
 from dnssd.zones.base import Zone
 from kit import victim
 from kit.interleaving import patient
@@ -104,7 +104,7 @@ class Executioner:
 class Stage(NamedTuple):
     """A zone with a live host in it, and the API that leads to it."""
 
-    store: Store
+    store: HostedZones
     zone: Zone
     executioner: Executioner
     environment: dict[str, str]
@@ -125,7 +125,7 @@ def join(zone: Zone, host: str, owner: str = "") -> None:
 @contextmanager
 def stage(monkeypatch: pytest.MonkeyPatch, point: Point, crowd: int) -> Iterator[Stage]:
     """A sandbox where one host has joined beside a foreign value, and `crowd` others will."""
-    store = Store()
+    store = HostedZones()
     made = store.create_zone(ORIGIN, caller_reference="kills")
     executioner = Executioner(point)
     with Api(store, wrap=executioner.wrap) as api:
@@ -167,7 +167,7 @@ def prepare(stage: Stage, command: Command) -> None:
         join(stage.zone, "v", OWNER)
 
 
-def states(store: Store) -> list[State]:
+def states(store: HostedZones) -> list[State]:
     """Every state that the zone has been in."""
     return [state_of(commit.zone) for commit in store.log()]
 

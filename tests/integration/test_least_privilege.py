@@ -96,7 +96,7 @@ class Guarded:
 
     def contents(self) -> list[object]:
         """Everything that any zone holds."""
-        return [list(zone.since(("", "", ""))) for zone in self.sandbox.store.zones()]
+        return [list(zone.rrsets) for zone in self.sandbox.zones.zones()]
 
 
 @pytest.fixture
@@ -305,7 +305,7 @@ def test_no_other_operation_and_no_other_zone_is_allowed(
     """Each is denied to a client with the same policy, and nothing happens."""
     guarded.allow(policy_for("web"))
     before = guarded.contents()
-    other = guarded.sandbox.store.zones()[1].id
+    other = guarded.sandbox.zones.zones()[1].id
     ids = {ZONE_ID: guarded.sandbox.zone_id, "other": other}
     arguments = {
         name: ids.get(value, value) if isinstance(value, str) else value

@@ -19,7 +19,7 @@ from dnssd.errors import NotFound, Unavailable, UsageError
 from dnssd.names import Name
 from dnssd.records import Address
 from dnssd.resolver.client import Resolver
-from dnssd.sandbox.api.rrsets import Action, Edit, Entry
+from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
 from dnssd.sandbox.sandbox import Sandbox
 from dnssd.wire.blocking import ask
 from dnssd.wire.nameservers import NameServer
@@ -33,8 +33,8 @@ PATIENCE = 60.0  # seconds until a test gives up; nothing waits that long
 
 def publish(sandbox: Sandbox, name: str, rdtype: str, *values: str, ttl: int = 60) -> None:
     """Put one RRset into the sandbox's zone, values as Route 53 writes them."""
-    entry = Entry.of(read_name(name), rdtype, ttl, values)
-    sandbox.store.change(sandbox.zone_id, [Edit(Action.CREATE, entry)])
+    entry = HostedRRset(read_name(name), rdtype, ttl, values)
+    sandbox.zones.change(sandbox.zone_id, [Edit(Action.CREATE, entry)])
 
 
 @pytest.fixture
@@ -109,13 +109,13 @@ def test_a_service_has_the_endpoints_of_its_instances(
     """However it is written; an instance's name may hold dots, spaces and any letter."""
     label = "Caf\\303\\251\\0402\\0560"
     publish(served, f"{label}.{SERVICE}", "SRV", "0 0 1 i-0abc.example.test.")
-    served.store.change(
+    served.zones.change(
         served.zone_id,
         [
-            Edit(Action.DELETE, Entry.of(Name.parse(SERVICE), "PTR", 60, (V1,))),
+            Edit(Action.DELETE, HostedRRset(Name.parse(SERVICE), "PTR", 60, (V1,))),
             Edit(
                 Action.CREATE,
-                Entry.of(Name.parse(SERVICE), "PTR", 60, (V1, f"{label}.{SERVICE}")),
+                HostedRRset(Name.parse(SERVICE), "PTR", 60, (V1, f"{label}.{SERVICE}")),
             ),
         ],
     )

@@ -14,11 +14,12 @@ import pytest
 from dnssd.cli.main import run
 from dnssd.names import Name
 from dnssd.records import Rdata, parse_rdata
-from dnssd.sandbox.api.hostedzones import Store
-from dnssd.sandbox.api.rrsets import Action, Edit, Entry
-from dnssd.sandbox.api.service import Api
+from dnssd.sandbox.api.hostedzones import HostedZones
+from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
+from dnssd.sandbox.api.server import Api
 from dnssd.sandbox.sandbox import Sandbox, lead_into
 from dnssd.zones.route53 import text as route53
+from kit.invariants import rrset_of
 
 TOOLS = Path(__file__).parents[2] / ".venv-tools" / "bin"
 PATIENCE = 60  # seconds until a test gives up; nothing waits that long
@@ -88,14 +89,14 @@ def outside(sandbox: Sandbox, tmp_path: Path) -> Callable[..., Ran]:
 
 def texts(sandbox: Sandbox, name: str, rdtype: str) -> list[str]:
     """The values of an RRset, as Route 53 would list them; none if it is absent."""
-    zone = sandbox.store.zone(sandbox.zone_id)
+    zone = sandbox.zones.zone(sandbox.zone_id)
     found = (rrset for rrset in zone.node(Name.parse(name)) if rrset.rdtype == rdtype)
-    return sorted(text for rrset in found for text in route53.texts(rrset))
+    return sorted(text for rrset in found for text in rrset.texts)
 
 
-def contents(sandbox: Sandbox) -> list[Entry]:
+def contents(sandbox: Sandbox) -> list[HostedRRset]:
     """All that the zone holds."""
-    return list(sandbox.store.zone(sandbox.zone_id).since(("", "", "")))
+    return list(sandbox.zones.zone(sandbox.zone_id).rrsets)
 
 
 # ---- the AWS command line ----
@@ -201,7 +202,7 @@ def test_the_aws_command_line_makes_and_removes_a_zone(aws: Aws, sandbox: Sandbo
     assert aws("get-hosted-zone", "--id", made[1]["HostedZone"]["Id"])["VPCs"]
     for zone in made:
         aws("delete-hosted-zone", "--id", zone["HostedZone"]["Id"])
-    assert [zone.id for zone in sandbox.store.zones()] == [sandbox.zone_id]
+    assert [zone.id for zone in sandbox.zones.zones()] == [sandbox.zone_id]
 
 
 # ---- boto3 ----
@@ -211,7 +212,7 @@ def test_the_aws_command_line_makes_and_removes_a_zone(aws: Aws, sandbox: Sandbo
 def pending(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     """A zone whose changes are in sync only when the clock has been looked at a few times."""
     clock = iter(range(1_000_000))
-    store = Store(now=lambda: float(next(clock)), insync_after=6)
+    store = HostedZones(now=lambda: float(next(clock)), insync_after=6)
     store.create_zone(Name.parse("example.test"), caller_reference="a", zone_id="Z1")
     with Api(store) as api:
         monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", api.url)
@@ -241,8 +242,8 @@ def test_boto3_turns_every_page(sandbox: Sandbox, dnssd: Callable[..., str]) -> 
     """Hundreds of records around ours: a paginator and dnssd see the same zone."""
     origin = Name.parse("example.test")
     names = [f"{side}{number}" for side in ("_a", "z") for number in range(350)]
-    entries = [Entry.of(origin.child(name.encode()), "A", 60, ("10.0.0.9",)) for name in names]
-    sandbox.store.change(sandbox.zone_id, [Edit(Action.CREATE, entry) for entry in entries])
+    entries = [HostedRRset(origin.child(name.encode()), "A", 60, ("10.0.0.9",)) for name in names]
+    sandbox.zones.change(sandbox.zone_id, [Edit(Action.CREATE, entry) for entry in entries])
     join(dnssd, "a", "10.0.0.1")
     client: Any = boto3.client("route53")
 
@@ -343,7 +344,7 @@ def octodns(outside: Callable[..., Ran], tmp_path: Path) -> Octodns:
 
 
 @pytest.fixture
-def service(dnssd: Callable[..., str], sandbox: Sandbox) -> list[Entry]:
+def service(dnssd: Callable[..., str], sandbox: Sandbox) -> list[HostedRRset]:
     """Two hosts in one instance and one in another: all that the zone then holds."""
     for host, address in (("a", "10.0.0.1"), ("b", "10.0.0.2")):
         join(dnssd, host, address, "--txt", "version=1")
@@ -359,7 +360,7 @@ def endpoint(host: str, weight: int = 100) -> dict[str, Any]:
 
 @needs(TOOLS / "octodns-dump")
 def test_octodns_dumps_our_records_and_finds_them_unchanged(
-    octodns: Octodns, service: list[Entry], sandbox: Sandbox
+    octodns: Octodns, service: list[HostedRRset], sandbox: Sandbox
 ) -> None:
     """What it has read it would not change, though it reads but one PTR value."""
     zone = octodns.dump()
@@ -374,7 +375,7 @@ def test_octodns_dumps_our_records_and_finds_them_unchanged(
 
 @needs(TOOLS / "octodns-sync")
 def test_octodns_works_beside_us(
-    octodns: Octodns, service: list[Entry], sandbox: Sandbox, dnssd: Callable[..., str]
+    octodns: Octodns, service: list[HostedRRset], sandbox: Sandbox, dnssd: Callable[..., str]
 ) -> None:
     """Told to leave our names alone it makes and removes its own, and dnssd works on."""
     www = {"www": {"type": "A", "ttl": 60, "value": "10.9.9.9"}}
@@ -396,7 +397,7 @@ def test_octodns_works_beside_us(
 
 @needs(TOOLS / "octodns-sync")
 def test_octodns_shows_that_it_would_remove_our_records(
-    octodns: Octodns, service: list[Entry], sandbox: Sandbox
+    octodns: Octodns, service: list[HostedRRset], sandbox: Sandbox
 ) -> None:
     """Not told to leave them alone it names each, and refuses to do so much without --force."""
     apex = {"": octodns.dump()[""]}
@@ -412,7 +413,7 @@ def test_octodns_shows_that_it_would_remove_our_records(
 
 @needs(TOOLS / "octodns-sync")
 def test_what_octodns_does_to_the_shared_values_is_shown_and_mended(
-    octodns: Octodns, service: list[Entry], sandbox: Sandbox, dnssd: Callable[..., str]
+    octodns: Octodns, service: list[HostedRRset], sandbox: Sandbox, dnssd: Callable[..., str]
 ) -> None:
     """A file of yesterday takes one host's value out by UPSERT; its next join puts it back."""
     yesterday = octodns.dump()
@@ -502,8 +503,8 @@ def test_dig_gets_long_answers_whole(
 ) -> None:
     """By TCP, unless it says that it takes long datagrams."""
     values = tuple(f"0 5 80 host-{number:02}.example.test." for number in range(20))
-    entry = Entry.of(Name.parse(WEB), "SRV", 60, values)
-    sandbox.store.change(sandbox.zone_id, [Edit(Action.CREATE, entry)])
+    entry = HostedRRset(Name.parse(WEB), "SRV", 60, values)
+    sandbox.zones.change(sandbox.zone_id, [Edit(Action.CREATE, entry)])
 
     output = dig(WEB, "SRV", "+norec", *options.split())
 
@@ -574,10 +575,10 @@ def test_named_accepts_the_zone_that_dig_transfers(
     assert checked.code == 0, checked
     assert checked.out.splitlines()[-1] == "OK"
     written = {
-        (entry.name, entry.rdtype, entry.rrset.ttl, value)
-        for entry in contents(sandbox)
-        if entry.rdtype not in ("SOA", "NS")
-        for value in entry.rrset.values
+        (rrset.name, rrset.rdtype, rrset.ttl, value)
+        for rrset in map(rrset_of, contents(sandbox))
+        if rrset.rdtype not in ("SOA", "NS")
+        for value in rrset.values
     }
     assert transferred((tmp_path / "zone").read_text()) == written
     assert transferred((tmp_path / "loaded").read_text()) == written

@@ -99,7 +99,7 @@ class Dns(DnsServer):
         def reply(message: bytes, stream: bool) -> Sequence[bytes]:
             if self.down:
                 return ()
-            return respond(message, sandbox.store.zones(), rng, stream=stream)
+            return respond(message, sandbox.zones.zones(), rng, stream=stream)
 
         super().__init__(reply)
 

@@ -13,10 +13,11 @@ import trustme
 from dnssd import Registration, errors, join, open_zone
 from dnssd.records import Change, RRset
 from dnssd.registration.registrar import Registrar
-from dnssd.sandbox.api.hostedzones import Store
-from dnssd.sandbox.api.operations import Handler, Request, Response, action, refusal
+from dnssd.sandbox.api.exchange import Handler, Request, Response, refusal
+from dnssd.sandbox.api.hostedzones import HostedZones, Vpc
+from dnssd.sandbox.api.operations import action
 from dnssd.sandbox.api.rejections import Rejection
-from dnssd.sandbox.api.service import Api
+from dnssd.sandbox.api.server import Api
 from dnssd.sandbox.sandbox import Sandbox
 from kit.interleaving import patient
 from kit.invariants import BROWSE, INSTANCE, ORIGIN, srv
@@ -48,7 +49,7 @@ def faulty(
     monkeypatch: pytest.MonkeyPatch, wrap: Callable[[Handler], Handler]
 ) -> Iterator[tuple[Api, str]]:
     """A Route 53 of which `wrap` answers for; gives the API and a zone address."""
-    store = Store()
+    store = HostedZones()
     zone = store.create_zone(ORIGIN, caller_reference="faulty")
     with Api(store, wrap=wrap) as api:
         monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", api.url)
@@ -120,7 +121,7 @@ def test_a_zone_is_found_by_name_by_id_or_both(sandbox: Sandbox) -> None:
 @pytest.mark.usefixtures("environment")
 def test_public_and_private_zones_of_one_name_are_told_apart(sandbox: Sandbox) -> None:
     """Two zones of a name are an error that lists them, unless the address decides."""
-    private = sandbox.store.create_zone(ORIGIN, private=True, caller_reference="second")
+    private = sandbox.zones.create_zone(ORIGIN, vpc=Vpc(), caller_reference="second")
     with pytest.raises(errors.AmbiguousZone) as caught:
         open_zone("example.test")
     assert private.id in str(caught.value)
@@ -128,7 +129,7 @@ def test_public_and_private_zones_of_one_name_are_told_apart(sandbox: Sandbox) -
     for choice, zone_id in (("yes", private.id), ("no", sandbox.zone_id)):
         zone = open_zone(f"example.test,private={choice}")
         zone.commit(ADD, patient())
-        chosen = next(zone for zone in sandbox.store.zones() if zone.id == zone_id)
+        chosen = next(zone for zone in sandbox.zones.zones() if zone.id == zone_id)
         assert chosen.node(INSTANCE)
 
 
@@ -474,7 +475,7 @@ def test_a_profile_and_a_role_choose_the_credentials(
     )
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     role = "arn:aws:iam::210987654321:role/dns"
-    with Api(sandbox.store, wrap=wrap) as api, once(answer) as port:
+    with Api(sandbox.zones, wrap=wrap) as api, once(answer) as port:
         monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", api.url)
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{port}")
         zone = open_zone(f"example.test,id={sandbox.zone_id},profile=other,role={role}")

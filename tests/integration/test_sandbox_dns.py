@@ -18,17 +18,18 @@ import pytest
 
 from dnssd.errors import Unavailable
 from dnssd.names import Name
-from dnssd.sandbox.api.rrsets import Action, Edit, Entry
-from dnssd.sandbox.dns import server as dns_module
+from dnssd.sandbox import server as server_module
+from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
 from dnssd.sandbox.dns.server import DnsServer
 from dnssd.sandbox.sandbox import Sandbox
+from dnssd.sandbox.server import DatagramServer
 
 PATIENCE = 60  # seconds until a test gives up; nothing waits that long
 
 
 def _put(sandbox: Sandbox, name: str, rdtype: str, *texts: str) -> None:
-    entry = Entry.of(Name.parse(name), rdtype, 60, texts)
-    sandbox.store.change(sandbox.zone_id, [Edit(Action.UPSERT, entry)])
+    entry = HostedRRset(Name.parse(name), rdtype, 60, texts)
+    sandbox.zones.change(sandbox.zone_id, [Edit(Action.UPSERT, entry)])
 
 
 def _texts(response: dns.message.Message) -> list[str]:
@@ -263,17 +264,42 @@ def test_a_port_in_use_is_named(kind: socket.SocketKind) -> None:
 
 def test_a_port_that_is_half_free_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any free port has to be free for both transports."""
-    bind_once = dns_module._bind_once
+    listen = DatagramServer._listen
     failures = [OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))] * 3
 
-    def bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+    def half_taken(server: DatagramServer) -> int:
         if failures:
             raise failures.pop()
-        return bind_once(host, port)
+        return listen(server)
 
-    monkeypatch.setattr(dns_module, "_bind_once", bind)
+    monkeypatch.setattr(DatagramServer, "_listen", half_taken)
     with DnsServer(_echo) as server:
         assert server.port
+
+
+def test_a_burst_waits_for_its_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Questions are taken from the socket, whose buffer is small, before the next is answered."""
+    monkeypatch.setattr(server_module, "_BUFFER", 0)  # as small as the system has them
+    left = list(range(400))  # a recursor's for 200 hosts, A and AAAA of each
+    answered: list[bytes] = []
+    all_answered = threading.Event()
+
+    def respond(message: bytes, stream: bool) -> Sequence[bytes]:
+        answered.append(message)
+        for _ in range(min(2, len(left))):
+            client.send(left.pop().to_bytes(2, "big"))
+        if len(answered) == 401:
+            all_answered.set()
+        return ()
+
+    with (
+        DnsServer(respond) as server,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+    ):
+        client.connect((server.host, server.port))
+        client.send(b"first")
+
+        assert all_answered.wait(PATIENCE)
 
 
 needs_dig = pytest.mark.skipif(not shutil.which("dig"), reason="dig (bind9-dnsutils) is absent")

@@ -20,10 +20,10 @@ from dnssd import Registration, open_zone
 from dnssd.cli.main import run
 from dnssd.registration.registrar import Registrar
 from dnssd.sandbox.api import counts
-from dnssd.sandbox.api import service as api_module
-from dnssd.sandbox.api.hostedzones import Store
-from dnssd.sandbox.api.operations import Request, Wrap
-from dnssd.sandbox.api.service import Api
+from dnssd.sandbox.api import server as api_module
+from dnssd.sandbox.api.exchange import Request, Wrap
+from dnssd.sandbox.api.hostedzones import HostedZones
+from dnssd.sandbox.api.server import Api
 from dnssd.sandbox.faults.busy import BusyZones, keep_busy
 from dnssd.sandbox.faults.injected import Dice, Fault, Mishap, inject, parse_faults
 from dnssd.sandbox.faults.rate import Bucket, limit
@@ -83,7 +83,7 @@ def _counts(sandbox: Sandbox) -> Any:
 
 
 def _changes(sandbox: Sandbox) -> int:
-    return len(sandbox.store.log())
+    return len(sandbox.zones.log())
 
 
 @contextlib.contextmanager
@@ -249,7 +249,7 @@ def test_counts_are_exact_for_longer_than_requests_are_remembered(
 ) -> None:
     """The log of requests is short, the counts are not."""
     monkeypatch.setattr(api_module, "MAX_REQUESTS", 10)
-    api = Api(Store())
+    api = Api(HostedZones())
     for number in range(11):
         api.answer(Request(str(number), "GET", "/", {}, {}))
 
@@ -267,14 +267,14 @@ def test_joins_survive_a_bad_day(monkeypatch: pytest.MonkeyPatch) -> None:
         zone = open_zone(f"example.test,id={sandbox.zone_id}")
         for number in range(5):
             Registrar(zone, patient(3600)).join(_registration(number).wish_in(ORIGIN))
-        served = sandbox.store.zone(sandbox.zone_id).node(INSTANCE)
+        served = sandbox.zones.zone(sandbox.zone_id).node(INSTANCE)
         (srv,) = [rrset for rrset in served if rrset.rdtype == "SRV"]
-        assert len(srv.values) == 5
+        assert len(srv.texts) == 5
         assert len(_counts(sandbox)["faults"]) >= 3
         for number in range(5):
             departure = _registration(number).departure_in(ORIGIN)
             Registrar(zone, patient(3600)).leave(departure)
-        left = sandbox.store.zone(sandbox.zone_id).node(INSTANCE)
+        left = sandbox.zones.zone(sandbox.zone_id).node(INSTANCE)
         assert [rrset for rrset in left if rrset.rdtype == "SRV"] == []
 
 

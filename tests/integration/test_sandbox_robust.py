@@ -19,9 +19,9 @@ import dns.message
 import dns.query
 import pytest
 
-from dnssd.sandbox.api.hostedzones import Store
-from dnssd.sandbox.api.operations import Handler, Request, Response
-from dnssd.sandbox.api.service import Api
+from dnssd.sandbox.api.exchange import Handler, Request, Response
+from dnssd.sandbox.api.hostedzones import HostedZones
+from dnssd.sandbox.api.server import Api
 from dnssd.sandbox.sandbox import Sandbox
 
 PATIENCE = 60  # seconds until a test gives up; nothing waits that long
@@ -142,7 +142,7 @@ def test_two_hundred_clients_change_a_zone_at_once(sandbox: Sandbox) -> None:
         return _ask(place, "POST", RRSETS, _batch([(f"h{number}", _address(number))]))[0]
 
     assert _all_at_once(work) == [200] * CLIENTS
-    assert len(sandbox.store.zone(sandbox.zone_id).entries) == CLIENTS + 2
+    assert len(sandbox.zones.zone(sandbox.zone_id).rrsets) == CLIENTS + 2
 
 
 def test_two_hundred_clients_ask_by_udp_at_once(sandbox: Sandbox) -> None:
@@ -245,10 +245,9 @@ def test_half_open_connections_keep_nobody_waiting(separate: Place, said: bytes)
 
 def _until_waiting(api: Api, *connections: socket.socket) -> None:
     """Return when exactly these wait for a request in the eyes of the server, in this order."""
-    assert api._server
     expected = [connection.getsockname() for connection in connections]
     for _ in range(PATIENCE * 1000):
-        if [connection.getpeername() for connection in [*api._server._waiting]] == expected:
+        if [connection.getpeername() for connection in [*api._waiting]] == expected:
             return
         threading.Event().wait(0.001)
     raise AssertionError(f"never waiting in this order: {expected}")
@@ -256,7 +255,7 @@ def _until_waiting(api: Api, *connections: socket.socket) -> None:
 
 def test_the_connection_that_waited_longest_makes_room() -> None:
     """One that has just been answered is kept before one that never asked."""
-    with Api(Store(), max_connections=2) as api, ExitStack() as connected:
+    with Api(HostedZones(), max_connections=2) as api, ExitStack() as connected:
         address = (api.host, api.port)
         used = http.client.HTTPConnection(*address, timeout=PATIENCE)
         connected.callback(used.close)
@@ -288,7 +287,7 @@ def test_requests_in_work_are_not_ended_for_others() -> None:
 
         return handle
 
-    with Api(Store(), wrap=wrap, max_connections=2) as api, ExitStack() as connected:
+    with Api(HostedZones(), wrap=wrap, max_connections=2) as api, ExitStack() as connected:
         working = [http.client.HTTPConnection(api.host, api.port, timeout=PATIENCE) for _ in "ab"]
         for connection in working:
             connected.callback(connection.close)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dnssd import errors, open_zone
-from dnssd.sandbox.api.operations import Handler, Request, Response, refusal
+from dnssd.sandbox.api.exchange import Handler, Request, Response, refusal
 from dnssd.sandbox.api.rejections import Rejection
-from dnssd.sandbox.api.service import Api
+from dnssd.sandbox.api.server import Api
 from dnssd.sandbox.sandbox import Sandbox
 from kit.interleaving import patient
 from kit.invariants import ORIGIN
@@ -140,7 +140,7 @@ def test_what_the_service_quotes_of_a_request_is_left_out(
 
         return handle
 
-    with Api(sandbox.store, wrap=wrap) as api:
+    with Api(sandbox.zones, wrap=wrap) as api:
         monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", api.url)
         address = f"example.test,id={sandbox.zone_id}"
         assert code in told(errors.AccessDenied, caplog, address)

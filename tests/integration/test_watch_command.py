@@ -18,7 +18,7 @@ from typing import IO, Any
 import pytest
 
 from dnssd.cli.main import run
-from dnssd.sandbox.api.rrsets import Action, Edit, Entry
+from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
 from dnssd.sandbox.dns.answers import respond
 from dnssd.sandbox.dns.server import DnsServer
 from dnssd.sandbox.sandbox import Sandbox
@@ -59,15 +59,15 @@ class Zone:
         def reply(message: bytes, stream: bool) -> Sequence[bytes]:
             if self.silent:
                 return ()
-            return respond(message, sandbox.store.zones(), rng, stream=stream)
+            return respond(message, sandbox.zones.zones(), rng, stream=stream)
 
         self.server = DnsServer(reply)
         self.put("example.test.", "SOA", SOA)
 
     def put(self, name: str, rdtype: str, *values: str) -> None:
         """Write one RRset, values as Route 53 writes them."""
-        entry = Entry.of(read_name(name), rdtype, 1, values)
-        self._sandbox.store.change(self._sandbox.zone_id, [Edit(Action.UPSERT, entry)])
+        entry = HostedRRset(read_name(name), rdtype, 1, values)
+        self._sandbox.zones.change(self._sandbox.zone_id, [Edit(Action.UPSERT, entry)])
 
     def offer(self, *hosts: str, name: str = WEB, weight: int = 1) -> None:
         """Have hosts offer an instance, and have addresses."""

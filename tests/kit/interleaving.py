@@ -17,7 +17,7 @@ from dnssd.names import Name
 from dnssd.records import Change, RRset
 from dnssd.registration.registrar import Outcome, Registrar
 from dnssd.registration.request import Registration
-from dnssd.sandbox.api.hostedzones import Store
+from dnssd.sandbox.api.hostedzones import HostedZones
 from dnssd.zones.base import Zone
 from dnssd.zones.memory import MemoryZone
 from kit.invariants import State, state_of
@@ -55,7 +55,7 @@ class Recorded(NamedTuple):
         return cls(zone, lambda: zone.states)
 
     @classmethod
-    def sandbox(cls, zone: Zone, store: Store) -> "Recorded":
+    def sandbox(cls, zone: Zone, store: HostedZones) -> "Recorded":
         """A zone at the sandbox, whose change log has them."""
         return cls(zone, lambda: [state_of(commit.zone) for commit in store.log()])
 

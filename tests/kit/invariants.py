@@ -7,8 +7,10 @@ from dnssd.members import HostRecord
 from dnssd.names import Name
 from dnssd.records import Ptr, Rdata, RRset, Srv, Txt
 from dnssd.registration.views import InstanceView
-from dnssd.sandbox.api.hostedzones import Zone
+from dnssd.sandbox.api.hostedzones import HostedZone
+from dnssd.sandbox.api.rrsets import HostedRRset
 from dnssd.services import Service
+from dnssd.zones.route53.text import read_rrset, write_name
 
 State = Mapping[tuple[Name, str], RRset]
 
@@ -19,9 +21,21 @@ ENUMERATION = SERVICE.enumeration_in(ORIGIN)
 INSTANCE = BROWSE.child(b"web")
 
 
-def state_of(zone: Zone) -> State:
+def rrset_of(hosted: HostedRRset) -> RRset:
+    """An RRset of the sandbox, as whoever lists it reads it."""
+    listed = {
+        "Name": write_name(hosted.name),
+        "Type": hosted.rdtype,
+        "TTL": hosted.ttl,
+        "ResourceRecords": [{"Value": text} for text in hosted.texts],
+    }
+    routing = ((tag, part if isinstance(part, str) else dict(part)) for tag, part in hosted.routing)
+    return read_rrset(listed | dict(routing))
+
+
+def state_of(zone: HostedZone) -> State:
     """A snapshot of the sandbox's zone, its apex left out."""
-    rrsets = (entry.rrset for entry in zone.since(("", "", "")))
+    rrsets = map(rrset_of, zone.rrsets)
     return {(r.name, r.rdtype): r for r in rrsets if r.name != zone.origin}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from dnssd.errors import UsageError
-from dnssd.sandbox.api.operations import Handler, Request, Response, refusal
+from dnssd.sandbox.api.exchange import Handler, Request, Response, refusal
 from dnssd.sandbox.api.rejections import Rejection
 from dnssd.sandbox.faults.busy import BusyZones, keep_busy
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnssd.errors import UsageError
-from dnssd.sandbox.api.operations import Delivery, Request, Response
+from dnssd.sandbox.api.exchange import Delivery, Request, Response
 from dnssd.sandbox.faults.injected import (
     MAX_DELAY,
     MIN_DELAY,

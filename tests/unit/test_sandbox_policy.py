@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from dnssd.errors import UsageError
 from dnssd.names import Name
-from dnssd.sandbox.api.hostedzones import Store
-from dnssd.sandbox.api.operations import Request, Response, operations
+from dnssd.sandbox.api.exchange import Request, Response
+from dnssd.sandbox.api.hostedzones import HostedZones
+from dnssd.sandbox.api.operations import operations
 from dnssd.sandbox.faults.policy import (
     ACTIONS,
     NAMES,
@@ -249,15 +250,15 @@ class Enforced:
     """A sandbox's operations behind a policy, with one zone."""
 
     def __init__(self, *statements: Any) -> None:
-        self.store = Store()
-        self.store.create_zone(Name.parse("example.test"), caller_reference="a", zone_id="Z1")
+        self.zones = HostedZones()
+        self.zones.create_zone(Name.parse("example.test"), caller_reference="a", zone_id="Z1")
         policy = read_policy(json.dumps({"Statement": list(statements)}))
-        self.open = operations(self.store)
+        self.open = operations(self.zones)
         self.answer = enforce(policy)(self.open)
 
-    def entries(self) -> int:
+    def rrsets(self) -> int:
         """How many RRsets the zone holds besides its first two."""
-        return len(self.store.zone("Z1").entries) - 2
+        return len(self.zones.zone("Z1").rrsets) - 2
 
 
 HOST = ("CREATE", "a.example.test", "A", "10.0.0.1")
@@ -268,7 +269,7 @@ def test_what_is_allowed_is_carried_out() -> None:
     enforced = Enforced(allowing(CHANGE, resource=ZONE))
 
     assert enforced.answer(change(HOST)).status == 200
-    assert enforced.entries() == 1
+    assert enforced.rrsets() == 1
 
 
 def denied(response: Response) -> str:
@@ -296,7 +297,7 @@ def test_a_denial_is_worded_as_by_aws_and_nothing_is_done() -> None:
         f"{who}ListHostedZones because no identity-based policy allows the "
         "route53:ListHostedZones action"
     )
-    assert (nothing.entries(), deny.entries()) == (0, 0)
+    assert (nothing.rrsets(), deny.rrsets()) == (0, 0)
 
 
 def test_a_batch_is_denied_whole() -> None:
@@ -306,7 +307,7 @@ def test_a_batch_is_denied_whole() -> None:
 
     denied(enforced.answer(change(HOST, ("CREATE", "example.test", "A", "10.0.0.1"))))
 
-    assert enforced.entries() == 0
+    assert enforced.rrsets() == 0
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnssd.errors import UsageError
-from dnssd.sandbox.api.operations import Request, Response
+from dnssd.sandbox.api.exchange import Request, Response
 from dnssd.sandbox.faults.rate import Bucket, limit
 
 REQUEST = Request("1", "GET", "/", {}, {})

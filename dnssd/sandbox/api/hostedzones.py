@@ -11,17 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from dnssd.names import Name
-from dnssd.records import RRset
-from dnssd.sandbox.api.batch import Entries, apply_batch, node
+from dnssd.sandbox.api.batch import RRsets, apply_batch, node, since
 from dnssd.sandbox.api.rejections import Rejection, already_exists, no_such_zone
-from dnssd.sandbox.api.rrsets import Edit, Entry, listing_key
-from dnssd.sandbox.api.sortedmap import Key, SortedMap
+from dnssd.sandbox.api.rrsets import Edit, HostedRRset, Key, listing_key
 
 NAME_SERVERS = tuple(f"ns-{number}.sandbox.test." for number in range(1, 5))
 NS_TTL = 172_800  # seconds, as Route 53 gives them
 SOA_TTL = 60  # seconds; Route 53 gives 900, but nobody wants to wait for a negative answer here
 SOA = f"{NAME_SERVERS[0]} hostmaster.sandbox.test. 1 7200 900 1209600 {SOA_TTL}"
-MAX_ENTRIES = 10_000  # in one zone
+MAX_RRSETS = 10_000  # in one zone
 MAX_LOG = 10_000  # commits and changes that are remembered
 
 
@@ -39,7 +37,7 @@ class Submission:
 
     Attributes:
         id: Route 53's identifier, `C...`.
-        insync_at: When all name servers have it, on the store's clock, in seconds.
+        insync_at: When all name servers have it, on the zones' clock, in seconds.
     """
 
     id: str
@@ -49,43 +47,44 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Zone:
+class HostedZone:
     """A snapshot of one hosted zone.
 
     Attributes:
         id: Route 53's identifier, `Z...`.
-        vpcs: Where a private zone is seen; empty for a public one.
+        vpc: Where a private zone is seen; None for a public one.
         caller_reference: What its creator calls the request that made it.
-        creation: The change that made it.
-        entries: What it holds, by listing key.
+        rrsets: What it holds, in the order of a listing.
     """
 
     id: str
     origin: Name
-    vpcs: tuple[Vpc, ...]
+    vpc: Vpc | None
     caller_reference: str
     comment: str
-    creation: Submission
-    entries: Entries
+    rrsets: RRsets
 
     @property
     def private(self) -> bool:
-        """Whether only its networks see it."""
-        return bool(self.vpcs)
+        """Whether only its network sees it."""
+        return self.vpc is not None
 
-    def node(self, name: Name) -> tuple[RRset, ...]:
-        """The RRsets at exactly `name`; several of one type where routing chooses."""
-        return tuple(entry.rrset for entry in node(self.entries, name))
+    def node(self, name: Name) -> tuple[HostedRRset, ...]:
+        """The RRsets at exactly `name`; several of one type where there is routing."""
+        return self.at(listing_key(name.key))
 
-    def has_below(self, name: Name) -> bool:
-        """Whether something stands strictly below `name`."""
-        key = listing_key(name)
-        after = next(self.entries.since((key + " ", "", "")), None)  # " " precedes every label
-        return after is not None and after.key[0].startswith(key)
+    def at(self, name_key: str) -> tuple[HostedRRset, ...]:
+        """The RRsets at exactly the name with this listing key."""
+        return tuple(node(self.rrsets, name_key))
 
-    def since(self, key: Key) -> Iterator[Entry]:
-        """The entries at `key` and after it, in the order of a listing."""
-        return self.entries.since(key)
+    def exists(self, name_key: str) -> bool:
+        """Whether something stands at the name with this listing key, or below it."""
+        after = next(self.since((name_key, "", "")), None)
+        return after is not None and after.key[0].startswith(name_key)
+
+    def since(self, key: Key) -> Iterator[HostedRRset]:
+        """The RRsets at `key` and after it, in the order of a listing."""
+        return since(self.rrsets, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +94,13 @@ class Commit:
     Attributes:
         zone: The zone after it.
         user_agent: Who sent it.
-        time: When, on the store's clock, in seconds.
+        time: When, on the zones' clock, in seconds.
     """
 
     change_id: str
-    zone: Zone
+    zone: HostedZone
     user_agent: str
     time: float
-
-    @property
-    def zone_id(self) -> str:
-        """The zone's identifier."""
-        return self.zone.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +112,22 @@ class Contents:
         number: Grows with everything that is done to them.
     """
 
-    zones: tuple[Zone, ...] = ()
+    zones: tuple[HostedZone, ...] = ()
     number: int = 0
 
 
 NOTHING = Contents()
 
 
-class Store:
-    """The hosted zones, and what was done to them.
+class HostedZones:
+    """The hosted zones of one account, and what was done to them.
 
     Args:
-        contents: What it holds at first.
+        contents: What they are at first.
         now: The clock, in seconds.
         date: The date that submissions bear.
         insync_after: Seconds after which a change is said to be everywhere.
-        max_entries: How many RRsets a zone may hold.
+        max_rrsets: How many RRsets a zone may hold.
         max_log: How many commits are remembered, each with the zone as it was.
     """
 
@@ -144,15 +138,15 @@ class Store:
         now: Callable[[], float] = time.monotonic,
         date: Callable[[], datetime] = lambda: datetime.now(UTC),
         insync_after: float = 0.0,
-        max_entries: int = MAX_ENTRIES,
+        max_rrsets: int = MAX_RRSETS,
         max_log: int = MAX_LOG,
     ) -> None:
         self._now = now
         self._date = date
         self._insync_after = insync_after
-        self._max_entries = max_entries
-        self._lock = threading.Lock()
-        self._zones: Mapping[str, Zone] = {zone.id: zone for zone in contents.zones}  # replaced
+        self._max_rrsets = max_rrsets
+        self._lock = threading.RLock()
+        self._zones: Mapping[str, HostedZone] = {zone.id: zone for zone in contents.zones}
         self._number = contents.number  # the last one that an identifier has
         self._log: deque[Commit] = deque(maxlen=max_log)
         self._submissions: deque[Submission] = deque(maxlen=MAX_LOG)
@@ -161,66 +155,60 @@ class Store:
         self,
         origin: Name,
         *,
-        private: bool = False,
         caller_reference: str,
         comment: str = "",
         zone_id: str | None = None,
         vpc: Vpc | None = None,
-    ) -> Zone:
+    ) -> HostedZone:
         """Make a zone that holds its NS and SOA RRsets.
 
         Args:
             origin: Its name; several zones may have one name.
-            private: Whether it is seen from a network only; so it is if `vpc` is given.
             caller_reference: New with each zone.
             comment: For people.
             zone_id: Its identifier; None for a new one.
-            vpc: The network that sees it; a made-up one for a private zone without.
+            vpc: The network that sees it; None for a public zone.
 
         Raises:
             Rejection: A zone has this caller reference or identifier already.
         """
-        if private and vpc is None:
-            vpc = Vpc()
         with self._lock:
             zone_id = zone_id or f"Z{self._next_number():013d}"
             if any(zone.caller_reference == caller_reference for zone in self.zones()):
                 raise already_exists(f"caller reference: {caller_reference}")
             if zone_id in self._zones:
                 raise already_exists(f"ID: {zone_id}")
-            zone = Zone(
-                id=zone_id,
-                origin=origin.lower(),
-                vpcs=(vpc,) if vpc else (),
-                caller_reference=caller_reference,
-                comment=comment,
-                creation=self._submit(""),
-                entries=_first_entries(origin),
+            origin = origin.lower()
+            first = (
+                HostedRRset(origin, "NS", NS_TTL, NAME_SERVERS),
+                HostedRRset(origin, "SOA", SOA_TTL, (SOA,)),
             )
+            zone = HostedZone(zone_id, origin, vpc, caller_reference, comment, first)
+            self._number += 1
             self._zones = {**self._zones, zone.id: zone}
             return zone
 
-    def delete_zone(self, zone_id: str) -> Submission:
+    def delete_zone(self, zone_id: str) -> None:
         """Remove a zone that holds nothing but its NS and SOA RRsets.
 
         Raises:
             Rejection: NoSuchHostedZone, HostedZoneNotEmpty.
         """
         with self._lock:
-            if len(self.zone(zone_id).entries) > 2:
+            if len(self.zone(zone_id).rrsets) > 2:
                 raise Rejection(
                     "HostedZoneNotEmpty",
                     "The specified hosted zone contains non-required resource record sets and "
                     "so cannot be deleted.",
                 )
+            self._number += 1
             self._zones = {key: zone for key, zone in self._zones.items() if key != zone_id}
-            return self._submit("")
 
-    def zones(self) -> tuple[Zone, ...]:
+    def zones(self) -> tuple[HostedZone, ...]:
         """All zones as they are now, the oldest first."""
         return tuple(self._zones.values())
 
-    def zone(self, zone_id: str) -> Zone:
+    def zone(self, zone_id: str) -> HostedZone:
         """One zone as it is now.
 
         Raises:
@@ -241,11 +229,23 @@ class Store:
         """
         with self._lock:
             zone = self.zone(zone_id)
-            entries = apply_batch(zone.origin, zone.entries, edits, self._max_entries)
-            zone = replace(zone, entries=entries)
-            submission = self._submit(comment)
+            rrsets = apply_batch(zone.origin, zone.rrsets, edits, self._max_rrsets)
+            zone = replace(zone, rrsets=rrsets)
+            submission = self.submit(comment)
             self._zones = {**self._zones, zone_id: zone}
             self._log.append(Commit(submission.id, zone, user_agent, self._now()))
+            return submission
+
+    def submit(self, comment: str = "") -> Submission:
+        """A new submission, of a change that is made now."""
+        with self._lock:
+            submission = Submission(
+                id=f"C{self._next_number():013d}",
+                comment=comment,
+                submitted_at=self._date(),
+                insync_at=self._now() + self._insync_after,
+            )
+            self._submissions.append(submission)
             return submission
 
     def submission(self, change_id: str) -> Submission:
@@ -277,21 +277,3 @@ class Store:
     def _next_number(self) -> int:
         self._number += 1
         return self._number
-
-    def _submit(self, comment: str) -> Submission:
-        submission = Submission(
-            id=f"C{self._next_number():013d}",
-            comment=comment,
-            submitted_at=self._date(),
-            insync_at=self._now() + self._insync_after,
-        )
-        self._submissions.append(submission)
-        return submission
-
-
-def _first_entries(origin: Name) -> Entries:
-    entries: Entries = SortedMap()
-    for rdtype, ttl, texts in (("NS", NS_TTL, NAME_SERVERS), ("SOA", SOA_TTL, (SOA,))):
-        entry = Entry.of(origin, rdtype, ttl, texts)
-        entries = entries.put(entry.key, entry)
-    return entries

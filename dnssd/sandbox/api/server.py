@@ -1,56 +1,107 @@
-"""The HTTP server in front of the sandbox's Route 53."""
+"""The sandbox's Route 53: the operations behind an HTTP server, and what was asked of them."""
 
-from collections.abc import Callable
+import itertools
+import threading
+import uuid
+from collections import deque
 from http.server import BaseHTTPRequestHandler
+from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from dnssd.sandbox.api.operations import Delivery, Request, Response, refusal
+from dnssd.sandbox.api import counts
+from dnssd.sandbox.api.exchange import Delivery, Request, Response, Wrap, refusal
+from dnssd.sandbox.api.hostedzones import HostedZones
+from dnssd.sandbox.api.operations import action, operations
 from dnssd.sandbox.api.rejections import Rejection
-from dnssd.sandbox.server import ConnectionServer
+from dnssd.sandbox.server import MAX_CONNECTIONS, StreamServer, host_and_port
 
+MAX_REQUESTS = 10_000  # remembered
 MAX_BODY = 1_000_000  # octets; the largest batch that the limits allow has about 300,000
 MAX_DRAINED = 16 * MAX_BODY  # octets of a refused body that are read so that the answer arrives
+TIMEOUT = 10.0  # seconds that a connection may say nothing
 
 
-class ApiServer(ConnectionServer):
-    """Reads requests, and sends what answers them.
+class Exchange(NamedTuple):
+    """A request and what became of it."""
+
+    action: str  # empty if it asked for no operation
+    status: int  # 0 if nothing was done, and nothing answered
+    error: str | None
+    user_agent: str
+
+
+class Api(StreamServer):
+    """Serves hosted zones as Route 53 does.
 
     Args:
-        address: Host and port to listen on; port 0 for any that is free.
-        answer: Answers a request, in the thread of its connection.
-        next_id: Gives a new identifier for a request.
+        zones: The zones.
+        host: The address to listen on.
+        port: The port, 0 for any free one.
+        wrap: What is laid around the operations.
         timeout: Seconds after which a silent connection is closed.
         max_connections: At a time; one more ends that which has waited longest for a request.
-
-    Raises:
-        OSError: The address or port cannot be had.
     """
 
     def __init__(
         self,
-        address: tuple[str, int],
-        answer: Callable[[Request], Response],
-        next_id: Callable[[], str],
+        zones: HostedZones,
+        host: str = "127.0.0.1",
+        port: int = 0,
         *,
-        timeout: float,
-        max_connections: int,
+        wrap: Wrap = lambda handler: handler,
+        timeout: float = TIMEOUT,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
-        self.answer = answer
-        self.next_id = next_id
-        super().__init__(address, _Connection, timeout=timeout, max_connections=max_connections)
+        super().__init__(
+            "API", _Connection, host, port, patience=timeout, max_connections=max_connections
+        )
+        self.counts = counts.Counts()
+        self._operations = wrap(operations(zones))
+        self._ids = itertools.count(1)
+        self._exchanges: deque[Exchange] = deque(maxlen=MAX_REQUESTS)
+        self._lock = threading.Lock()
+
+    def requests(self) -> tuple[Exchange, ...]:
+        """The latest requests, the oldest first."""
+        with self._lock:
+            return tuple(self._exchanges)
+
+    def count(self, user_agent_contains: str = "") -> int:
+        """How many of the latest requests came from such a client."""
+        return sum(user_agent_contains in exchange.user_agent for exchange in self.requests())
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://{host_and_port(self.host, self.port)}"
+
+    def next_id(self) -> str:
+        """A new identifier for a request."""
+        return str(uuid.UUID(int=next(self._ids)))
+
+    def answer(self, request: Request) -> Response:
+        """Handle a request; whatever goes wrong has an answer."""
+        if (request.method, request.path) == ("GET", counts.PATH):
+            return Response(200, self.counts.document(), content_type="application/json")
+        try:
+            response = self._operations(request)
+        except Exception as error:  # the client and its test must hear of a bug here
+            failure = Rejection("InternalFailure", type(error).__name__, 500)
+            response = refusal(request.id, failure)
+        exchange = Exchange(action(request), response.status, response.error, request.user_agent)
+        self.counts.add(exchange.action, exchange.error, response.fault, exchange.user_agent)
+        with self._lock:
+            self._exchanges.append(exchange)
+        return response
 
 
 class _Connection(BaseHTTPRequestHandler):
-    server: ApiServer
+    server: Api
     protocol_version = "HTTP/1.1"
     server_version = "dnssd-sandbox"
     sys_version = ""
     disable_nagle_algorithm = True
     wbufsize = -1  # head and body of an answer go out together
-
-    def setup(self) -> None:
-        super().setup()
-        self.connection.settimeout(self.server.patience)
 
     def _respond(self) -> None:
         request_id = self.server.next_id()

@@ -5,23 +5,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from dnssd.errors import MalformedName, MalformedRecord
+from dnssd.errors import MalformedName
 from dnssd.names import Name
 from dnssd.records import MAX_TTL
 from dnssd.sandbox.api import xml
-from dnssd.sandbox.api.hostedzones import NAME_SERVERS, Submission, Vpc, Zone
+from dnssd.sandbox.api.hostedzones import NAME_SERVERS, HostedZone, Submission, Vpc
 from dnssd.sandbox.api.rejections import Rejection, invalid_batch, invalid_input
-from dnssd.sandbox.api.rrsets import Action, Alias, Edit, Entry, Routing
+from dnssd.sandbox.api.rrsets import POLICIES, Action, Edit, HostedRRset, Routing
 from dnssd.sandbox.api.validation import TYPES, read_name
 from dnssd.zones.route53.text import write_name
 
 MAX_IDENTIFIER = 128  # characters of a set identifier
-MAX_WEIGHT = 255
 MAX_COMMENT = 256  # characters
 
-_GEO = ("ContinentCode", "CountryCode", "SubdivisionCode")
+_SIMPLE = ("Name", "Type", "TTL", "ResourceRecords")
+_ROUTING = ("SetIdentifier", *POLICIES, "AliasTarget", "HealthCheckId")
 _SOURCES = "[AliasTarget, all of [TTL, and ResourceRecords], or TrafficPolicyInstanceId]"
-_POLICIES = "[Weight, Region, Failover, GeoLocation, MultiValueAnswer]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,73 +101,50 @@ def _edit(change: Element) -> Edit:
         action = Action(parts["Action"].text or "")
     except ValueError as error:
         raise _constraint("action", parts["Action"].text, ", ".join(Action)) from error
-    return Edit(action, _entry(action, parts["ResourceRecordSet"]))
+    return Edit(action, _rrset(action, parts["ResourceRecordSet"]))
 
 
-def _entry(action: Action, record_set: Element) -> Entry:
-    parts = xml.children(
-        record_set,
-        *("Name", "Type", "SetIdentifier", "Weight", "Region", "GeoLocation", "Failover"),
-        *("MultiValueAnswer", "TTL", "ResourceRecords", "AliasTarget", "HealthCheckId"),
-    )
+def _rrset(action: Action, record_set: Element) -> HostedRRset:
+    parts = xml.children(record_set, *_SIMPLE, *_ROUTING)
     texts = {tag: part.text or "" for tag, part in parts.items()}
     name, rdtype = texts.get("Name", ""), texts.get("Type", "")
     if rdtype not in TYPES:
         raise _constraint("type", rdtype, f"one of {', '.join(sorted(TYPES))}")
-    identifier = texts.get("SetIdentifier")
-    change = (
-        f"in Change with [Action={action}, Name={name}, Type={rdtype}, "
-        f"SetIdentifier={'null' if identifier is None else identifier}]"
-    )
     values = tuple(_values(parts.get("ResourceRecords", ())))
-    if "AliasTarget" in parts and ("TTL" in parts or values):
+    sources = [("TTL" in parts or bool(values)), "AliasTarget" in parts]
+    change = f"in Change with [Action={action}, Name={name}, Type={rdtype}]"
+    if sources.count(True) != 1 or ("TTL" in parts) != bool(values):
+        found = "more than one" if all(sources) else "none"
         raise invalid_input(
-            f"Invalid request: Expected exactly one of {_SOURCES}, but found more than one {change}"
-        )
-    if "AliasTarget" not in parts and not ("TTL" in parts and values):
-        raise invalid_input(
-            f"Invalid request: Expected exactly one of {_SOURCES}, but found none {change}"
+            f"Invalid request: Expected exactly one of {_SOURCES}, but found {found} {change}"
         )
     ttl = _number("tTL", texts.get("TTL", "0"), MAX_TTL)
-    return Entry.of(read_name(name), rdtype, ttl, values, _routing(parts, texts, change))
+    routing = tuple(_routing(parts[tag]) for tag in _ROUTING if tag in parts)
+    _check_routing(routing, change)
+    return HostedRRset(read_name(name), rdtype, ttl, values, routing)
 
 
-def _routing(parts: dict[str, Element], texts: dict[str, str], change: str) -> Routing:
-    identifier = texts.get("SetIdentifier")
-    if identifier is not None and not 1 <= len(identifier) <= MAX_IDENTIFIER:
-        raise _constraint("setIdentifier", identifier, f"1 to {MAX_IDENTIFIER} characters")
-    weight = texts.get("Weight")
-    geo = xml.texts(parts.get("GeoLocation"), *_GEO)
-    try:
-        return Routing(
-            set_identifier=identifier or "",
-            weight=None if weight is None else _number("weight", weight, MAX_WEIGHT),
-            region=texts.get("Region", ""),
-            failover=texts.get("Failover", ""),
-            multivalue=texts.get("MultiValueAnswer") == "true",
-            geo_location=tuple((tag, geo[tag]) for tag in _GEO if tag in geo),
-            health_check_id=texts.get("HealthCheckId", ""),
-            alias=_alias(parts.get("AliasTarget")),
-        )
-    except MalformedRecord as error:
-        if not identifier:
-            why = "Missing field 'SetIdentifier'"
-        else:
-            why = f"Expected exactly one of {_POLICIES}, but found none or more than one"
-        raise invalid_input(f"Invalid request: {why} {change}") from error
+def _routing(part: Element) -> tuple[str, str | Routing]:
+    if not len(part):
+        return part.tag, part.text or ""
+    return part.tag, tuple((inner.tag, inner.text or "") for inner in part)
 
 
-def _alias(target: Element | None) -> Alias | None:
-    if target is None:
-        return None
-    texts = xml.texts(target, "HostedZoneId", "DNSName", "EvaluateTargetHealth")
-    if len(texts) != 3:
-        raise invalid_input("Invalid request: an 'AliasTarget' needs all of its fields")
-    return Alias(
-        zone_id=texts["HostedZoneId"],
-        target=read_name(texts["DNSName"]).lower(),
-        evaluate_health=texts["EvaluateTargetHealth"] == "true",
-    )
+def _check_routing(routing: Routing, change: str) -> None:
+    """One policy goes with one identifier."""
+    tags = [tag for tag, _ in routing]
+    policies = [tag for tag in tags if tag in POLICIES]
+    if "SetIdentifier" in tags:
+        identifier = str(dict(routing)["SetIdentifier"])
+        if not 1 <= len(identifier) <= MAX_IDENTIFIER:
+            raise _constraint("setIdentifier", identifier, f"1 to {MAX_IDENTIFIER} characters")
+        if len(policies) != 1:
+            raise invalid_input(
+                f"Invalid request: Expected exactly one of [{', '.join(POLICIES)}], but found "
+                f"none or more than one {change}"
+            )
+    elif policies:
+        raise invalid_input(f"Invalid request: Missing field 'SetIdentifier' {change}")
 
 
 def _values(records: Iterable[Element]) -> Iterator[str]:
@@ -194,39 +170,27 @@ def _constraint(field: str, value: str | None, needed: str) -> Rejection:
     )
 
 
-def entry_element(entry: Entry) -> Element:
-    """An entry as a listing shows it, in the order that the model gives its parts."""
-    routing, records = entry.routing, []
-    if not routing.alias:
-        values = [xml.element("ResourceRecord", xml.element("Value", v)) for v in entry.texts]
-        records = [xml.element("TTL", entry.rrset.ttl), xml.element("ResourceRecords", *values)]
-    geo = [xml.element(tag, code) for tag, code in routing.geo_location]
+def rrset_element(rrset: HostedRRset) -> Element:
+    """An RRset as a listing shows it."""
+    values = [xml.element("ResourceRecord", xml.element("Value", text)) for text in rrset.texts]
+    records = [xml.element("TTL", rrset.ttl), xml.element("ResourceRecords", *values)]
     return xml.element(
         "ResourceRecordSet",
-        xml.element("Name", write_name(entry.name)),
-        xml.element("Type", entry.rdtype),
-        *xml.optional("SetIdentifier", routing.set_identifier),
-        *xml.optional("Weight", routing.weight),
-        *xml.optional("Region", routing.region),
-        *([xml.element("GeoLocation", *geo)] if geo else []),
-        *xml.optional("Failover", routing.failover),
-        *xml.optional("MultiValueAnswer", "true" if routing.multivalue else ""),
-        *records,
-        *([_alias_element(routing.alias)] if routing.alias else []),
-        *xml.optional("HealthCheckId", routing.health_check_id),
+        xml.element("Name", write_name(rrset.name)),
+        xml.element("Type", rrset.rdtype),
+        *map(_routing_element, rrset.routing),
+        *(records if values else ()),
     )
 
 
-def _alias_element(alias: Alias) -> Element:
-    return xml.element(
-        "AliasTarget",
-        xml.element("HostedZoneId", alias.zone_id),
-        xml.element("DNSName", write_name(alias.target)),
-        xml.element("EvaluateTargetHealth", alias.evaluate_health),
-    )
+def _routing_element(part: tuple[str, str | Routing]) -> Element:
+    tag, content = part
+    if isinstance(content, str):
+        return xml.element(tag, content)
+    return xml.element(tag, *map(_routing_element, content))
 
 
-def zone_element(zone: Zone) -> Element:
+def zone_element(zone: HostedZone) -> Element:
     """A zone as a listing shows it."""
     return xml.element(
         "HostedZone",
@@ -238,20 +202,17 @@ def zone_element(zone: Zone) -> Element:
             *xml.optional("Comment", zone.comment),
             xml.element("PrivateZone", zone.private),
         ),
-        xml.element("ResourceRecordSetCount", len(zone.entries)),
+        xml.element("ResourceRecordSetCount", len(zone.rrsets)),
     )
 
 
-def vpc_elements(zone: Zone) -> tuple[Element, ...]:
-    """The networks that see a private zone."""
-    return tuple(
-        xml.element("VPC", xml.element("VPCRegion", vpc.region), xml.element("VPCId", vpc.id))
-        for vpc in zone.vpcs
-    )
-
-
-def delegation_element() -> Element:
-    """The name servers of a public zone, without the last dot as Route 53 gives them here."""
+def seen_from_element(zone: HostedZone) -> Element:
+    """The network that sees a private zone, or the name servers of a public one."""
+    if zone.vpc:
+        region, identifier = zone.vpc.region, zone.vpc.id
+        return xml.element(
+            "VPC", xml.element("VPCRegion", region), xml.element("VPCId", identifier)
+        )
     servers = [xml.element("NameServer", server.rstrip(".")) for server in NAME_SERVERS]
     return xml.element("DelegationSet", xml.element("NameServers", *servers))
 

@@ -1,24 +1,35 @@
-"""A file that keeps a sandbox's zones: nothing that was answered is lost.
+"""A file that keeps the hosted zones: nothing that was answered is lost.
 
-A request that changes something is answered once the file on disk holds the change. Saving
-means writing all of it beside the file and renaming that over it, so that whatever happens
-the file is whole; requests that come meanwhile share the next saving.
+JSON with an RRset to a line, written beside the file and renamed over it, so that the file is
+whole whatever happens. A request that changes something is answered once the file on disk
+holds the change; requests that come meanwhile share the next saving.
 """
 
 import fcntl
+import json
 import os
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from dnssd.errors import DnssdError, Unavailable, UsageError
-from dnssd.sandbox.api.hostedzones import Contents, Store
-from dnssd.sandbox.api.operations import Handler, Request, Response, Wrap, refusal
+from dnssd.names import shown
+from dnssd.records import MAX_TTL
+from dnssd.sandbox.api.batch import apply_edits
+from dnssd.sandbox.api.exchange import Handler, Request, Response, Wrap, refusal
+from dnssd.sandbox.api.hostedzones import Contents, HostedZone, HostedZones, Vpc
 from dnssd.sandbox.api.rejections import Rejection
-from dnssd.sandbox.api.state import Writer, read
+from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset, Routing
+from dnssd.sandbox.api.validation import TYPES, read_name
+from dnssd.zones.route53.text import write_name
 
-_ABSENT = -1  # the number of contents that no store has
+FORMAT = "dnssd sandbox state"
+VERSION = 2
+
+_ABSENT = -1  # the number of contents that nobody has
+T = TypeVar("T")
 
 
 class StateFile:
@@ -38,8 +49,7 @@ class StateFile:
         self._path = Path(os.path.realpath(path))  # a link is to stay one
         self._saved = _ABSENT
         self._saving = threading.Lock()
-        self._writer = Writer()
-        self._store: Store | None = None
+        self._zones: HostedZones | None = None
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
@@ -53,10 +63,7 @@ class StateFile:
             raise UsageError(f"{self._shown}: not a regular file; name another")
         with ExitStack() as held:
             held.callback(os.close, self._locked())
-            data = self._read()
-            if data is not None:
-                self.contents = self._understood(data)
-                self._saved = self.contents.number
+            self._read()
             self._held = held.pop_all()
         return self
 
@@ -69,13 +76,13 @@ class StateFile:
         with self._held:
             self.save()
 
-    def keep(self, store: Store) -> None:
-        """Let the file hold what `store` holds, from now on.
+    def keep(self, zones: HostedZones) -> None:
+        """Let the file hold what `zones` hold, from now on.
 
         Raises:
             Unavailable: It cannot be written.
         """
-        self._store = store
+        self._zones = zones
         self.save()
 
     def save(self) -> None:
@@ -84,48 +91,44 @@ class StateFile:
         Raises:
             Unavailable: It cannot be written.
         """
-        if self._store is None:
+        if self._zones is None:
             return
-        wanted = self._store.contents().number
+        wanted = self._zones.contents().number
         with self._saving:
             if self._saved < wanted:  # else somebody has just saved it too
-                contents = self._store.contents()
-                self._write(self._writer.write(contents))
+                contents = self._zones.contents()
+                self._write(format_state(contents))
                 self._saved = contents.number
 
     def _locked(self) -> int:
         """A file descriptor that keeps others out as long as it is open."""
+        lock = None
         try:
             lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        except OSError as error:
-            raise self._failed("lock", error) from error
-        try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            os.close(lock)
-            if not isinstance(error, BlockingIOError):
-                raise self._failed("lock", error) from error
-            raise Unavailable(
-                f"{self._shown}: another sandbox uses it; stop that one, or name another file"
-            ) from error
+            if lock is not None:
+                os.close(lock)
+            if isinstance(error, BlockingIOError):
+                raise Unavailable(
+                    f"{self._shown}: another sandbox uses it; stop that one, or name another file"
+                ) from error
+            raise self._failed("lock", error) from error
         return lock
 
-    def _read(self) -> bytes | None:
+    def _read(self) -> None:
         try:
-            return self._path.read_bytes()
+            self.contents = parse_state(self._path.read_bytes())
         except FileNotFoundError:
-            return None
+            return
         except OSError as error:
             raise self._failed("read", error) from error
-
-    def _understood(self, data: bytes) -> Contents:
-        try:
-            return read(data)
         except UsageError as error:
             raise UsageError(
                 f"{self._shown}: {error}; it was left as it is: restore or remove it, or name "
                 "another file"
             ) from error
+        self._saved = self.contents.number
 
     def _write(self, data: bytes) -> None:
         beside = self._path.with_name(f".{self._path.name}.new")
@@ -163,6 +166,102 @@ def saved(file: StateFile) -> Wrap:
         return handle
 
     return wrap
+
+
+def format_state(contents: Contents) -> bytes:
+    """The text of `contents`; `parse_state` is the inverse."""
+    zones = ",\n".join(map(_format_zone, contents.zones))
+    head = json.dumps({"format": FORMAT, "version": VERSION, "number": contents.number})
+    return f'{head[:-1]}, "zones": [\n{zones}\n]}}\n'.encode()
+
+
+def parse_state(data: bytes) -> Contents:
+    """The contents that `data` is the text of.
+
+    Raises:
+        UsageError: It is damaged, something else, or of another version.
+    """
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"not JSON, so it is damaged or something else ({error})") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise UsageError("JSON, but not the state of a sandbox")
+    if document.get("version") != VERSION:
+        raise UsageError(
+            f"written in version {shown(str(document.get('version')))} of the format, of which "
+            f"this program knows only {VERSION}"
+        )
+    try:
+        zones = tuple(_parse_zone(zone) for zone in _get(document, "zones", list))
+        for what in ("id", "caller_reference"):
+            if len({getattr(zone, what) for zone in zones}) < len(zones):
+                raise ValueError(f"two zones have one {what}")
+        return Contents(zones, _get(document, "number", int))
+    except (ValueError, KeyError, TypeError, DnssdError) as error:
+        raise UsageError(f"damaged ({type(error).__name__}: {shown(str(error))})") from error
+
+
+def _format_zone(zone: HostedZone) -> str:
+    head = json.dumps(
+        {
+            "id": zone.id,
+            "name": write_name(zone.origin),
+            "caller_reference": zone.caller_reference,
+            "comment": zone.comment,
+            "vpc": [zone.vpc.id, zone.vpc.region] if zone.vpc else [],
+        }
+    )
+    rrsets = (
+        json.dumps([write_name(rrset.name), rrset.rdtype, rrset.ttl, rrset.texts, rrset.routing])
+        for rrset in zone.rrsets
+    )
+    return f'{head[:-1]}, "rrsets": [\n' + ",\n".join(rrsets) + "\n]}"
+
+
+def _parse_zone(fields: Any) -> HostedZone:
+    origin, vpc = read_name(_get(fields, "name", str)).lower(), _get(fields, "vpc", list)
+    edits = [Edit(Action.CREATE, _parse_rrset(*rrset)) for rrset in _get(fields, "rrsets", list)]
+    return HostedZone(
+        id=_get(fields, "id", str),
+        origin=origin,
+        vpc=Vpc(*(_checked(text, str) for text in vpc)) if vpc else None,
+        caller_reference=_get(fields, "caller_reference", str),
+        comment=_get(fields, "comment", str),
+        rrsets=apply_edits(origin, (), edits, len(edits)),
+    )
+
+
+def _parse_rrset(name: Any, rdtype: Any, ttl: Any, texts: Any, routing: Any) -> HostedRRset:
+    if rdtype not in TYPES or not 0 <= _checked(ttl, int) <= MAX_TTL:
+        raise ValueError(f"type {rdtype}, TTL {ttl}")
+    values = tuple(_checked(text, str) for text in _checked(texts, list))
+    rrset = HostedRRset(
+        read_name(_checked(name, str)), rdtype, ttl, values, _parse_routing(routing)
+    )
+    if bool(values) == rrset.is_alias:
+        raise ValueError("an alias has no values, and everything else has some")
+    return rrset
+
+
+def _parse_routing(parts: Any) -> Routing:
+    return tuple(
+        (_checked(tag, str), content if isinstance(content, str) else _parse_routing(content))
+        for tag, content in _checked(parts, list)
+    )
+
+
+def _get(fields: Mapping[str, Any], key: str, kind: type[T]) -> T:
+    try:
+        return _checked(fields[key], kind)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from error
+
+
+def _checked(value: object, kind: type[T]) -> T:
+    if type(value) is not kind:  # not isinstance(): True is no number here
+        raise ValueError(f"{shown(str(value))} is no {kind.__name__}")
+    return value
 
 
 def _printable(text: str) -> str:

@@ -5,17 +5,19 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from dnssd.errors import MalformedName
+from dnssd.errors import MalformedName, MalformedRecord
 from dnssd.names import MAX_LABEL, MAX_NAME, Name, split_labels
 from dnssd.records import MAX_STRING
-from dnssd.sandbox.api.rrsets import MAX_VALUE, Entry, read_value
+from dnssd.sandbox.api.rdata import wire_rdata
+from dnssd.sandbox.api.rrsets import HostedRRset
 from dnssd.zones.route53 import text as route53
 
+MAX_VALUE = 4000  # characters of one value
 MAX_VALUES = 400  # in one RRset
 
 _PRINTABLE = re.compile(r"[ -~]*")
 _ESCAPES = re.compile(r"(?:[^\\]|\\[0-3][0-7]{2})*")
-_STRING = r'"((?:[^"\\]|\\["\\]|\\[0-3][0-7]{2})*)"'
+_STRING = r'"((?:[^"\\]|\\[^0-9]|\\[0-3][0-7]{2})*)"'
 _STRINGS = re.compile(f"{_STRING}(?: +{_STRING})*")
 _ESCAPE = re.compile(r"\\(?:[0-7]{3}|.)")
 _CAA = re.compile(r'(\d{1,3}) ([A-Za-z0-9]+) "[^"]*"')
@@ -37,18 +39,18 @@ def read_name(text: str) -> Name:
         raise MalformedName(f"FATAL problem: {fatal} encountered with '{text}'") from fatal
 
 
-def entry_problems(entry: Entry) -> list[str]:
-    """What is wrong with the values of `entry`, one message for each problem."""
+def rrset_problems(rrset: HostedRRset) -> list[str]:
+    """What is wrong with the values of `rrset`, one message for each problem."""
     problems = [
         f"Invalid Resource Record: FATAL problem: {problem} encountered with '{text}'"
-        for text in entry.texts
-        if (problem := value_problem(entry.rdtype, text))
+        for text in rrset.texts
+        if (problem := value_problem(rrset.rdtype, text))
     ]
-    if len(entry.texts) > MAX_VALUES:
+    if len(rrset.texts) > MAX_VALUES:
         problems.append(f"Cannot have more than {MAX_VALUES} records in a RRSet.")
-    if len(entry.texts) > 1 and entry.rdtype in ("CNAME", "SOA"):
-        problems.append(f"{entry.rdtype} RRSets may have only one resource record.")
-    return problems + [f"Duplicate Resource Record: '{text}'" for text in _repeated(entry)]
+    if len(rrset.texts) > 1 and rrset.rdtype in ("CNAME", "SOA"):
+        problems.append(f"{rrset.rdtype} RRSets may have only one resource record.")
+    return problems + [f"Duplicate Resource Record: '{text}'" for text in _repeated(rrset)]
 
 
 def value_problem(rdtype: str, text: str) -> str | None:
@@ -69,15 +71,22 @@ def _checked(rdtype: str, text: str) -> str | None:
     return None
 
 
-def _repeated(entry: Entry) -> list[str]:
-    """The values that stand in `entry` before, in these or other words."""
+def _repeated(rrset: HostedRRset) -> list[str]:
+    """The values that stand in `rrset` before, in these or other words."""
     seen, repeated = set(), []
-    for text in entry.texts:
-        _, rdata = read_value(entry.rdtype, text)
-        if rdata in seen:
+    for text in rrset.texts:
+        meaning = _meaning(rrset.rdtype, text)
+        if meaning in seen:
             repeated.append(text)
-        seen.add(rdata)
+        seen.add(meaning)
     return repeated
+
+
+def _meaning(rdtype: str, text: str) -> str | bytes:
+    try:
+        return wire_rdata(rdtype, text).canonical
+    except MalformedRecord:
+        return text
 
 
 def _name(text: str) -> Name:

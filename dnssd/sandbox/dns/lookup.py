@@ -1,22 +1,63 @@
-"""Finding records in zones: closest zone, zone cuts, wildcards, CNAMEs, Route 53's routing."""
+"""Finding records in hosted zones: closest zone, zone cuts, wildcards, CNAMEs.
+
+Names are looked up by their listing key, in which each ancestor of a name is a beginning of
+it (`dnssd.sandbox.api.rrsets.listing_key`).
+"""
 
 import random
-from collections.abc import Iterable, Sequence
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
+from operator import attrgetter
+from typing import BinaryIO, NamedTuple
 
-from dnssd.names import Name
-from dnssd.sandbox.api.batch import node
-from dnssd.sandbox.api.hostedzones import Zone
-from dnssd.sandbox.api.rrsets import Entry
-from dnssd.sandbox.dns import packets
-from dnssd.sandbox.dns.packets import Answer, Rcode, Record, read_name
-from dnssd.sandbox.dns.rdata import type_number, wire_rdata
+import dns.name
+import dns.rdataclass
+import dns.rdatatype
+from dns.rcode import Rcode
 
+from dnssd.sandbox.api.hostedzones import HostedZone
+from dnssd.sandbox.api.rdata import wire_rdata
+from dnssd.sandbox.api.rrsets import HostedRRset, listing_key
+
+_IN = int(dns.rdataclass.IN)
 MAX_HOPS = 8  # names that one question is led through by CNAMEs
-MAX_ALIASES = 3  # that lead to one another
-MAX_MULTIVALUE = 8  # multivalue RRsets that Route 53 shows in an answer
 
-_HOST_AT = {packets.SRV: 6, packets.NS: 0}  # octets of rdata before the name of a host
+RECORD = struct.Struct("!HHIH")  # type, class, TTL, rdata length
+_HOST_AT = {"SRV": 6, "NS": 0}  # octets of rdata before the name of a host
+_WILDCARD = listing_key(b"\1*\0")
+
+
+class Records(NamedTuple):
+    """The records of one name and type."""
+
+    owner: dns.name.Name
+    rdtype: str
+    ttl: int  # seconds
+    values: tuple[bytes, ...]
+
+    def to_wire(self, file: BinaryIO, compress: dns.name.CompressType) -> int:
+        """Write them, names in values not compressed; return how many they are."""
+        start = type_number(self.rdtype), _IN, self.ttl
+        for value in self.values:
+            self.owner.to_wire(file, compress)
+            file.write(RECORD.pack(*start, len(value)) + value)
+        return len(self.values)
+
+
+Section = tuple[Records, ...]
+
+
+class Answer(NamedTuple):
+    """What an answer says, before it is a packet."""
+
+    rcode: Rcode = Rcode.NOERROR
+    authoritative: bool = False
+    truncated: bool = False
+    answer: Section = ()
+    authority: Section = ()
+    additional: Section = ()
 
 
 class Lookup:
@@ -24,15 +65,15 @@ class Lookup:
 
     Args:
         zones: What the server is authoritative for.
-        rng: Shuffles values, and chooses where routing leaves a choice.
+        rng: Shuffles values.
     """
 
-    def __init__(self, zones: Sequence[Zone], rng: random.Random) -> None:
+    def __init__(self, zones: Sequence[HostedZone], rng: random.Random) -> None:
         self._zones = zones
         self._rng = rng
 
-    def answer(self, name: Name, rdtype: str) -> Answer:
-        """What the zones say of `name`, without additional data.
+    def answer(self, name: dns.name.Name, rdtype: str) -> Answer:
+        """What the zones say of `name`.
 
         Args:
             name: In a zone or not; the answer repeats its case.
@@ -41,140 +82,141 @@ class Lookup:
         Raises:
             MalformedRecord: A value to be given is not what its type asks for.
         """
-        found: tuple[Record, ...] = ()
-        seen: set[Name] = set()
-        while name not in seen and len(seen) < MAX_HOPS:
-            seen.add(name)
+        found: Section = ()
+        seen: set[str] = set()
+        while (key := key_of(name)) not in seen and len(seen) < MAX_HOPS:
+            seen.add(key)
             zone = find_zone(self._zones, name)
             if zone is None:
                 break
-            if cut := self._cut(zone, name):
-                return Answer(authoritative=bool(found), answer=found, authority=cut)
-            entries = find_node(zone, name)
-            if entries is None:
+            if cut := self._cut(zone, name, key):
+                return Answer(
+                    authoritative=bool(found),
+                    answer=found,
+                    authority=cut,
+                    additional=self._additional(cut),
+                )
+            rrsets = find_node(zone, key)
+            if rrsets is None:
                 return Answer(Rcode.NXDOMAIN, True, answer=found, authority=self._soa(zone))
-            if records := self._records(zone, name, entries, rdtype):
-                return Answer(authoritative=True, answer=found + records)
-            cname = self._records(zone, name, entries, "CNAME")
+            if records := self._records(name, rrsets, rdtype):
+                found += records
+                return Answer(
+                    authoritative=True, answer=found, additional=self._additional(records)
+                )
+            cname = self._records(name, rrsets, "CNAME")
             if not cname:
                 return Answer(authoritative=True, answer=found, authority=self._soa(zone))
             found += cname
-            name, _ = read_name(cname[0].rdata, 0)
+            name, _ = dns.name.from_wire(cname[0].values[0], 0)
         # Either what a CNAME leads to is another server's, or CNAMEs lead in a circle.
         return Answer(authoritative=True, answer=found) if found else Answer(Rcode.REFUSED)
 
-    def additional(self, said: Answer) -> tuple[Record, ...]:
-        """The addresses, where known, of the hosts that SRV and NS records in `said` name.
-
-        Raises:
-            MalformedRecord: A value to be given is not what its type asks for.
-        """
+    def _additional(self, section: Section) -> Section:
+        """The addresses, where known, of the hosts that SRV and NS records name."""
         hosts = {
-            read_name(record.rdata, _HOST_AT[record.rdtype])[0]: None
-            for record in said.answer + said.authority
-            if record.rdtype in _HOST_AT
+            dns.name.from_wire(value, _HOST_AT[records.rdtype])[0]: None
+            for records in section
+            if records.rdtype in _HOST_AT
+            for value in records.values
         }
-        records: list[Record] = []
+        found: Section = ()
         for host in hosts:
-            if (zone := find_zone(self._zones, host)) and (entries := find_node(zone, host)):
-                for rdtype in ("A", "AAAA"):
-                    records += self._records(zone, host, entries, rdtype)
-        return tuple(records)
+            zone = find_zone(self._zones, host)
+            rrsets = find_node(zone, key_of(host)) if zone else None
+            for rdtype in ("A", "AAAA"):
+                found += self._records(host, rrsets or (), rdtype)
+        return found
 
-    def _cut(self, zone: Zone, name: Name) -> tuple[Record, ...]:
+    def _cut(self, zone: HostedZone, name: dns.name.Name, key: str) -> Section:
         """The NS records that delegate `name` or what it is in (RFC 1034 section 4.3.2)."""
-        for number in reversed(range(len(name.labels) - len(zone.origin.labels))):
-            domain = Name(name.labels[number:])
-            if records := self._records(zone, domain, tuple(node(zone.entries, domain)), "NS"):
+        depth, at = len(zone.origin.labels) + 1, len(zone_key(zone))
+        while at < len(key):
+            depth, at = depth + 1, key.index(".", at) + 1
+            owner = dns.name.Name(name.labels[-depth:])
+            if records := self._records(owner, zone.at(key[:at]), "NS"):
                 return records
         return ()
 
-    def _soa(self, zone: Zone) -> tuple[Record, ...]:
+    def _soa(self, zone: HostedZone) -> Section:
         """What a negative answer shows, its TTL saying how long it holds (RFC 2308 section 3)."""
-        records = self._records(zone, zone.origin, find_node(zone, zone.origin) or (), "SOA")
-        return tuple(soa._replace(ttl=min(soa.ttl, _soa_minimum(soa))) for soa in records)
+        owner = dns.name.Name((*zone.origin.labels, b""))
+        (soa,) = self._records(owner, zone.at(zone_key(zone)), "SOA")
+        minimum = int.from_bytes(soa.values[0][-4:], "big")
+        return (soa._replace(ttl=min(soa.ttl, minimum)),)
 
-    def _records(
-        self, zone: Zone, owner: Name, entries: Iterable[Entry], rdtype: str
-    ) -> tuple[Record, ...]:
-        """The records that answer a question for `rdtype`, given what stands at `owner`."""
-        records: list[Record] = []
-        for present, same in groupby(entries, key=lambda entry: entry.rdtype):
-            if rdtype in (present, "ANY"):
-                chosen = list(records_of(owner, self._followed(zone, self._chosen(tuple(same)))))
-                self._rng.shuffle(chosen)
-                records += chosen
-        return tuple(records)
+    def _records(self, owner: dns.name.Name, rrsets: Iterable[HostedRRset], rdtype: str) -> Section:
+        """The records that answer a question for `rdtype`, given what stands at `owner`.
 
-    def _chosen(self, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """Of the entries of one name and type those to be shown; all count as healthy."""
-        match entries[0].routing.kinds:
-            case ():
-                return entries
-            case ("multivalue",):
-                return self._rng.sample(entries, min(len(entries), MAX_MULTIVALUE))
-            case ("weighted",):
-                weights = [entry.routing.weight or 0 for entry in entries]
-                return self._rng.choices(entries, weights if any(weights) else None)
-            case ("failover",):
-                return sorted(entries, key=lambda entry: entry.routing.failover != "PRIMARY")[:1]
-            case _:  # by where the client is, which only Route 53 knows
-                return [self._rng.choice(entries)]
-
-    def _followed(
-        self, zone: Zone, entries: Iterable[Entry], left: int = MAX_ALIASES
-    ) -> list[Entry]:
-        """`entries`, with those that aliases of the same zone lead to in the aliases' place."""
-        followed: list[Entry] = []
-        for entry in entries:
-            alias = entry.routing.alias
-            if alias is None:
-                followed.append(entry)
-            elif left and alias.target.is_below(zone.origin):
-                there = find_node(zone, alias.target) or ()
-                if same := [other for other in there if other.rdtype == entry.rdtype]:
-                    followed += self._followed(zone, self._chosen(same), left - 1)
-        return followed
+        Of several RRsets with routing the first is shown; an alias has nothing to show.
+        """
+        asked = (rrset for rrset in rrsets if rrset.texts and rdtype in (rrset.rdtype, "ANY"))
+        found = []
+        for _, same in groupby(asked, key=attrgetter("rdtype")):
+            records = records_of(owner, next(same))
+            values = self._rng.sample(records.values, len(records.values))
+            found.append(records._replace(values=tuple(values)))
+        return tuple(found)
 
 
-def find_zone(zones: Iterable[Zone], name: Name) -> Zone | None:
-    """The zone that `name` is in: the closest one, of two with one origin the public one."""
-    holding = [zone for zone in zones if name.is_below(zone.origin)]
-    return max(holding, key=lambda zone: (len(zone.origin.labels), not zone.private), default=None)
-
-
-def find_node(zone: Zone, name: Name) -> tuple[Entry, ...] | None:
-    """What stands at `name`, or at the wildcard that covers it (RFC 4592 section 3.3.1).
-
-    Returns:
-        No entries where only something below the name exists; None where nothing does.
-    """
-    found = _exact_node(zone, name)
-    while found is None:
-        name = name.parent
-        if _exact_node(zone, name) is not None:  # the closest encloser; the origin is the last
-            return _exact_node(zone, name.child(b"*"))
-    return found
-
-
-def records_of(owner: Name, entries: Iterable[Entry]) -> tuple[Record, ...]:
-    """The records of `entries`, as if they stood at `owner`; an alias has none.
+def records_of(owner: dns.name.Name, rrset: HostedRRset) -> Records:
+    """The records of `rrset`, as if they stood at `owner`.
 
     Raises:
         MalformedRecord: A value that is not what its type asks for.
     """
-    records: list[Record] = []
-    for entry in entries:
-        rdtype, ttl = type_number(entry.rdtype), entry.rrset.ttl
-        records += [Record(owner, rdtype, ttl, wire_rdata(value)) for value in entry.rrset.values]
-    return tuple(records)
+    values = tuple(wire_rdata(rrset.rdtype, text).octets for text in rrset.texts)
+    return Records(owner, rrset.rdtype, rrset.ttl, values)
 
 
-def _exact_node(zone: Zone, name: Name) -> tuple[Entry, ...] | None:
-    entries = tuple(node(zone.entries, name))
-    exists = entries or name == zone.origin or zone.has_below(name)
-    return entries if exists else None
+def find_zone(zones: Iterable[HostedZone], name: dns.name.Name) -> HostedZone | None:
+    """The zone that `name` is in: the closest one, of two with one origin the public one."""
+    key = key_of(name)
+    holding = [zone for zone in zones if key.startswith(zone_key(zone))]
+    return max(holding, key=lambda zone: (len(zone.origin.labels), not zone.private), default=None)
 
 
-def _soa_minimum(soa: Record) -> int:
-    return int.from_bytes(soa.rdata[-4:], "big")
+def find_node(zone: HostedZone, key: str) -> tuple[HostedRRset, ...] | None:
+    """What stands at the name with this key, or at the wildcard that covers it.
+
+    Returns:
+        No RRsets where only something below the name exists; None where nothing does.
+
+    Source: RFC 4592 section 3.3.1.
+    """
+    if zone.exists(key):
+        return zone.at(key)
+    for encloser in _ancestors(key):
+        if zone.exists(encloser):  # the closest one; the origin is the last
+            key = encloser + _WILDCARD
+            return zone.at(key) if zone.exists(key) else None
+    return None
+
+
+def key_of(name: dns.name.Name) -> str:
+    """The listing key of a name out of a packet."""
+    octets = b"".join(bytes((len(label),)) + label for label in name.labels)
+    return listing_key(octets.lower())
+
+
+def zone_key(zone: HostedZone) -> str:
+    """The listing key of a zone's origin."""
+    return listing_key(zone.origin.key)
+
+
+@lru_cache
+def type_number(rdtype: str) -> int:
+    """The number of a type that a hosted zone can hold."""
+    return int(dns.rdatatype.from_text(rdtype))
+
+
+@lru_cache
+def type_text(number: int) -> str:
+    """The mnemonic of a type, `TYPE65280` where it has none."""
+    return dns.rdatatype.to_text(dns.rdatatype.RdataType.make(number))
+
+
+def _ancestors(key: str) -> Iterator[str]:
+    while key:
+        key = key[: key.rfind(".", 0, -1) + 1]
+        yield key

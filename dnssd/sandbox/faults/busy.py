@@ -5,7 +5,8 @@ import threading
 from collections.abc import Callable
 
 from dnssd.errors import UsageError
-from dnssd.sandbox.api.operations import Handler, Request, Response, Wrap, action, refusal, resource
+from dnssd.sandbox.api.exchange import Handler, Request, Response, Wrap, refusal
+from dnssd.sandbox.api.operations import action, resource
 from dnssd.sandbox.api.rejections import Rejection
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from dnssd.errors import UsageError
 from dnssd.names import shown
-from dnssd.sandbox.api.operations import Delivery, Handler, Request, Response, Wrap, refusal
+from dnssd.sandbox.api.exchange import Delivery, Handler, Request, Response, Wrap, refusal
 from dnssd.sandbox.api.rejections import Rejection
 from dnssd.sandbox.faults.rate import throttling
 

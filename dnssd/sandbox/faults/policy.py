@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from dnssd.sandbox.api.operations import Handler, Request, Response, Wrap, action, refusal, resource
+from dnssd.sandbox.api.exchange import Handler, Request, Response, Wrap, check_signature, refusal
+from dnssd.sandbox.api.operations import action, resource
 from dnssd.sandbox.api.rejections import Rejection
 from dnssd.sandbox.api.rrsets import Edit
 from dnssd.sandbox.api.shapes import read_batch
-from dnssd.sandbox.api.signature import check_signature
 from dnssd.zones.route53.text import write_name
 
 USER = "arn:aws:iam::123456789012:user/sandbox"  # whoever signs: a signature proves nothing here
@@ -145,7 +145,7 @@ def enforce(policy: Sequence[Statement]) -> Wrap:
             if not action(request):
                 return handler(request)  # which has an answer to what is no operation
             try:
-                check_signature(request.headers)  # who asks comes before what
+                check_signature(request)  # who asks comes before what
                 _check(policy, access_of(request))
             except Rejection as rejection:
                 return refusal(request.id, rejection)
@@ -179,8 +179,8 @@ def condition_keys(edits: Sequence[Edit]) -> Mapping[str, Sequence[str]]:
     between labels, no last dot.
     """
     values = {
-        NAMES: (write_name(edit.entry.name).removesuffix(".") for edit in edits),
-        TYPES: (edit.entry.rdtype for edit in edits),
+        NAMES: (write_name(edit.rrset.name).removesuffix(".") for edit in edits),
+        TYPES: (edit.rrset.rdtype for edit in edits),
         ACTIONS: (edit.action.value for edit in edits),
     }
     return {key: tuple(dict.fromkeys(found)) for key, found in values.items()}

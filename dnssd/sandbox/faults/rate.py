@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 from dnssd.errors import UsageError
-from dnssd.sandbox.api.operations import Handler, Request, Response, Wrap, refusal
+from dnssd.sandbox.api.exchange import Handler, Request, Response, Wrap, refusal
 from dnssd.sandbox.api.rejections import Rejection
 
 _WHOLE = 1 - 1e-9  # what counts as a token: sums of fractions fall a little short of 1
