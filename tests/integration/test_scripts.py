@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 SYSTEM = ("sh", "cat", "dirname", "grep", "mkdir", "chmod", "tail")
@@ -304,3 +305,13 @@ def test_every_script_can_be_run() -> None:
     for script in (*scripts, ROOT / ".ci" / "run"):
         assert script.read_text().startswith("#!/bin/"), script
         assert os.access(script, os.X_OK), script
+
+
+def test_the_workflow_calls_what_everybody_calls() -> None:
+    """What holds on GitHub is what holds here: .ci/run, and nothing beside it."""
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    (job,) = workflow["jobs"].values()
+
+    steps = [step["run"] for step in job["steps"] if "run" in step]
+
+    assert [step.partition("bash ")[2] for step in steps] == [".ci/run"]

@@ -1,6 +1,5 @@
 """User-data does on a host what it says: against a make-believe systemd, and real checkers."""
 
-import importlib.util
 import os
 import re
 import shutil
@@ -9,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -749,24 +747,6 @@ def test_shellcheck_finds_nothing_in_the_scripts(script: str, tmp_path: Path) ->
     file.write_text(hostile if script == "join" else template(f"{script}.sh"))
 
     assert checked(program, str(file)) == ""
-
-
-def test_a_wheel_holds_the_templates(tmp_path: Path) -> None:
-    """What is installed renders the files of userdata/, to the letter."""
-    if not importlib.util.find_spec("hatchling"):
-        pytest.skip("hatchling is missing: scripts/install installs it")
-    checked(
-        sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path), cwd=ROOT
-    )
-
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as packed:
-        folder = "dnssd/provisioning/templates/"
-        held = {name: packed.read(name) for name in packed.namelist() if name.startswith(folder)}
-    files = [path for path in (ROOT / "userdata").rglob("*") if path.is_file()]
-    assert held == {
-        folder + str(path.relative_to(ROOT / "userdata")): path.read_bytes() for path in files
-    }
 
 
 def test_logrotate_takes_its_file(tmp_path: Path) -> None:
