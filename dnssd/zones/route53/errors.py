@@ -181,7 +181,9 @@ def _judge_answer(error: aws.ClientError, what: str, rights: str) -> tuple[Fate,
         allow = "sts:AssumeRole on the role" if "sts:AssumeRole" in said else rights
         return Fate.DENIED, errors.AccessDenied(f"{what}: denied: {said}; allow {allow}")
     if code in _EXPIRED:
-        return Fate.NOT_DONE, errors.AccessDenied(f"{what}: {code}: {said}; {_advice(said)}")
+        return Fate.NOT_DONE, errors.AccessDenied(
+            f"{what}: {code}: {said}; {_advice(f'{code} {said}')}"
+        )
     return Fate.FINAL, _refusal(code, said, what)
 
 
@@ -193,7 +195,7 @@ def _refusal(code: str, said: str, what: str) -> errors.DnssdError:
     if code == "NoSuchHostedZone":
         return errors.ZoneNotFound(f"{what}: {said}; check the ID and the account")
     if code in _BAD_CREDENTIALS:
-        return errors.AccessDenied(f"{what}: {code}: {said}; {_advice(said)}")
+        return errors.AccessDenied(f"{what}: {code}: {said}; {_advice(f'{code} {said}')}")
     if code in ("InvalidInput", "InvalidDomainName"):
         return errors.ChangeRejected(f"{what}: {code}: {said}")
     return errors.ZoneError(f"{what}: {code}: {said}")
