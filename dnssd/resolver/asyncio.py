@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 from dnssd.errors import NotFound, Unavailable, UsageError
 from dnssd.names import Name
 from dnssd.resolver.cache import Entry
-from dnssd.resolver.connecting import connect_async, open_connection
+from dnssd.resolver.connecting import EndpointSocket
 from dnssd.resolver.core import (
     Core,
     Policy,
@@ -28,6 +28,7 @@ from dnssd.resolver.core import (
 from dnssd.resolver.engine import Engine
 from dnssd.resolver.events import Event
 from dnssd.resolver.snapshot import Endpoint, Snapshot
+from dnssd.resolver.streams import connect_async, open_connection
 from dnssd.services import ServiceName, parse_service_name
 from dnssd.wire.answers import Answer
 
@@ -111,7 +112,7 @@ class AsyncResolver:
         """Tell how a call went; needs no await."""
         self._core.report(endpoint, ok, seconds, picked=picked)
 
-    async def connect(self, name: str, timeout: float | None = 3.0) -> socket.socket:
+    async def connect(self, name: str, timeout: float | None = 3.0) -> EndpointSocket:
         """A TCP connection to the first endpoint that takes it, as a socket without blocking."""
         report = partial(self.report, picked=False)
         return await connect_async(await self.order(name), timeout, report=report)

@@ -2,7 +2,6 @@
 
 import os
 import random
-import socket
 import threading
 import time
 import weakref
@@ -12,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self, overload
 
 from dnssd.errors import NotFound, Unavailable
 from dnssd.names import Name
 from dnssd.resolver.cache import Entry
-from dnssd.resolver.connecting import connect
+from dnssd.resolver.connecting import Connected, EndpointSocket, connect
 from dnssd.resolver.core import (
     Core,
     Policy,
@@ -33,6 +32,11 @@ from dnssd.resolver.snapshot import Endpoint, Snapshot
 from dnssd.resolver.worker import CHECK, Worker
 from dnssd.services import ServiceName, parse_service_name
 from dnssd.wire.answers import Answer
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from dnssd.resolver.handshakes import EndpointTlsSocket
 
 _all: "weakref.WeakSet[Resolver]" = weakref.WeakSet()
 
@@ -172,19 +176,37 @@ class Resolver:
         """
         self._core.report(endpoint, ok, seconds, picked=picked)
 
-    def connect(self, name: str, timeout: float | None = 3.0) -> socket.socket:
+    @overload
+    def connect(
+        self, name: str, timeout: float | None = ..., *, ssl: None = None
+    ) -> EndpointSocket: ...
+
+    @overload
+    def connect(
+        self, name: str, timeout: float | None = ..., *, ssl: "SSLContext"
+    ) -> "EndpointTlsSocket": ...
+
+    def connect(
+        self, name: str, timeout: float | None = 3.0, *, ssl: "SSLContext | None" = None
+    ) -> Connected:
         """A TCP connection to the first endpoint that takes it (RFC 8305).
 
         Args:
             name: A service or an instance.
             timeout: Seconds that connecting may take.
+            ssl: Speak TLS: the handshake is a part of connecting, and the certificate is
+                checked against the endpoint's target.
+
+        Returns:
+            A socket whose `endpoint` is the one that it leads to.
 
         Raises:
             Unavailable: None took it in time, or no name server answered.
             NotFound, UsageError: As `lookup` does.
         """
         report = partial(self.report, picked=False)
-        return connect(self.order(name), timeout, monotonic=self._monotonic, report=report)
+        monotonic = self._monotonic
+        return connect(self.order(name), timeout, monotonic=monotonic, report=report, ssl=ssl)
 
     def browse(self, service: str, domain: str | None = None) -> tuple[str, ...]:
         """The instances of a service, offered or not, in the order of their names.

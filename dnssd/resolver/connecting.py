@@ -1,22 +1,36 @@
-"""From endpoints to a connection: the two loops that carry out what `Pacing` decides."""
+"""From endpoints to a connection: the loop that carries out what `Pacing` decides."""
 
-import asyncio
 import os
 import selectors
 import socket
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from errno import EINPROGRESS
-from functools import partial
-from ssl import SSLContext, SSLError
-from typing import Any, TypeVar
+from types import ModuleType
+from typing import TYPE_CHECKING, Union, cast
 from urllib.parse import quote
 
 from dnssd.resolver.pacing import DELAY, Attempt, Pacing, Report, attempts
 from dnssd.resolver.snapshot import Endpoint
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-_Opened = TypeVar("_Opened")
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from dnssd.resolver.handshakes import EndpointTlsSocket
+
+
+class EndpointSocket(socket.socket):
+    """A connection to an endpoint.
+
+    Attributes:
+        endpoint: Which one it leads to.
+    """
+
+    endpoint: Endpoint
+
+
+Connected = Union[EndpointSocket, "EndpointTlsSocket"]
 
 
 def connect(
@@ -24,17 +38,21 @@ def connect(
     timeout: float | None,
     *,
     report: Report,
+    ssl: "SSLContext | None" = None,
     monotonic: Callable[[], float] = time.monotonic,
     delay: float = DELAY,
     prepare: Callable[[socket.socket], object] = bool,
-) -> socket.socket:
+) -> Connected:
     """Connect to the first endpoint that answers, in the order given.
+
+    With TLS an endpoint has answered when the handshake is done.
 
     Args:
         endpoints: Whom to try.
         timeout: Seconds for all attempts together; None for no limit. As with
             `socket.create_connection` the socket keeps it for what it does later.
         report: As for `Pacing`.
+        ssl: Speak TLS, and check the certificate against the endpoint's target.
         monotonic: The clock, in seconds.
         delay: Seconds from one attempt to the next.
         prepare: Gets each socket before it connects, to set its options.
@@ -45,78 +63,12 @@ def connect(
     pacing = Pacing(attempts(endpoints), monotonic(), timeout, report, delay)
     with selectors.DefaultSelector() as selector:
         try:
-            sock = _race(pacing, selector, monotonic, prepare)
+            sock = _Connecting(pacing, selector, ssl, prepare).race(monotonic)
         finally:
             for key in selector.get_map().values():
                 _socket_of(key).close()
     sock.settimeout(timeout)
     return sock
-
-
-async def open_connection(
-    endpoints: Iterable[Endpoint],
-    timeout: float | None,
-    *,
-    report: Report,
-    delay: float = DELAY,
-    ssl: SSLContext | bool | None = None,
-    server_hostname: str | None = None,
-    **options: Any,
-) -> Streams:
-    """Open streams to the first endpoint that answers, in the order given.
-
-    With TLS an endpoint has answered when the handshake is done.
-
-    Args:
-        endpoints: Whom to try.
-        timeout: Seconds for all attempts together; None for no limit.
-        report: As for `Pacing`.
-        delay: Seconds from one attempt to the next.
-        ssl: As for `asyncio.open_connection`.
-        server_hostname: The name that the certificate must be for; by default the
-            endpoint's target without its last dot.
-        options: Others of `asyncio.open_connection`.
-
-    Raises:
-        Unavailable: Nobody has answered (`DeadlineExceeded`: in time).
-    """
-
-    async def opened(attempt: Attempt) -> Streams:
-        name = None
-        if ssl:
-            name = server_hostname or host_name(attempt.endpoint.target)
-            name.encode("idna")  # later on its UnicodeError would end in the loop's log
-        return await asyncio.open_connection(
-            attempt.address, attempt.port, ssl=ssl, server_hostname=name, **options
-        )
-
-    now = asyncio.get_running_loop().time()
-    pacing = Pacing(attempts(endpoints), now, timeout, report, delay)
-    return await _first(pacing, opened, lambda streams: streams[1].transport.abort())
-
-
-async def connect_async(
-    endpoints: Iterable[Endpoint],
-    timeout: float | None,
-    *,
-    report: Report,
-    delay: float = DELAY,
-) -> socket.socket:
-    """`connect` for asyncio; the socket does not block, as `loop.sock_recv` and others need it."""
-    loop = asyncio.get_running_loop()
-
-    async def connected(attempt: Attempt) -> socket.socket:
-        sock = socket.socket(_family(attempt), socket.SOCK_STREAM)
-        try:
-            sock.setblocking(False)
-            await loop.sock_connect(sock, (attempt.address, attempt.port))
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
-    pacing = Pacing(attempts(endpoints), loop.time(), timeout, report, delay)
-    return await _first(pacing, connected, socket.socket.close)
 
 
 def host_name(target: str) -> str:
@@ -128,117 +80,90 @@ def host_name(target: str) -> str:
     return quote(target.removesuffix("."), safe="")
 
 
-def _race(
-    pacing: Pacing,
-    selector: selectors.BaseSelector,
-    monotonic: Callable[[], float],
-    prepare: Callable[[socket.socket], object],
-) -> socket.socket:
-    """The first socket that connects; those still under way stay in `selector`."""
-    while not pacing.is_over(now := monotonic()):
-        if attempt := pacing.start(now):
-            try:
-                selector.register(_begun(attempt, prepare), selectors.EVENT_WRITE, attempt)
-            except OSError as error:
-                pacing.fail(attempt, error, now)
-            continue
-        for key, _ in selector.select(pacing.wait(now)):
-            sock = _socket_of(key)
-            selector.unregister(sock)
-            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if not code:
-                pacing.succeed(key.data, monotonic())
-                return sock
-            sock.close()
-            pacing.fail(key.data, _system_error(code), monotonic())
-    raise pacing.expire(monotonic())
-
-
-def _begun(attempt: Attempt, prepare: Callable[[socket.socket], object]) -> socket.socket:
-    """A socket that is connecting."""
-    sock = socket.socket(_family(attempt), socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        prepare(sock)
-        code = sock.connect_ex((attempt.address, attempt.port))
-        if code not in (0, EINPROGRESS):
-            raise _system_error(code)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _family(attempt: Attempt) -> socket.AddressFamily:
+def family_of(attempt: Attempt) -> socket.AddressFamily:
+    """The family of its address."""
     return socket.AF_INET6 if ":" in attempt.address else socket.AF_INET
 
 
-def _socket_of(key: selectors.SelectorKey) -> socket.socket:
-    assert isinstance(key.fileobj, socket.socket)  # noqa: S101 (nothing else is registered)
-    return key.fileobj
+@dataclass(frozen=True, slots=True)
+class _Connecting:
+    """Attempts under way; those still in `selector` have not ended."""
 
+    pacing: Pacing
+    selector: selectors.BaseSelector
+    context: "SSLContext | None"
+    prepare: Callable[[socket.socket], object]
 
-async def _first(
-    pacing: Pacing,
-    opened: Callable[[Attempt], Coroutine[Any, Any, _Opened]],
-    drop: Callable[[_Opened], object],
-) -> _Opened:
-    """What opens first; the others are abandoned."""
-    tasks: dict[asyncio.Task[_Opened], Attempt] = {}
-    won: list[_Opened] = []
-    try:
-        won.append(await _race_tasks(pacing, tasks, opened))
-    finally:
-        for task in tasks:
-            task.add_done_callback(partial(_drop_late, drop))
-            task.cancel()
+    def race(self, monotonic: Callable[[], float]) -> Connected:
+        """The first socket that has connected."""
+        pacing = self.pacing
+        while not pacing.is_over(now := monotonic()):
+            if attempt := pacing.start(now):
+                try:
+                    self.selector.register(self._begun(attempt), selectors.EVENT_WRITE, attempt)
+                except OSError as error:
+                    pacing.fail(attempt, error, now)
+                continue
+            for key, _ in self.selector.select(pacing.wait(now)):
+                try:
+                    sock = self._advance(_socket_of(key), key.data)
+                except (OSError, UnicodeError) as error:
+                    pacing.fail(key.data, error, monotonic())
+                    continue
+                if sock:
+                    pacing.succeed(key.data, monotonic())
+                    return sock
+        raise pacing.expire(monotonic())
+
+    def _begun(self, attempt: Attempt) -> socket.socket:
+        """A socket that is connecting."""
+        sock = EndpointSocket(family_of(attempt), socket.SOCK_STREAM)
         try:
-            await asyncio.gather(*tasks, return_exceptions=True)
-        except asyncio.CancelledError:  # nobody waits any more for what has won
-            for first in won:
-                drop(first)
+            sock.endpoint = attempt.endpoint
+            sock.setblocking(False)
+            self.prepare(sock)
+            code = sock.connect_ex((attempt.address, attempt.port))
+            if code not in (0, EINPROGRESS):
+                raise system_error(code)
+        except BaseException:
+            sock.close()
             raise
-    return won[0]
+        return sock
+
+    def _advance(self, sock: Connected, attempt: Attempt) -> Connected | None:
+        """Take the next step of a connection; the socket when it was the last.
+
+        Raises:
+            OSError, UnicodeError: It has failed, and is closed.
+        """
+        self.selector.unregister(sock)
+        try:
+            if isinstance(sock, EndpointSocket):
+                if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    raise system_error(code)
+                if self.context is None:
+                    return sock
+                sock = _handshakes().begin(self.context, sock)
+            if awaited := _handshakes().advance(sock):
+                self.selector.register(sock, awaited, attempt)
+                return None
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
 
-def _drop_late(drop: Callable[[_Opened], object], task: asyncio.Task[_Opened]) -> None:
-    """Let go of what has won a little too late."""
-    if not task.cancelled() and task.exception() is None:
-        drop(task.result())
+def _handshakes() -> ModuleType:
+    """The module that loads `ssl`, which few programs need."""
+    from dnssd.resolver import handshakes
+
+    return handshakes
 
 
-async def _race_tasks(
-    pacing: Pacing,
-    tasks: dict[asyncio.Task[_Opened], Attempt],
-    opened: Callable[[Attempt], Coroutine[Any, Any, _Opened]],
-) -> _Opened:
-    """What opens first; those still under way stay in `tasks`."""
-    clock = asyncio.get_running_loop().time
-    while not pacing.is_over(now := clock()):
-        if attempt := pacing.start(now):
-            tasks[asyncio.create_task(opened(attempt))] = attempt
-            continue
-        done, _ = await asyncio.wait(
-            tasks, timeout=pacing.wait(now), return_when=asyncio.FIRST_COMPLETED
-        )
-        for task in [task for task in tasks if task in done]:
-            attempt = tasks.pop(task)
-            try:
-                first = task.result()
-            except (OSError, UnicodeError) as error:
-                pacing.fail(attempt, _plain(error), clock())
-            else:
-                pacing.succeed(attempt, clock())
-                return first
-    raise pacing.expire(clock())
+def _socket_of(key: selectors.SelectorKey) -> Connected:
+    return cast("Connected", key.fileobj)  # nothing else is registered
 
 
-def _plain(error: Exception) -> Exception:
-    """The system's own words for it, where asyncio puts others: those repeat the address."""
-    if isinstance(error, OSError) and not isinstance(error, SSLError) and error.errno:
-        return _system_error(error.errno)
-    return error
-
-
-def _system_error(code: int) -> OSError:
+def system_error(code: int) -> OSError:
+    """What the system says of an error number."""
     return OSError(code, os.strerror(code))

@@ -13,8 +13,9 @@ import pytest
 import trustme
 
 from dnssd.errors import DeadlineExceeded, Unavailable
-from dnssd.resolver.connecting import connect, connect_async, open_connection
+from dnssd.resolver.connecting import connect
 from dnssd.resolver.snapshot import Endpoint
+from dnssd.resolver.streams import connect_async, open_connection
 
 DELAY = 0.02  # seconds between attempts, where a test waits for them
 ENOUGH = 60.0  # seconds, never used up
@@ -271,39 +272,72 @@ def trusting(ca: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-def test_tls_is_about_the_target(authority: trustme.CA) -> None:
-    """The certificate must be for it; an endpoint with another's is passed over as failed."""
-    reports: Reports = []
-    wrong = TlsServer(authority, "b.example.test")
-    right = TlsServer(authority, "b.example.test", "127.0.0.2")
+Say = Callable[..., bytes]  # connects to endpoints with TLS; what the server says
 
-    async def hello(endpoints: list[Endpoint], **options: Any) -> bytes:
+
+def by_tls_streams(
+    endpoints: list[Endpoint], reports: Reports, context: ssl.SSLContext, **options: Any
+) -> bytes:
+    """With asyncio."""
+
+    async def hello() -> bytes:
+        report = reporting(reports)
         reader, writer = await open_connection(
-            endpoints,
-            ENOUGH,
-            report=reporting(reports),
-            delay=ENOUGH,
-            ssl=trusting(authority),
-            **options,
+            endpoints, ENOUGH, report=report, ssl=context, **options
         )
         greeting = await reader.readexactly(5)
         await closed(writer)
         return greeting
 
+    return asyncio.run(hello())
+
+
+def by_tls_socket(
+    endpoints: list[Endpoint], reports: Reports, context: ssl.SSLContext, **options: Any
+) -> bytes:
+    """Without."""
+    report = reporting(reports)
+    with connect(endpoints, ENOUGH, report=report, ssl=context, **options) as sock:
+        assert sock.gettimeout() == ENOUGH
+        assert sock.endpoint is next(e for e in endpoints if e.target == reports[-1][0])
+        assert isinstance(sock, ssl.SSLSocket)
+        return sock.recv(5)
+
+
+tls_both = pytest.mark.parametrize("say", [by_tls_streams, by_tls_socket])
+
+
+@tls_both
+def test_tls_is_about_the_target(say: Say, authority: trustme.CA) -> None:
+    """The certificate must be for it; an endpoint with another's is passed over as failed."""
+    reports: Reports = []
+    wrong = TlsServer(authority, "b.example.test")
+    right = TlsServer(authority, "b.example.test", "127.0.0.2")
+    context = trusting(authority)
+
     with closing(wrong), closing(right):
         a = Endpoint("a.example.test.", wrong.port, 0, 1, ("127.0.0.1",))
         b = Endpoint("b.example.test.", right.port, 0, 1, ("127.0.0.2",))
-        assert asyncio.run(hello([a, b])) == b"hello"
+        assert say([a, b], reports, context, delay=ENOUGH) == b"hello"
         assert reports == [("a.example.test.", False), ("b.example.test.", True)]
         assert right.asked == ["b.example.test"]
-        assert asyncio.run(hello([a], server_hostname="b.example.test")) == b"hello"
         with pytest.raises(Unavailable, match=r"a\.example\.test\. at .*: Hostname mismatch"):
-            asyncio.run(hello([a]))
+            say([a], reports, context)
 
 
+def test_streams_may_be_checked_against_another_name(authority: trustme.CA) -> None:
+    """As with asyncio's own."""
+    server = TlsServer(authority, "b.example.test")
+    endpoint = Endpoint("a.example.test.", server.port, 0, 1, ("127.0.0.1",))
+    with closing(server):
+        name = "b.example.test"
+        assert by_tls_streams([endpoint], [], trusting(authority), server_hostname=name) == b"hello"
+
+
+@tls_both
 @pytest.mark.parametrize("target", ["x" * 64 + ".test.", r"a\.b\000 ü."])
 def test_a_target_that_is_no_host_name_has_no_certificate(
-    target: str, authority: trustme.CA
+    say: Say, target: str, authority: trustme.CA
 ) -> None:
     """It fails like one with the wrong certificate, without a traceback in a log."""
     reports: Reports = []
@@ -311,34 +345,64 @@ def test_a_target_that_is_no_host_name_has_no_certificate(
     endpoint = Endpoint(target, server.port, 0, 1, ("127.0.0.1",))
 
     with closing(server), pytest.raises(Unavailable):
-        asyncio.run(
-            open_connection([endpoint], ENOUGH, report=reporting(reports), ssl=trusting(authority))
-        )
+        say([endpoint], reports, trusting(authority))
     assert [ok for _, ok in reports] == [False]
 
 
-def test_a_handshake_that_never_ends_is_abandoned(service: Service, authority: trustme.CA) -> None:
+@tls_both
+def test_a_handshake_that_never_ends_is_abandoned(
+    say: Say, service: Service, authority: trustme.CA
+) -> None:
     """A port that accepts and is silent has not answered; its socket is closed."""
     reports: Reports = []
     server = TlsServer(authority, "b.example.test", "127.0.0.2")
     a = service.endpoint("a.example.test.", "127.0.0.1")
     b = Endpoint("b.example.test.", server.port, 0, 1, ("127.0.0.2",))
 
-    async def run() -> None:
-        reader, writer = await open_connection(
-            [a, b], ENOUGH, report=reporting(reports), delay=DELAY, ssl=trusting(authority)
-        )
-        assert await reader.readexactly(5) == b"hello"
-        await closed(writer)
-
     with closing(server):
-        asyncio.run(run())
+        assert say([a, b], reports, trusting(authority), delay=DELAY) == b"hello"
     assert reports == [("b.example.test.", True)]
     accepted, _ = service.listener.accept()
     with accepted:
         accepted.settimeout(ENOUGH)
         while accepted.recv(4096):
             pass  # the greeting; then the end
+
+
+def test_a_handshake_that_is_cut_leads_on(authority: trustme.CA) -> None:
+    """As behind a balancer without a server."""
+    reports: Reports = []
+    server = TlsServer(authority, "b.example.test", "127.0.0.2")
+    with closing(server), socket.create_server(("127.0.0.1", 0)) as cutting:
+
+        def cut() -> None:
+            accepted, _ = cutting.accept()
+            with accepted:
+                accepted.recv(1)
+
+        thread = threading.Thread(target=cut)
+        thread.start()
+        a = Endpoint("a.example.test.", port_of(cutting), 0, 1, ("127.0.0.1",))
+        b = Endpoint("b.example.test.", server.port, 0, 1, ("127.0.0.2",))
+        assert by_tls_socket([a, b], reports, trusting(authority), delay=ENOUGH) == b"hello"
+        thread.join()
+    assert reports == [("a.example.test.", False), ("b.example.test.", True)]
+
+
+def test_no_handshake_ends_in_time(service: Service, authority: trustme.CA) -> None:
+    """The time-out holds for it too."""
+    endpoint = service.endpoint("a.example.test.", "127.0.0.1")
+    with pytest.raises(DeadlineExceeded):
+        connect([endpoint], DELAY, report=reporting([]), ssl=trusting(authority))
+
+
+def test_a_socket_knows_its_endpoint(service: Service) -> None:
+    """In both worlds, without TLS."""
+    endpoint = service.endpoint("a.example.test.", "127.0.0.1")
+    with connect([endpoint], ENOUGH, report=reporting([])) as sock:
+        assert sock.endpoint is endpoint
+    with asyncio.run(connect_async([endpoint], ENOUGH, report=reporting([]))) as sock:
+        assert sock.endpoint is endpoint
 
 
 def test_a_task_that_is_cancelled_leaves_nothing_behind(service: Service) -> None:

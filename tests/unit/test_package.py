@@ -3,6 +3,7 @@
 import importlib.metadata
 import inspect
 import re
+import ssl
 import subprocess
 import sys
 import typing
@@ -16,6 +17,7 @@ import pytest
 import dnssd
 from dnssd.cli.main import COMMANDS, group, run
 from dnssd.cli.options import Option
+from dnssd.resolver.handshakes import EndpointTlsSocket
 from kit.documents import FOR_USERS, text
 
 DOCUMENTS = "\n".join(text(document) for document in FOR_USERS)
@@ -113,8 +115,9 @@ def test_every_public_name_is_documented() -> None:
 
 def test_every_public_name_is_typed() -> None:
     """Each parameter and each result has an annotation that resolves; py.typed tells so."""
+    loaded_late = {"SSLContext": ssl.SSLContext, "EndpointTlsSocket": EndpointTlsSocket}
     for name, function in public_callables():
-        typed = set(typing.get_type_hints(function, include_extras=True))
+        typed = set(typing.get_type_hints(function, localns=loaded_late, include_extras=True))
         parameters = set(inspect.signature(function).parameters) - {"self", "cls"}
         assert typed == parameters | {"return"}, name
     assert (Path(dnssd.__file__).parent / "py.typed").exists()
