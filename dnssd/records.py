@@ -345,6 +345,18 @@ class Change:
         return self._side.rdtype
 
     @property
+    def added(self) -> tuple[Rdata, ...]:
+        """The values that `after` has more."""
+        there = self.before.values if self.before else ()
+        return tuple(v for v in (self.after.values if self.after else ()) if v not in there)
+
+    @property
+    def removed(self) -> tuple[Rdata, ...]:
+        """The values that `before` has more."""
+        left = self.after.values if self.after else ()
+        return tuple(v for v in (self.before.values if self.before else ()) if v not in left)
+
+    @property
     def is_guard(self) -> bool:
         """Whether it changes nothing."""
         return self.before == self.after

@@ -119,9 +119,9 @@ def _leave(request: _Json) -> _Json:
 def _registration(request: _Json) -> Registration:
     asked = dict(request["registration"])
     del asked["host"], asked["cloud"], asked["zones"], asked["splay"], asked["nameservers"]
-    of_zone = ZoneAddress.parse(request["zone"]).options.get("address")
-    if of_zone and not asked["target"]:
-        asked["addresses"] = (of_zone,)
+    if not asked["target"]:
+        zone = ZoneAddress.parse(request["zone"])
+        asked["addresses"] = zone.addresses or asked["addresses"] or (zone.default_address,)
     if request["drained"]:
         asked |= {"priority": DRAINED, "weight": 0}
     else:

@@ -185,14 +185,14 @@ class JoinOptions:
         from dnssd.registration.of_host import registration_of
         from dnssd.services import DEFAULT_INSTANCE
 
-        of_zone = zone.options.get("address")
+        addresses = zone.addresses or self.addresses or (zone.default_address,)
         return registration_of(
             facts,
             self.service,
             port=self.port,
             instance=self.instance or DEFAULT_INSTANCE,
             target=self.target,
-            addresses=(of_zone,) if of_zone and not self.target else self.addresses,
+            addresses=() if self.target else addresses,
             priority=self.priority,
             weight=self.weight,
             ttl=self.ttl,

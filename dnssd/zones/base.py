@@ -1,12 +1,28 @@
 """What registration asks of a zone, whoever provides it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from dnssd.deadline import Deadline
 from dnssd.names import Name
 from dnssd.records import Change, RRset
 from dnssd.zones.limits import CommitLimits
+
+Question = tuple[Name, str]  # an owner name and a type
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a provider can do beyond the least; registration decides by this alone.
+
+    Attributes:
+        merges: Adds and deletes single values of shared RRsets, and relies on absence.
+        fresh: A read shows every commit that was made before it.
+    """
+
+    merges: bool = False
+    fresh: bool = True
 
 
 class Zone(Protocol):
@@ -28,8 +44,12 @@ class Zone(Protocol):
         """What a commit can hold."""
 
     @property
+    def traits(self) -> Traits:
+        """What else it can do."""
+
+    @property
     def requests(self) -> int:
-        """Requests sent so far, retries included."""
+        """Requests sent so far, retries included; what is sent together counts as one."""
 
     @property
     def throttled(self) -> int:
@@ -47,8 +67,25 @@ class Zone(Protocol):
         A long listing is not one moment's view: the zone may change between its pages.
         """
 
-    def commit(self, changes: Sequence[Change], deadline: Deadline) -> str:
+    def read_many(self, questions: Sequence[Question], deadline: Deadline) -> tuple[RRset, ...]:
+        """The RRsets of several names and types, and aliases that stand at those names.
+
+        One round trip where the provider can; otherwise one read after the other.
+        """
+
+    def commit(
+        self,
+        changes: Sequence[Change],
+        deadline: Deadline,
+        *,
+        absent: Collection[Question] = (),
+    ) -> str:
         """Make all `changes` or none; never lose a value they do not themselves remove.
+
+        Args:
+            changes: Exact swaps, but for shared RRsets where the zone merges.
+            deadline: When to give up.
+            absent: What must not be there; only zones that merge take any.
 
         Returns:
             An identifier for `wait_served`.

@@ -8,9 +8,10 @@ from dnssd.deadline import Deadline
 from dnssd.errors import UsageError
 from dnssd.names import Name, shown
 from dnssd.zones.base import Zone
+from dnssd.zones.rfc2136.provider import PROVIDER as RFC2136
 from dnssd.zones.route53.provider import PROVIDER as ROUTE53
 
-_PROVIDERS = {"route53": ROUTE53}
+_PROVIDERS = {"rfc2136": RFC2136, "route53": ROUTE53}
 _DEFAULT = "route53"
 
 
@@ -20,9 +21,9 @@ class ZoneAddress:
 
     Attributes:
         text: As it was given.
-        provider: `route53`.
+        provider: `route53` or `rfc2136`.
         name: The zone's apex; None where only an ID names the zone.
-        options: Values by key, such as `id`, `private`, `profile`, `role`, `address`.
+        options: Values by key, such as `id`, `server`, `address`.
     """
 
     text: str
@@ -50,6 +51,16 @@ class ZoneAddress:
         except UsageError as error:
             raise UsageError(f"zone {shown(text)}: {error}") from error
         return cls(text, provider, name, MappingProxyType(options))
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Which of a host's addresses the zone is to have; none if it does not say."""
+        return tuple(filter(None, self.options.get("address", "").split("+")))
+
+    @property
+    def default_address(self) -> str:
+        """`private` or `public`: what it gets where neither it nor the caller says."""
+        return _PROVIDERS[self.provider].address
 
 
 def open_zone(address: str, *, deadline: Deadline | None = None, timeout: float = 10.0) -> Zone:

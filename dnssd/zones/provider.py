@@ -22,11 +22,13 @@ class Provider:
             Raises UsageError, whose message the factory completes.
         open: Given the address as text, name, values, deadline and the seconds to wait for
             each answer: opens the zone.
+        address: Which of a host's addresses is meant where nobody says: `private` or `public`.
     """
 
     keys: tuple[str, ...]
     read: Callable[[str, dict[str, str]], Name | None]
     open: Opener
+    address: str = "private"
 
 
 def read_zone_name(text: str) -> Name:

@@ -6,7 +6,7 @@ be the last thing its host ever did.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from typing import NamedTuple, TypeVar
@@ -18,7 +18,7 @@ from dnssd.records import Change, RRset
 from dnssd.registration.registrar import Outcome, Registrar
 from dnssd.registration.request import Registration
 from dnssd.sandbox.api.hostedzones import HostedZones
-from dnssd.zones.base import Zone
+from dnssd.zones.base import Question, Zone
 from dnssd.zones.memory import MemoryZone
 from kit.invariants import State, state_of
 
@@ -70,6 +70,7 @@ class Stepped:
         self.address = zone.address
         self.origin = zone.origin
         self.limits = zone.limits
+        self.traits = zone.traits
         self.requests = 0
         self.throttled = 0
 
@@ -85,7 +86,13 @@ class Stepped:
         """See `Zone.read_below`."""
         return self._read(lambda zone: zone.read_below(name, deadline))
 
-    def commit(self, changes: Sequence[Change], deadline: Deadline) -> str:
+    def read_many(self, questions: Sequence[Question], deadline: Deadline) -> tuple[RRset, ...]:
+        """See `Zone.read_many`."""
+        return self._read(lambda zone: zone.read_many(questions, deadline))
+
+    def commit(
+        self, changes: Sequence[Change], deadline: Deadline, *, absent: Collection[Question] = ()
+    ) -> str:
         """See `Zone.commit`."""
         self.requests += 1
         fate = self._turn()
@@ -94,7 +101,7 @@ class Stepped:
         if fate is Fate.LOST_BEFORE:
             raise OutcomeUnknown("lost on the way there")
         try:
-            return self._zone.commit(changes, deadline)
+            return self._zone.commit(changes, deadline, absent=absent)
         finally:
             if fate is Fate.KILLED_AFTER:
                 raise Killed

@@ -347,10 +347,10 @@ def test_a_deadline_says_what_is_true_in_the_zone(call: str) -> None:
     class Contended(MemoryZone):
         """Somebody changes the SRV RRset before every commit that carries it."""
 
-        def commit(self, changes: Any, deadline: Any) -> str:
+        def commit(self, changes: Any, deadline: Any, *, absent: Any = ()) -> str:
             if any(change.rdtype == "SRV" for change in changes):
                 raise errors.Conflict("somebody was faster")
-            return super().commit(changes, deadline)
+            return super().commit(changes, deadline, absent=absent)
 
     zone = Contended(ORIGIN)
     seed = MemoryZone(ORIGIN)

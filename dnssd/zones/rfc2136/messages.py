@@ -20,9 +20,8 @@ import dns.update
 
 from dnssd.names import Name
 from dnssd.records import Change, Rdata, RRset, parse_rdata
+from dnssd.zones.base import Question
 from dnssd.zones.rfc2136.keyfile import Key
-
-Question = tuple[Name, str]  # an owner name and a type
 
 BRIM = 20  # values below a limit from where on a shared RRset is swapped as a whole
 
@@ -79,18 +78,6 @@ def update(
         else:
             _swap(message, change)
     return message
-
-
-def added(change: Change) -> tuple[Rdata, ...]:
-    """The values that a change puts there."""
-    there = change.before.values if change.before else ()
-    return tuple(v for v in (change.after.values if change.after else ()) if v not in there)
-
-
-def removed(change: Change) -> tuple[Rdata, ...]:
-    """The values that a change takes away."""
-    stays = change.after.values if change.after else ()
-    return tuple(v for v in (change.before.values if change.before else ()) if v not in stays)
 
 
 def read(
@@ -161,7 +148,7 @@ def _rdata(value: Rdata) -> dns.rdata.Rdata:
 
 
 def _only_removes(change: Change) -> bool:
-    return change.after is None or (change.shared and not added(change))
+    return change.after is None or (change.shared and not change.added)
 
 
 def _swap(message: dns.update.UpdateMessage, change: Change) -> None:
@@ -178,8 +165,8 @@ def _swap(message: dns.update.UpdateMessage, change: Change) -> None:
 
 def _share(message: dns.update.UpdateMessage, change: Change, limit: int) -> None:
     name = dns_name(change.name)
-    new = added(change)
-    if gone := removed(change):
+    new = change.added
+    if gone := change.removed:
         message.delete(name, *map(_rdata, gone))
     if not new or change.after is None:
         return

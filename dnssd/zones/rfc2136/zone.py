@@ -16,12 +16,12 @@ from dnssd.deadline import Deadline
 from dnssd.errors import Conflict, DnssdError, RRsetFull, ZoneNotFound
 from dnssd.names import Name
 from dnssd.records import Change, Ptr, RRset
+from dnssd.zones.base import Question, Traits
 from dnssd.zones.limits import CommitLimits
 from dnssd.zones.rfc2136 import index, messages
 from dnssd.zones.rfc2136.client import UpdateClient
 from dnssd.zones.rfc2136.connection import Server
 from dnssd.zones.rfc2136.keyfile import Key
-from dnssd.zones.rfc2136.messages import Question
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +57,8 @@ class Rfc2136Zone:
         self.address = address or str(origin)
         self.origin = origin
         self.limits = CommitLimits(values=values)
+        self.traits = Traits(merges=True)
+        self.throttled = 0  # nobody counts
         self._client = UpdateClient(origin, servers, key, timeout=timeout, now=now)
         self._wild: dict[Name, bool] = {}  # whether a name that starts with * exists
         self._dangling: set[Name] = set()  # members that an index tells of, and are not there
@@ -212,7 +214,7 @@ class Rfc2136Zone:
         """
         for change in changes:
             size = len(change.after.values) if change.after else 0
-            if size > self.limits.values and messages.added(change):
+            if size > self.limits.values and change.added:
                 raise self._full(change, size)
 
     def _check_full(self, changes: Sequence[Change], deadline: Deadline, error: DnssdError) -> None:
@@ -221,7 +223,7 @@ class Rfc2136Zone:
         Raises:
             RRsetFull: It is.
         """
-        shared = [change for change in changes if change.shared and messages.added(change)]
+        shared = [change for change in changes if change.shared and change.added]
         if not shared:
             return
         found = self.read_many([(change.name, change.rdtype) for change in shared], deadline)

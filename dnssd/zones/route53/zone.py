@@ -5,13 +5,14 @@ be, in one batch that Route 53 makes whole or not at all. Nothing uses UPSERT, w
 overwrite what others have written meanwhile.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from dnssd.deadline import LONGEST_WAIT_SECONDS, Deadline
 from dnssd.errors import AmbiguousZone, ZoneNotFound
 from dnssd.names import Name
 from dnssd.records import Change, RRset
+from dnssd.zones.base import Question, Traits
 from dnssd.zones.retry import Fate, Retry, Verdict
 from dnssd.zones.route53.errors import judge
 from dnssd.zones.route53.text import LIMITS, read_name, read_rrset, write_change, write_name
@@ -64,6 +65,7 @@ class Route53Zone:
         self.origin = origin
         self.zone_id = zone_id
         self.limits = LIMITS
+        self.traits = Traits()
         self._session = session
         self._retry = Retry()
         self._private: bool | None = None
@@ -93,7 +95,14 @@ class Route53Zone:
         """See `Zone.read_below`: a name's descendants follow it; one request for each 300."""
         return tuple(self._walk(name, lambda found: found.is_below(name), PAGE_SIZE, deadline))
 
-    def commit(self, changes: Sequence[Change], deadline: Deadline) -> str:
+    def read_many(self, questions: Sequence[Question], deadline: Deadline) -> tuple[RRset, ...]:
+        """See `Zone.read_many`: a request for each."""
+        found = (self.read(name, rdtype, deadline) for name, rdtype in dict.fromkeys(questions))
+        return tuple(rrset for rrset in found if rrset is not None)
+
+    def commit(
+        self, changes: Sequence[Change], deadline: Deadline, *, absent: Collection[Question] = ()
+    ) -> str:
         """See `Zone.commit`: one batch, never split."""
         self.limits.check(changes)
         batch = {"Changes": [item for change in changes for item in write_change(change)]}
