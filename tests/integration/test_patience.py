@@ -9,10 +9,10 @@ import pytest
 
 from dnssd import errors, open_zone
 from dnssd.records import Change, RRset
-from dnssd.sandbox.api.hostedzones import Store
-from dnssd.sandbox.api.operations import Handler, Request, Response, refusal
+from dnssd.sandbox.api.exchange import Handler, Request, Response, refusal
+from dnssd.sandbox.api.hostedzones import HostedZones
 from dnssd.sandbox.api.rejections import Rejection
-from dnssd.sandbox.api.service import Api
+from dnssd.sandbox.api.server import Api
 from dnssd.zones.base import Zone
 from kit.clouds import Clock, Fake, Reply, serving
 from kit.invariants import INSTANCE, ORIGIN, srv
@@ -26,13 +26,13 @@ Refuse = Callable[[Request], Response]
 @contextmanager
 def refusing(
     monkeypatch: pytest.MonkeyPatch, refusals: list[Refuse], *, keys: bool = True
-) -> Iterator[tuple[Store, str]]:
+) -> Iterator[tuple[HostedZones, str]]:
     """A Route 53 that first refuses; gives its zones, and a zone address."""
 
     def wrap(handler: Handler) -> Handler:
         return lambda request: (refusals.pop(0) if refusals else handler)(request)
 
-    store = Store()
+    store = HostedZones()
     zone = store.create_zone(ORIGIN, caller_reference="patience")
     with Api(store, wrap=wrap) as api:
         monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", api.url)
