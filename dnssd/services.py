@@ -11,7 +11,7 @@ from dnssd.names import MAX_LABEL, Name, display, shown, split_labels
 DEFAULT_INSTANCE = "default"  # what a service has where nobody names an instance
 MAX_HOST_LABEL = 57  # octets: leaves room for "-65535" in a member's label
 _HOST_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?", re.IGNORECASE | re.ASCII)
-_PROTOCOLS = ("_tcp", "_udp")
+PROTOCOLS = ("_tcp", "_udp")
 _SERVICE = re.compile(r"(?=[^a-z]*[a-z])[a-z0-9]+(-[a-z0-9]+)*", re.IGNORECASE | re.ASCII)
 
 
@@ -55,11 +55,11 @@ class Service:
                 )
             return cls(text)
         name, dot, protocol = text[1:].partition(".")
-        if protocol.lower().startswith(tuple(known + "." for known in _PROTOCOLS)):
+        if protocol.lower().startswith(tuple(known + "." for known in PROTOCOLS)):
             raise MalformedName(
                 f"service {shown(text)}: give the service type alone; its domain is the zone's"
             )
-        if not dot or protocol.lower() not in _PROTOCOLS:
+        if not dot or protocol.lower() not in PROTOCOLS:
             raise MalformedName(f"service {shown(text)}: write it as _NAME._tcp or _NAME._udp")
         return cls(name, protocol[1:].lower())
 
@@ -201,6 +201,6 @@ def _utf8(label: bytes) -> str:
 def _find_service(labels: tuple[bytes, ...]) -> int | None:
     for at in range(1, len(labels)):
         protocol = labels[at].lower().decode("latin-1")
-        if protocol in _PROTOCOLS and labels[at - 1].startswith(b"_"):
+        if protocol in PROTOCOLS and labels[at - 1].startswith(b"_"):
             return at - 1
     return None

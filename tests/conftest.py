@@ -1,5 +1,6 @@
 """What every test relies on: nothing leads beyond this machine."""
 
+import itertools
 import os
 import random
 import signal
@@ -18,18 +19,24 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("dnssd", deadline=None)  # a busy machine is not a bug
 settings.load_profile("dnssd")
 
+_numbers = itertools.count()
 _OF_HTTP = ("http_proxy", "https_proxy", "all_proxy", "requests_ca_bundle", "curl_ca_bundle")
 
 
 @pytest.fixture(autouse=True)
-def _isolated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of whoever runs the tests reaches them: no account, no proxy, no default."""
+def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No setting of whoever runs the tests reaches them: no account, no proxy, no default.
+
+    What a test keeps of a join is its own: the folder is made when it is first written to.
+    """
     for name in list(os.environ):
         if name.startswith(("AWS_", "BOTO_", "DNSSD_")) or name.lower() in _OF_HTTP:
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    state = tmp_path_factory.getbasetemp() / f"state-{next(_numbers)}"
+    monkeypatch.setenv("DNSSD_STATE", str(state))
 
 
 @pytest.fixture

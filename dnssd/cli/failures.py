@@ -55,6 +55,11 @@ class Failure:
         return {"kind": self.kind, "message": self.message or self.kind.lower()}
 
 
+def error_json(error: DnssdError) -> dict[str, Any]:
+    """An error as it stands in JSON."""
+    return {"kind": kind_of(error), "message": one_line(error)}
+
+
 def exit_code(error: DnssdError) -> int:
     """The exit code that tells a script what kind of error it was."""
     if isinstance(error, Refused):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +25,7 @@ from dnssd.cli.whoami import cloud_option
 
 if TYPE_CHECKING:  # --help needs none of it
     from dnssd.hosts import HostFacts
+    from dnssd.registration.registrar import Outcome
     from dnssd.registration.request import Registration
     from dnssd.zones.factory import ZoneAddress
 
@@ -202,35 +204,39 @@ class JoinOptions:
 
 
 def _join(asked: JoinOptions) -> None:
-    from dnssd.cli import registering, serving
+    from dnssd.cli import hints, registering
     from dnssd.deadline import Deadline
     from dnssd.hosts import METADATA_AT_JOIN_SECONDS, this_host
+    from dnssd.hosts.kept import Kept, StateFolder
     from dnssd.registration.registrar import Registrar
     from dnssd.registration.request import check_host_and_service
-    from dnssd.zones.factory import ZoneAddress, open_zone
-    from dnssd.zones.served import wait_seen
+    from dnssd.zones.factory import ZoneAddress
 
-    address = ZoneAddress.parse(asked.zone_address)
     check_host_and_service(asked.service, asked.host)
     deadline = Deadline(asked.deadline)
     facts = this_host(deadline, asked.host, budget=METADATA_AT_JOIN_SECONDS, cloud=asked.cloud)
-    registration = asked.registration(facts, address)
-    timeout = registering.answer_timeout(asked.deadline)
-    zone = open_zone(asked.zone_address, deadline=deadline, timeout=timeout)
+    registration = asked.registration(facts, ZoneAddress.parse(asked.zone_address))
+    zone = registering.open_within(asked.zone_address, deadline)
     wish = registration.wish_in(zone.origin)
     registrar = Registrar(zone, deadline, splay=asked.splay)
     if asked.dry_run:
-        registering.print_changes(registrar.plan_join(wish), asked.as_json)
-        return
+        return registering.print_changes(registrar.plan_join(wish), asked.as_json)
+    StateFolder.find(os.environ).keep(Kept.of(facts, str(wish.name), asked.port, asdict(asked)))
     outcome = registrar.join(wish)
+    error = None
     if asked.wait:
-        registrar.wait(wish.name)
-        wait_seen(asked.nameservers, wish.name, frozenset({wish.srv}), frozenset(), deadline)
-    done = "joined" if outcome.changed else "had joined already:"
-    told = f"{done} {outcome.name} as {wish.label}"
-    registering.print_outcome(outcome, zone, {"member": wish.label}, told, asked.as_json)
+        seen = registering.Seen(asked.nameservers, wanted=frozenset({wish.srv}))
+        error = registering.wait(registrar, wish.name, seen, deadline)
+    told = f"{_verb(outcome)} {outcome.name} as {wish.label}"
+    registering.print_outcome(outcome, zone, {"member": wish.label}, told, asked.as_json, error)
     if outcome.defined:
-        serving.hint_negative_ttl(zone.origin, asked.nameservers)
+        hints.of_definition(zone, wish.name, asked.nameservers, deadline)
+    if error is not None:
+        raise error.telling("it has joined")
+
+
+def _verb(outcome: Outcome) -> str:
+    return "joined" if outcome.changed else "had joined already:"
 
 
 def check_target(target: str | None, host: str | None, addresses: tuple[str, ...]) -> None:

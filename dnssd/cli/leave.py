@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,8 +19,19 @@ from dnssd.cli.options import (
     wait_option,
     zone_option,
 )
-from dnssd.cli.reporting import start_logging
+from dnssd.cli.reporting import start_logging, warn
 from dnssd.cli.whoami import cloud_option
+from dnssd.names import shown
+
+if TYPE_CHECKING:  # --help needs none of it
+    from collections.abc import Iterator, Sequence
+
+    from dnssd.deadline import Deadline
+    from dnssd.hosts import HostFacts
+    from dnssd.records import Change
+    from dnssd.registration.registrar import Outcome
+    from dnssd.registration.request import Departure
+    from dnssd.zones.base import Zone
 
 EPILOG = """\b
 Examples:
@@ -82,36 +94,107 @@ class LeaveOptions:
 def _leave(asked: LeaveOptions) -> None:
     from dnssd.cli import registering
     from dnssd.deadline import Deadline
-    from dnssd.hosts import METADATA_AT_LEAVE_SECONDS, this_host
-    from dnssd.registration.of_host import departure_of
     from dnssd.registration.registrar import Registrar
     from dnssd.registration.request import check_host_and_service
-    from dnssd.services import DEFAULT_INSTANCE
-    from dnssd.zones.factory import ZoneAddress, open_zone
-    from dnssd.zones.served import wait_seen
 
-    ZoneAddress.parse(asked.zone_address)
     check_host_and_service(asked.service, asked.host)
     deadline = Deadline(asked.deadline)
-    facts = this_host(deadline, asked.host, budget=METADATA_AT_LEAVE_SECONDS, cloud=asked.cloud)
-    timeout = registering.answer_timeout(asked.deadline)
-    zone = open_zone(asked.zone_address, deadline=deadline, timeout=timeout)
-    departure = departure_of(
-        facts,
-        zone.origin,
-        asked.service,
-        instance=asked.instance or DEFAULT_INSTANCE,
-        port=asked.port,
-    )
-    registrar = Registrar(zone, deadline)
+    zone = registering.open_within(asked.zone_address, deadline)
+    leaving = _Leaving(asked, zone, deadline)
     if asked.dry_run:
-        registering.print_changes(registrar.plan_leave(departure), asked.as_json)
+        registering.print_changes(leaving.plan(), asked.as_json)
         return
-    outcome = registrar.leave(departure)
-    if asked.wait:
-        registrar.wait(departure.name)
-        wait_seen(asked.nameservers, departure.name, frozenset(), outcome.removed, deadline)
+    outcome = leaving.run()
+    seen = registering.Seen(asked.nameservers, gone=outcome.removed)
+    registrar = Registrar(zone, deadline)
+    error = registering.wait(registrar, outcome.name, seen, deadline) if asked.wait else None
+    elsewhere = leaving.elsewhere() if not outcome.members and asked.instance is None else ()
+    extra: dict[str, Any] = {"members": list(outcome.members), "elsewhere": list(elsewhere)}
+    registering.print_outcome(outcome, zone, extra, _told(outcome), asked.as_json, error)
+    if elsewhere:
+        names = ", ".join(map(shown, elsewhere))
+        warn(f"this host is a member of other instances: {names}; name one with --instance")
+    if error is not None:
+        raise error.telling("it has left")
+
+
+def _told(outcome: Outcome) -> str:
     members = ", ".join(outcome.members)
-    told = f"left {outcome.name}: {members}" if members else f"no member here of {outcome.name}"
-    extra = {"members": list(outcome.members)}
-    registering.print_outcome(outcome, zone, extra, told, asked.as_json)
+    return f"left {outcome.name}: {members}" if members else f"no member here of {outcome.name}"
+
+
+class _Leaving:
+    """The leave of this host, as whoever it is now or was when it joined."""
+
+    def __init__(self, asked: LeaveOptions, zone: Zone, deadline: Deadline) -> None:
+        from dnssd.hosts.kept import StateFolder
+        from dnssd.services import DEFAULT_INSTANCE, Service, instance_label
+
+        self._asked = asked
+        self._zone = zone
+        self._deadline = deadline
+        self._instance = asked.instance or DEFAULT_INSTANCE
+        self._service = Service.parse(asked.service)
+        browse = self._service.in_domain(zone.origin)
+        self._name = str(browse.child(instance_label(self._instance)))
+        self._state = StateFolder.find(os.environ)
+        self._identities = self._who()
+
+    def run(self) -> Outcome:
+        """Leave as the first of them that is a member."""
+        from dnssd.registration.registrar import Registrar
+
+        outcome = None
+        for departure in self._departures():
+            outcome = Registrar(self._zone, self._deadline).leave(departure)
+            if outcome.members:
+                break
+        assert outcome is not None  # noqa: S101 (this host is somebody)
+        self._state.forget(self._name, self._asked.port)
+        return outcome
+
+    def plan(self) -> Sequence[Change]:
+        """What `run` would change."""
+        from dnssd.registration.registrar import Registrar
+
+        plans = (Registrar(self._zone, self._deadline).plan_leave(d) for d in self._departures())
+        return next(filter(None, plans), ())
+
+    def elsewhere(self) -> tuple[str, ...]:
+        """The other instances of the service that this host is a member of."""
+        from dnssd.registration.listing import elsewhere
+
+        facts = self._identities[0]
+        return elsewhere(self._zone, self._service, facts.label, facts.owner, self._deadline)
+
+    def _departures(self) -> Iterator[Departure]:
+        from dnssd.registration.of_host import departure_of
+
+        for facts in self._identities:
+            yield departure_of(
+                facts,
+                self._zone.origin,
+                self._asked.service,
+                instance=self._instance,
+                port=self._asked.port,
+            )
+
+    def _who(self) -> list[HostFacts]:
+        """Who this host is, and who it was; n >= 1.
+
+        Its name may have changed since it joined, and its metadata be gone already.
+        """
+        from dnssd.errors import DnssdError
+        from dnssd.hosts import METADATA_AT_LEAVE_SECONDS, METADATA_IF_KEPT_SECONDS, this_host
+
+        host = self._asked.host
+        kept = [one.facts for one in self._state.kept(self._name, self._asked.port)]
+        kept = [facts for facts in kept if host is None or facts.label.lower() == host.lower()]
+        budget = METADATA_IF_KEPT_SECONDS if kept else METADATA_AT_LEAVE_SECONDS
+        try:
+            now = this_host(self._deadline, host, budget=budget, cloud=self._asked.cloud)
+        except DnssdError:
+            if not kept:
+                raise
+            return kept
+        return [now, *(was for was in kept if (was.label, was.owner) != (now.label, now.owner))]

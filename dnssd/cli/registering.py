@@ -1,12 +1,20 @@
 """What commands that change a zone share: how long they wait, and how changes are told."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from dnssd.cli.failures import error_json
 from dnssd.cli.output import print_json, safe
-from dnssd.records import Change, RRset
-from dnssd.registration.registrar import Outcome
+from dnssd.cli.reporting import result_is_told
+from dnssd.deadline import Deadline
+from dnssd.errors import DnssdError
+from dnssd.names import Name
+from dnssd.records import Change, Rdata, RRset
+from dnssd.registration.registrar import Outcome, Registrar
 from dnssd.zones.base import Zone
+from dnssd.zones.factory import open_zone
+from dnssd.zones.served import wait_seen
 
 
 def print_changes(changes: Sequence[Change], as_json: bool) -> None:
@@ -26,26 +34,61 @@ def print_changes(changes: Sequence[Change], as_json: bool) -> None:
         print("nothing to change")
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What name servers are waited for to serve.
+
+    Attributes:
+        nameservers: HOST[:PORT] each.
+        wanted: SRV values that were joined.
+        gone: SRV values that were left.
+    """
+
+    nameservers: Sequence[str]
+    wanted: frozenset[Rdata] = frozenset()
+    gone: frozenset[Rdata] = frozenset()
+
+
+def wait(registrar: Registrar, name: Name, seen: Seen, deadline: Deadline) -> DnssdError | None:
+    """Return once what was changed is being served; the error if it is not."""
+    try:
+        registrar.wait(name)
+        wait_seen(seen.nameservers, name, seen.wanted, seen.gone, deadline)
+    except DnssdError as error:
+        return error
+    return None
+
+
 def print_outcome(
-    outcome: Outcome, zone: Zone, extra: dict[str, Any], told: str, as_json: bool
+    outcome: Outcome,
+    zone: Zone,
+    extra: dict[str, Any],
+    told: str,
+    as_json: bool,
+    error: DnssdError | None = None,
 ) -> None:
-    """What a join or leave did."""
+    """What a join or leave did, and what failed after that."""
     result = {
         "zone": zone.address,
         "changed": outcome.changed,
         "requests": zone.requests,
-        "error": None,
+        "error": error_json(error) if error else None,
     }
     if as_json:
+        result_is_told()
         print_json({"name": str(outcome.name), **extra, "zones": [result]})
     else:
         requests = f"{zone.requests} request{'s' if zone.requests != 1 else ''}"
         print(safe(f"{told} ({requests} to {zone.address})"))
 
 
-def answer_timeout(deadline: float) -> float:
-    """Seconds to wait for one answer of the provider: a deadline holds several."""
-    return min(10.0, max(1.0, deadline / 3))
+def open_within(address: str, deadline: Deadline) -> Zone:
+    """The zone of an address, whose provider is waited for so that a deadline holds several tries.
+
+    Raises:
+        DnssdError: As `open_zone` does.
+    """
+    return open_zone(address, deadline=deadline, timeout=min(10.0, max(1.0, deadline.seconds / 3)))
 
 
 def _change_json(change: Change) -> dict[str, Any]:

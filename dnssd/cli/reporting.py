@@ -16,12 +16,14 @@ class _Settings:
         log_format: `text` or `json`.
         as_json: Whether the result is to be JSON.
         is_stream: Whether it has a line for each event.
+        has_told: Whether the result is out, so that no error may follow it there.
     """
 
     verbosity: int = 0
     log_format: str = "text"
     as_json: bool = False
     is_stream: bool = False
+    has_told: bool = False
 
 
 _settings = _Settings()
@@ -51,6 +53,11 @@ def set_json(*, is_stream: bool = False) -> None:
     _settings.is_stream = is_stream
 
 
+def result_is_told() -> None:
+    """The document on stdout is out, with its errors: there is to be one alone."""
+    _settings.has_told = True
+
+
 def verbosity() -> int:
     """How many `-v` were given."""
     return _settings.verbosity
@@ -64,7 +71,7 @@ def is_stream() -> bool:
 def wants_json(arguments: Sequence[str]) -> bool:
     """Whether the result is JSON, also where the arguments were not understood."""
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    return _settings.as_json or "--json" in own
+    return not _settings.has_told and (_settings.as_json or "--json" in own)
 
 
 def start_logging() -> None:

@@ -21,11 +21,12 @@ class HostFacts:
         private: The private IPv4 address and the interface's IPv6 address, those there are.
         public: The addresses that the Internet reaches it at, those there are.
         owner: Who may change its records, the same after a reboot: `ec2/ACCOUNT/REGION/ID`
-            or `host/MACHINE-ID/HOSTNAME` and the like, in lower case.
+            or `host/DIGEST/HOSTNAME` and the like, in lower case.
         source: Where all this comes from, for people.
         cloud: One of `clouds.CLOUDS`.
         region: The cloud's region or data centre, as the cloud writes it.
         zone: The availability zone, likewise.
+        former_owners: What earlier versions called the owner: it may change those records, too.
     """
 
     label: str
@@ -36,10 +37,12 @@ class HostFacts:
     cloud: str = "plain"
     region: str | None = None
     zone: str | None = None
+    former_owners: tuple[str, ...] = ()
 
 
 METADATA_AT_JOIN_SECONDS = 120.0  # a booting host's metadata may be late
 METADATA_AT_LEAVE_SECONDS = 5.0  # a host that shuts down has few
+METADATA_IF_KEPT_SECONDS = 2.0  # of a host that knows who it was when it joined
 METADATA_AT_WHOAMI_SECONDS = 5.0  # somebody is waiting
 
 Ask = Callable[[Mapping[str, str], Deadline, Path], HostFacts]

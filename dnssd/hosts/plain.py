@@ -9,6 +9,8 @@ from pathlib import Path
 from dnssd.deadline import Deadline
 from dnssd.hosts import HostFacts
 from dnssd.hosts.addresses import is_public, usable
+from dnssd.hosts.labels import host_label, machine_digest
+from dnssd.services import MAX_HOST_LABEL
 
 # Documentation addresses (RFC 5737, RFC 3849): whatever the routes, they take the default one.
 _FAR_AWAY = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
@@ -59,21 +61,30 @@ def facts(
         route_address: Gives the address of the default route; see `address_of_route`.
     """
     name = hostname().rstrip(".")
+    machine_id = _machine_id(root)
+    owner = f"host/{machine_digest(machine_id) if machine_id else '-'}/{name}".lower()
     found = (usable_route(route_address, family) for family in FAMILIES)
     addresses = tuple(address for address in found if address)
     return HostFacts(
-        label=name.partition(".")[0],
+        label=_label(name),
         private=addresses,
         public=tuple(filter(is_public, addresses)),
-        owner=f"host/{_machine_id(root)}/{name}".lower(),
+        owner=owner,
         source="host name, default route and machine ID",
+        former_owners=(f"host/{machine_id}/{name}".lower(),) if machine_id else (),
     )
 
 
-def _machine_id(root: Path) -> str:
+def _label(hostname: str) -> str:
+    """The host name's first label; of one that is too long as much as fits, and a digest."""
+    label = hostname.partition(".")[0]
+    return host_label(label) if len(label) > MAX_HOST_LABEL else label
+
+
+def _machine_id(root: Path) -> str | None:
     for path in ("etc/machine-id", "var/lib/dbus/machine-id"):
         with contextlib.suppress(OSError, UnicodeDecodeError):
             text = (root / path).read_text(encoding="ascii").strip()
             if text.isalnum() and text != "uninitialized":
                 return text
-    return "-"
+    return None

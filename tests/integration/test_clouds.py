@@ -7,9 +7,11 @@ import pytest
 
 from dnssd.errors import DeadlineExceeded, Unavailable, UsageError
 from dnssd.hosts import HostFacts, detect, ec2, ecs, gce, kubernetes, triton
+from dnssd.hosts.labels import digest
 from dnssd.hosts.openstack import endpoints
 from dnssd.sandbox.metadata.instance import Instance
 from dnssd.sandbox.sandbox import Sandbox
+from dnssd.services import parse_host_label
 from kit.clouds import (
     ARN,
     Azure,
@@ -266,15 +268,56 @@ def test_kubernetes(tmp_path: Path) -> None:
     )
 
     assert facts == HostFacts(
-        label="web-0",
+        label=f"web-0-{digest('eu-west-1/shop', 'web-0')[:8]}",
         private=("10.244.1.7", "fd00:10:244:1::7"),
         public=(),
-        owner="kubernetes/shop/web-0",
+        owner="kubernetes/eu-west-1/shop/web-0",
         source="pod's environment (downward API), host name and default route",
         cloud="kubernetes",
         region="eu-west-1",
         zone="eu-west-1b",
+        former_owners=("kubernetes/shop/web-0",),
     )
+
+
+def test_pods_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    """By cluster, whose CA certificate every pod has, and by namespace; the same pod stays."""
+    roots = [tmp_path / name for name in "ab"]
+    for root in roots:
+        folder = root / "var/run/secrets/kubernetes.io/serviceaccount"
+        folder.mkdir(parents=True)
+        (folder / "ca.crt").write_text(f"certificate of {root.name}")
+    web = {"POD_NAME": "web-0", "POD_NAMESPACE": "shop"}
+
+    found = [
+        *(
+            pod(root, **web, POD_IP=address)
+            for root in roots
+            for address in ("10.0.0.1", "10.0.0.2")
+        ),
+        pod(roots[0], **web | {"POD_NAMESPACE": "staging"}),
+        pod(roots[0], **web, POD_CLUSTER="prod-eu"),
+        pod(tmp_path, **web),
+        pod(tmp_path, **web, POD_REGION="eu-west-1"),
+    ]
+
+    owners = [facts.owner for facts in found]
+    assert owners[0] == owners[1] != owners[2] == owners[3]
+    assert len(set(owners)) == len({facts.label for facts in found}) == 6
+    assert all(facts.label.startswith("web-0-") for facts in found)
+    assert owners[5] == "kubernetes/prod-eu/shop/web-0"
+
+
+@pytest.mark.parametrize(
+    "name", ["my.dotted.pod-0", "my-very-long-service-name-for-production-7d9c5b8f6d-x2x7z-abc"]
+)
+def test_a_pod_of_any_name_has_a_label(tmp_path: Path, name: str) -> None:
+    """Kubernetes allows names of up to 253 octets, with dots; what is cut makes no two the same."""
+    facts, other = pod(tmp_path, POD_NAME=name), pod(tmp_path, POD_NAME=f"{name}d")
+
+    assert parse_host_label(facts.label) == facts.label != other.label
+    assert facts.label.startswith(name.replace(".", "-")[:40])
+    assert facts.owner == f"kubernetes/-/default/{name}"
 
 
 def test_a_pod_without_variables(tmp_path: Path) -> None:
@@ -286,13 +329,20 @@ def test_a_pod_without_variables(tmp_path: Path) -> None:
     facts = pod(tmp_path)
 
     assert facts.private == ("10.244.1.9",)
-    assert facts.owner == "kubernetes/shop/web-7d4b9-x2x7k"
-    assert pod(tmp_path / "nowhere").owner == "kubernetes/default/web-7d4b9-x2x7k"
+    assert facts.owner == "kubernetes/-/shop/web-7d4b9-x2x7k"
+    assert pod(tmp_path / "nowhere").owner == "kubernetes/-/default/web-7d4b9-x2x7k"
     assert pod(tmp_path, POD_IP="10.244.1.7").private == ("10.244.1.7",)
 
 
 @pytest.mark.parametrize(
-    ("variable", "text"), [("POD_IP", "10.0.0"), ("POD_NAME", "a\x1bb"), ("POD_NAMESPACE", "a/b")]
+    ("variable", "text"),
+    [
+        ("POD_CLUSTER", "a b"),
+        ("POD_REGION", "a b"),
+        ("POD_IP", "10.0.0"),
+        ("POD_NAME", "a\x1bb"),
+        ("POD_NAMESPACE", "a/b"),
+    ],
 )
 def test_a_malformed_pod_variable(tmp_path: Path, variable: str, text: str) -> None:
     """It is named."""

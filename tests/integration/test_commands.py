@@ -130,7 +130,7 @@ def test_the_defaults_come_from_the_instances_metadata(dnssd: Command, sandbox: 
             }
         ],
     }
-    status = dnssd("status", "http", "--json").json
+    status = dnssd("status", "default._http._tcp", "--json").json
     assert status["members"][0]["owner"] == "ec2/123456789012/us-east-1/i-0123456789abcdef0"
     assert status["members"][0]["published"] is True
 
@@ -511,6 +511,7 @@ def test_status_reports_members_states_and_what_is_odd(dnssd: Command, sandbox: 
         "port": 80,
         "priority": 0,
         "weight": 5,
+        "addresses": ["10.0.0.1"],
     }
     assert told["unexplained"] == ["1 1 1 other.example.org."]
     assert told["doubled"] == ["0 5 80 a.example.test.", "0 9 80 a.example.test."]

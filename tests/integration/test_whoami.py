@@ -150,17 +150,19 @@ def test_metadata_that_hangs(dnssd: Command, monkeypatch: pytest.MonkeyPatch) ->
     assert ran.err.count("\n") == 1
 
 
-def test_a_host_name_that_is_no_label(dnssd: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["a b", "café", "-"])
+def test_a_host_name_that_is_no_label(
+    dnssd: Command, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     """The error says where the name is from, and what to do."""
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
-    monkeypatch.setenv("POD_IP", "10.244.1.7")
-    for name in ("web.0", "x" * 58):
-        monkeypatch.setenv("POD_NAME", name)
-        ran = dnssd("whoami")
-        assert ran.code == 2
-        assert f"'{name}'" in ran.err
-        assert "it is from the pod's environment" in ran.err
-        assert ran.err.endswith("give --host LABEL\n")
+    monkeypatch.setitem(plain.facts.__kwdefaults__ or {}, "hostname", lambda: name)
+
+    ran = dnssd("whoami", "--cloud", "plain")
+
+    assert ran.code == 2
+    assert f"'{name}'" in ran.err
+    assert "it is from the host name" in ran.err
+    assert ran.err.endswith("give --host LABEL\n")
 
 
 def test_joining_where_there_is_no_public_address(

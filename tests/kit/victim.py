@@ -7,10 +7,10 @@ from typing import Any
 
 import boto3  # noqa: F401 (slow to import: once, in the fork server, is enough)
 
+import dnssd.cli.hints
 import dnssd.cli.join
 import dnssd.cli.leave
 import dnssd.cli.registering
-import dnssd.cli.serving
 import dnssd.zones.route53.zone  # noqa: F401 (likewise)
 from dnssd.cli.main import run
 from dnssd.deadline import Deadline

@@ -7,6 +7,7 @@ from dnssd.deadline import Deadline
 from dnssd.errors import DeadlineExceeded, MalformedName, UsageError
 from dnssd.hosts import HostFacts, detect, plain
 from dnssd.hosts.imds import IPV4, IPV6, Settings
+from dnssd.hosts.labels import host_label, machine_digest
 
 DISABLED = {"AWS_EC2_METADATA_DISABLED": "true"}
 
@@ -40,7 +41,8 @@ def test_a_plain_machine(tmp_path: Path) -> None:
     assert facts.label == "Web-1"
     assert facts.private == ("10.0.0.5", "2a00::5")
     assert facts.public == ("2a00::5",)
-    assert facts.owner == "host/0123456789abcdef0123456789abcdef/web-1.example.com"
+    assert facts.owner == "host/b430390001db51f1b2d81be682520407/web-1.example.com"
+    assert facts.former_owners == ("host/0123456789abcdef0123456789abcdef/web-1.example.com",)
     assert "host name" in facts.source
     assert (facts.cloud, facts.region, facts.zone) == ("plain", None, None)
 
@@ -79,13 +81,36 @@ def test_only_addresses_that_others_reach_count(
     ],
 )
 def test_a_machine_without_an_id(tmp_path: Path, files: dict[str, str], machine_id: str) -> None:
-    """Its host name alone tells it then; no file's content breaks the owner's form."""
+    """Its host name alone tells it then; no file's content breaks the owner's form.
+
+    The ID itself stays on the machine: what is public is a digest of it (machine-id(5)).
+    """
     root = machine(tmp_path, **files)
     facts = plain.facts(
         {}, Deadline(0), root, hostname=lambda: "h", route_address=route(None, None)
     )
 
-    assert facts.owner == f"host/{machine_id}/h"
+    shown = "-" if machine_id == "-" else machine_digest(machine_id.upper())
+    assert facts.owner == f"host/{shown}/h"
+    assert machine_id == "-" or machine_id not in facts.owner.lower()
+    assert facts.former_owners == (() if machine_id == "-" else (f"host/{machine_id}/h",))
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "label"),
+    [
+        ("web-0", "", "web-0"),
+        ("web-0", "a/b", "web-0-96402590"),
+        ("web-0", "a/c", "web-0-14a236af"),
+        ("my.dotted.pod-0", "", "my-dotted-pod-0-14e1906b"),
+        ("x" * 57, "", "x" * 57),
+        ("x" * 58, "", "x" * 48 + "-860f23b9"),
+        ("...", "", "1d3080b6"),
+    ],
+)
+def test_a_label_is_made_of_any_name(name: str, place: str, label: str) -> None:
+    """Readable where it can be, never longer than a label may be, never that of another name."""
+    assert host_label(name, place) == label
 
 
 def test_finding_the_route_sends_nothing_and_never_fails() -> None:

@@ -482,4 +482,6 @@ def test_leaving_has_a_network_and_comes_after_any_join() -> None:
     assert "ExecStop" not in unit  # it is passed over after a failed start
     assert "DefaultDependencies" not in unit  # leave would never run
     assert "cloud-final" not in unit["After"][0]  # a cycle
+    assert unit["RuntimeDirectory"] == ["dnssd"]  # what join keeps there, leave reads
+    assert unit["RuntimeDirectoryPreserve"] == ["yes"]
     assert (unit["Restart"], unit["StartLimitIntervalSec"]) == (["on-failure"], ["0"])

@@ -1,0 +1,74 @@
+"""What keeps clients from seeing what was joined: said when it is, since nothing else tells."""
+
+import contextlib
+from collections.abc import Sequence
+
+from dnssd.cli.reporting import warn
+from dnssd.deadline import Deadline
+from dnssd.errors import DnssdError, Unavailable
+from dnssd.names import Name
+from dnssd.registration.listing import delegation_above
+from dnssd.wire.blocking import ask
+from dnssd.wire.nameservers import NameServer, system_nameservers
+from dnssd.zones.base import Zone
+
+HINT_SECONDS = 1.0  # to wait for an answer that only a hint depends on
+LONG_ABSENCE = 60  # seconds: longer than this an absence should not be remembered
+
+
+def of_definition(zone: Zone, name: Name, nameservers: Sequence[str], deadline: Deadline) -> None:
+    """Warn the first host of an instance, as far as DNS tells within a second or two.
+
+    A client that asks before the first join does not ask again for as long as DNS lets it
+    remember an absence. And where `_tcp` is delegated, as beside Active Directory, clients are
+    sent to other servers: the zone itself is asked only where DNS hints at that.
+    """
+    try:
+        servers = NameServer.parse_all(nameservers) or system_nameservers()
+        answer = ask(servers, zone.origin, "SOA", HINT_SECONDS)
+    except DnssdError:
+        return  # a hint is not worth an error
+    for minimum in answer.values:
+        warn_negative_ttl(zone.origin, answer.ttl, str(minimum))
+    top = Name(name.labels[-len(zone.origin.labels) - 1 :])
+    with contextlib.suppress(DnssdError):
+        if _may_be_delegated(servers, top):
+            warn_of_delegation(zone, top, deadline)
+
+
+def warn_of_delegation(zone: Zone, name: Name, deadline: Deadline) -> None:
+    """Warn if clients are sent to other servers for what this zone holds at or below a name.
+
+    Raises:
+        ZoneError: The provider said no.
+    """
+    cut = delegation_above(zone, name, deadline)
+    if cut is not None:
+        warn(
+            f"{cut}: delegated to other name servers: clients are sent there, and see no service "
+            f"below it; remove its NS records from {zone.origin}, or use a zone of your own"
+        )
+
+
+def _may_be_delegated(servers: Sequence[NameServer], name: Name) -> bool:
+    try:
+        return bool(ask(servers, name, "SOA", HINT_SECONDS).values)  # it has one of its own
+    except Unavailable:  # a referral, or servers that it leads to and that do not answer
+        return True
+
+
+def warn_negative_ttl(origin: Name, ttl: int, soa: str) -> None:
+    """Warn if min(TTL of the SOA record, its minimum) is long (RFC 2308 section 5).
+
+    Args:
+        origin: The zone.
+        ttl: Seconds.
+        soa: The record's data as text; its last field is the minimum, in seconds.
+    """
+    minimum = soa.split()[-1]
+    seconds = min(ttl, int(minimum)) if minimum.isdigit() else ttl
+    if seconds > LONG_ABSENCE:
+        warn(
+            f"{origin}: clients that ask before a service is there remember its absence for "
+            f"{seconds} s; set the TTL of the zone's SOA record to {LONG_ABSENCE}"
+        )

@@ -1,0 +1,129 @@
+"""What a zone holds of services: their instances, and what keeps clients from seeing them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from dnssd.deadline import Deadline
+from dnssd.names import Name
+from dnssd.records import RRset
+from dnssd.registration.views import InstanceView
+from dnssd.services import PROTOCOLS, Service
+from dnssd.zones.base import Zone
+
+_FEW = 4  # hosts whose addresses are asked for one by one; of more the zone is listed
+
+
+def instance_views(browse: Name, below: Sequence[RRset]) -> list[InstanceView]:
+    """Every instance that has records in a listing from a service's name.
+
+    One that is only pointed to was not written by this tool, which always adds TXT data.
+    """
+    depth = len(browse.labels) + 1
+    names = {
+        Name(rrset.name.labels[-depth:])
+        for rrset in below
+        if rrset.name != browse and rrset.name.is_below(browse)
+    }
+    return [
+        InstanceView.of(name, [rrset for rrset in below if rrset.name.is_below(name)])
+        for name in sorted(names)
+        if name.labels[0].lower() != b"_sub"
+    ]
+
+
+def service_views(
+    zone: Zone, deadline: Deadline, service: Service | None = None
+) -> dict[Service, list[InstanceView]]:
+    """The instances of one service, or of all that the zone holds, by service.
+
+    Raises:
+        ZoneError: The provider said no.
+        DeadlineExceeded: It took too long.
+    """
+    if service is not None:
+        browse = service.in_domain(zone.origin)
+        return {service: instance_views(browse, zone.read_below(browse, deadline))}
+    found: dict[Service, list[InstanceView]] = {}
+    for protocol in PROTOCOLS:
+        top = zone.origin.child(protocol.encode())
+        below = zone.read_below(top, deadline)
+        for each in _services(top, below):
+            if views := instance_views(each.in_domain(zone.origin), below):
+                found[each] = views
+    return found
+
+
+def elsewhere(
+    zone: Zone, service: Service, label: str, owner: str, deadline: Deadline
+) -> tuple[str, ...]:
+    """The instances of a service that a host is a member of.
+
+    Args:
+        zone: Where.
+        service: Which service.
+        label: The host's label.
+        owner: The host's owner.
+        deadline: When to give up.
+
+    Raises:
+        ZoneError: The provider said no.
+    """
+    return tuple(
+        view.name.labels[0].decode(errors="backslashreplace")
+        for view in service_views(zone, deadline, service)[service]
+        if any(
+            member.owner == owner and member.label.rpartition("-")[0] == label.lower()
+            for member, _ in view.members.values()
+        )
+    )
+
+
+def delegation_above(zone: Zone, name: Name, deadline: Deadline) -> Name | None:
+    """The name between a zone's apex and `name` that is delegated to other servers, if one is.
+
+    Clients are sent there, and see nothing of what this zone holds below it.
+
+    Raises:
+        ZoneError: The provider said no.
+    """
+    above = name.relative_to(zone.origin)
+    for start in range(len(above) - 1, -1, -1):
+        cut = zone.origin.child(*above[start:])
+        if zone.read(cut, "NS", deadline) is not None:
+            return cut
+    return None
+
+
+def addresses_of(
+    zone: Zone, targets: Iterable[Name], deadline: Deadline
+) -> Mapping[Name, tuple[str, ...]]:
+    """The A and AAAA records of the targets that are in the zone; those of others are not here.
+
+    Raises:
+        ZoneError: The provider said no.
+    """
+    inside = sorted({target for target in targets if target.is_below(zone.origin)})
+    if len(inside) <= _FEW:
+        rrsets = [rrset for target in inside for rrset in zone.read_node(target, deadline)]
+    else:
+        rrsets = list(zone.read_below(zone.origin, deadline))
+    found: dict[Name, tuple[str, ...]] = dict.fromkeys(inside, ())
+    for rrset in rrsets:
+        if rrset.name in found and rrset.rdtype in ("A", "AAAA"):
+            found[rrset.name] += rrset.texts() or (str(rrset.kind),)  # an alias has no values
+    return found
+
+
+def _services(top: Name, below: Iterable[RRset]) -> list[Service]:
+    """The service types right below `_tcp` or `_udp` that a join can have written."""
+    from dnssd.errors import MalformedName
+
+    labels = {rrset.name.labels[-len(top.labels) - 1] for rrset in below if rrset.name != top}
+    services = []
+    for label in sorted(labels):
+        text = label.decode("latin-1")
+        if text.startswith("_"):
+            try:
+                services.append(Service.parse(f"{text}.{top.labels[0].decode()}"))
+            except MalformedName:  # another hand's: join takes no such name
+                continue
+    return services
