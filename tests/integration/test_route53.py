@@ -119,6 +119,20 @@ def test_a_zone_is_found_by_name_by_id_or_both(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.usefixtures("environment")
+def test_the_zone_of_the_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is for the commands; the error names the variable."""
+    assert open_zone().origin == ORIGIN
+    for value, says in (
+        ("", "names no zone"),
+        ("a.test b.test", "2 zones"),
+        ("x:y", "no provider"),
+    ):
+        monkeypatch.setenv("DNSSD_ZONE", value)
+        with pytest.raises(errors.UsageError, match=f"^DNSSD_ZONE: .*{says}"):
+            open_zone()
+
+
+@pytest.mark.usefixtures("environment")
 def test_public_and_private_zones_of_one_name_are_told_apart(sandbox: Sandbox) -> None:
     """Two zones of a name are an error that lists them, unless the address decides."""
     private = sandbox.zones.create_zone(ORIGIN, vpc=Vpc(), caller_reference="second")
