@@ -85,7 +85,7 @@ class _File:
         own = {key: self._table.pop(key) for key in _AGENT if key in self._table}
         own = {key: self._value((key,), value, _AGENT) for key, value in own.items()}
         common = {**defaults, **self._values((), self._table)}
-        services = tuple(self._service(number, table, common) for number, table in enumerate(tables))
+        services = tuple(self._service(n, table, common) for n, table in enumerate(tables))
         if not services:
             raise UsageError(f"{self._name}: no service in it; write one as [[service]]")
         self._check_unique("service", [service.key for service in services])

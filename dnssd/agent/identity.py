@@ -5,7 +5,7 @@ import logging
 import time
 from typing import Any
 
-from dnssd.agent.writing import Writer
+from dnssd.agent.around import Writes
 from dnssd.errors import DnssdError
 
 METADATA = 30.0  # seconds that metadata may take
@@ -23,7 +23,7 @@ class Identity:
         cloud: The cloud to ask; None to find out.
     """
 
-    def __init__(self, writer: Writer, host: str | None, cloud: str | None) -> None:
+    def __init__(self, writer: Writes, host: str | None, cloud: str | None) -> None:
         self._writer = writer
         self._asked = {"host": host, "cloud": cloud}
         self._facts: dict[str, Any] | None = None

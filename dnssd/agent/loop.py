@@ -3,25 +3,20 @@
 import asyncio
 import contextlib
 import logging
-import random
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from dnssd.agent import own
+from dnssd.agent.around import Around
 from dnssd.agent.health import Health
-from dnssd.agent.identity import Clocks, Identity
+from dnssd.agent.identity import Identity
+from dnssd.agent.load import Load
+from dnssd.agent.loads import Weight
 from dnssd.agent.publication import Publication
 from dnssd.agent.service import Service
 from dnssd.agent.wishes import Gate, wish_for
-from dnssd.agent.writing import Writer
 from dnssd.checks import Check, Result
 from dnssd.errors import DnssdError
-from dnssd.probes import probe
 
 QUICK = 1.0  # seconds between rounds while a service is starting
-LEAVE = 18.0  # seconds for all services to leave at the end
-MOMENT = 3.0  # seconds of that which a write under way may still take
-LOOKING = 10.0  # seconds between looks at the clocks
 RETRY = 5.0  # seconds until it is asked again who this host is
 
 _log = logging.getLogger("dnssd.agent")
@@ -34,12 +29,13 @@ class ServiceAgent:
         service: Which.
         identity: Who this host is.
         publications: One for each zone.
-        draw: Gives a random number in [0, 1).
-        monotonic: The clock, in seconds.
+        around: What it acts by.
 
     Attributes:
         health: The service's.
-        results: The last result of each check.
+        results: The last result of each check, by its URL.
+        gate: Whether the host takes part.
+        load: 0 for idle to 1 for busy; 0 where it is not followed.
     """
 
     def __init__(
@@ -47,75 +43,115 @@ class ServiceAgent:
         service: Service,
         identity: Identity,
         publications: Sequence[Publication],
-        writer: Writer,
-        *,
-        draw: Callable[[], float] = random.random,
-        monotonic: Callable[[], float] = time.monotonic,
+        around: Around,
     ) -> None:
         self.service = service
         self.identity = identity
         self.publications = tuple(publications)
-        self.health = Health.start(monotonic())
+        self.health = Health.start(around.monotonic())
         self.results: dict[str, Result] = {}
         self.gate: Gate = "in"
-        self.weight = service.weight
-        self._writer = writer
-        self._draw = draw
-        self._monotonic = monotonic
+        self.load = 0.0
+        self._around = around
+        self._weight = Weight(service.weight)
+        self._load = Load(service.load) if service.load else None
         self._warming: asyncio.Task[None] | None = None
+
+    @property
+    def said(self) -> str:
+        """The last word of the check that decides."""
+        return worst_of(self.results.values()).said
 
     async def run(self) -> None:
         """Probe until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for publication in self.publications:
                 tasks.create_task(publication.run())
-            await self._probe(await self._checks())
+            await self._probe(await self._addresses())
+
+    def become(self, service: Service) -> None:
+        """Look after this from now on: the same service, otherwise described."""
+        if service.load != self.service.load:
+            self._load = Load(service.load) if service.load else None
+            self.load = 0.0
+        self.service = service
+        self._weight = Weight(service.weight, self._weight.step if self._load else 10)
+        for publication in self.publications:
+            publication.become(service)
+        self.update()
+
+    def let(self, gate: Gate) -> None:
+        """Take part, stand behind all others, or stay out."""
+        self.gate = gate
+        self.update()
 
     def update(self) -> None:
         """Let the publications know what is wanted now."""
         for publication in self.publications:
-            wish = wish_for(self.health, self.gate, self.weight)
+            wish = wish_for(self.health, self.gate, self._weight.value)
             publication.wish(None if publication.held else wish)
 
-    async def leave(self, drain: float, deadline: float) -> None:
-        """Take it out of every zone, after a drain if there is time for one."""
-        await asyncio.gather(*(self._leave(p, drain, deadline) for p in self.publications))
+    async def drain(self, seconds: float) -> None:
+        """Stand behind all others until clients know, for so long at most."""
+        self.let("drained")
+        if seconds and self.health.state == "passing":
+            with contextlib.suppress(TimeoutError, DnssdError):
+                async with asyncio.timeout(seconds):
+                    await asyncio.gather(*(p.drain(seconds) for p in self.publications))
 
-    async def _leave(self, publication: Publication, drain: float, deadline: float) -> None:
+    async def leave(self, deadline: float) -> None:
+        """Take it out of every zone, within so many seconds."""
+        await asyncio.gather(*(self._leave(each, deadline) for each in self.publications))
+
+    async def _leave(self, publication: Publication, deadline: float) -> None:
         try:
-            if drain and self.health.state == "passing":
-                with contextlib.suppress(TimeoutError, DnssdError):
-                    async with asyncio.timeout(drain):
-                        await publication.drain(drain)
-            await publication.leave(deadline)
-        except DnssdError as error:
-            _log.error("%s in %s: it has not left: %s", self.service.name, publication.zone, error)
+            async with asyncio.timeout(deadline):
+                await publication.leave(deadline)
+        except (DnssdError, TimeoutError) as error:
+            why = str(error) or f"not done within {deadline:g} s"
+            where = f"{self.service.name} in {publication.zone}"
+            _log.error("%s: it has not left: %s; see `dnssd status`", where, why)
 
-    async def _checks(self) -> tuple[Check, ...]:
-        """What to probe, once it is known at which address."""
+    async def _addresses(self) -> tuple[str, ...]:
+        """This host's own, once they are known."""
         while True:
             try:
-                facts = await self.identity.facts()
+                return tuple((await self.identity.facts())["private"])
             except DnssdError as error:
                 _log.warning("this host's identity: %s; it is asked again", error)
                 await asyncio.sleep(RETRY)
-                continue
-            return self.service.checks_at(tuple(facts["private"]))
 
-    async def _probe(self, checks: Sequence[Check]) -> None:
+    async def _probe(self, addresses: tuple[str, ...]) -> None:
         while True:
-            started = self._monotonic()
-            self._heard(await round_of(checks, self.service.timeout))
+            started = self._around.monotonic()
+            checks = self.service.checks_at(addresses)
+            self._heard(await self._round(checks))
+            await self._look_at_load()
             starting = self.health.state == "starting"
             interval = min(QUICK, self.service.interval) if starting else self.service.interval
-            pause = interval * (0.9 + self._draw() / 5) - (self._monotonic() - started)
+            pause = interval * (0.9 + self._around.draw() / 5) - (
+                self._around.monotonic() - started
+            )
             await asyncio.sleep(max(0.0, pause))
+
+    async def _round(self, checks: Sequence[Check]) -> dict[str, Result]:
+        """The results of all checks, probed at once, by URL."""
+        timeout = self.service.timeout
+        results = await asyncio.gather(*(self._around.probe(each, timeout) for each in checks))
+        return {check.url: result for check, result in zip(checks, results, strict=True)}
+
+    async def _look_at_load(self) -> None:
+        if self._load:
+            self.load = await self._load.read()
+            members = max(publication.members for publication in self.publications)
+            self._weight.heard(self.load, self._around.monotonic(), members)
+            self.update()
 
     def _heard(self, results: dict[str, Result]) -> None:
         self.results = results
         worst = worst_of(results.values())
         former = self.health.state
-        self.health = self.health.heard(worst.verdict, self._monotonic(), self.service.rules)
+        self.health = self.health.heard(worst.verdict, self._around.monotonic(), self.service.rules)
         if self.health.state != former:
             level = logging.WARNING if self.health.state == "failing" else logging.INFO
             _log.log(level, "%s: %s: %s", self.service.name, self.health.state, worst.said)
@@ -124,102 +160,11 @@ class ServiceAgent:
         self.update()
 
     async def _warm(self) -> None:
-        await self._writer.warm()
+        await self._around.writer.warm()
         self._warming = None
-
-
-async def round_of(checks: Sequence[Check], timeout: float) -> dict[str, Result]:
-    """The results of all checks, probed at once, by URL."""
-    results = await asyncio.gather(*(probe(check, timeout) for check in checks))
-    return {check.url: result for check, result in zip(checks, results, strict=True)}
 
 
 def worst_of(results: Iterable[Result]) -> Result:
     """The result that decides: all must pass, and maintenance is somebody's wish."""
     order = {"maintenance": 0, "fail": 1, "pass": 2}
     return min(results, key=lambda r: order[r.verdict], default=Result("pass", "no check"))
-
-
-class Agent:
-    """Looks after a host's services until it is told to end.
-
-    Args:
-        services: Which.
-        writer: Writes.
-        look: Asks DNS.
-    """
-
-    def __init__(
-        self, services: Iterable[Service], writer: Writer, *, look: own.Look = own.look
-    ) -> None:
-        self._writer = writer
-        self._look = look
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._identities: dict[tuple[str | None, str | None], Identity] = {}
-        self._tasks: dict[ServiceAgent, asyncio.Task[None]] = {}
-        self._services = tuple(services)
-
-    @property
-    def services(self) -> tuple[ServiceAgent, ...]:
-        """What it looks after."""
-        return tuple(self._tasks)
-
-    async def run(self, ending: asyncio.Event) -> None:
-        """Look after the services until `ending`.
-
-        What is being written then has a moment to end; probing stops, and all stays as it is.
-        """
-        for service in self._services:
-            self._add(service)
-        watching = asyncio.create_task(self._watch_clocks())
-        try:
-            await ending.wait()
-        finally:
-            watching.cancel()
-            await self._writer.settle(MOMENT)
-            await self._stop(self._tasks)
-
-    async def leave(self, drain: bool) -> None:
-        """Take every service out, once what is being written has had its moment."""
-        await self._writer.settle(MOMENT)
-        await asyncio.gather(
-            *(agent.leave(agent.service.drain if drain else 0.0, LEAVE) for agent in self._tasks)
-        )
-
-    def _add(self, service: Service) -> None:
-        who = service.host, service.cloud
-        identity = self._identities.setdefault(who, Identity(self._writer, *who))
-        publications = [
-            Publication(
-                service,
-                zone,
-                identity,
-                self._writer,
-                self._locks.setdefault(zone, asyncio.Lock()),
-                look=self._look,
-            )
-            for zone in service.zones
-        ]
-        agent = ServiceAgent(service, identity, publications, self._writer)
-        self._tasks[agent] = asyncio.create_task(agent.run())
-
-    async def _stop(self, agents: Iterable[ServiceAgent]) -> None:
-        tasks = [self._tasks[agent] for agent in agents]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _watch_clocks(self) -> None:
-        """After a sleep, or on another network, this host may be called something else."""
-        clocks = Clocks()
-        while True:
-            await asyncio.sleep(LOOKING)
-            if not clocks.have_jumped():
-                continue
-            _log.info("the clock has jumped: asking again who this host is")
-            for identity in self._identities.values():
-                if await identity.has_changed():
-                    for agent in self._tasks:
-                        if agent.identity is identity:
-                            for publication in agent.publications:
-                                publication.again()

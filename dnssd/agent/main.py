@@ -1,61 +1,180 @@
-"""What an agent's process does, from its start to its end."""
+"""What an agent's process does, from its start to its end.
+
+SIGTERM, SIGINT   drain and leave, then end; a second one ends a drain
+SIGQUIT           leave at once, then end
+SIGHUP            read the configuration again
+"""
 
 import asyncio
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 
-from dnssd.agent.loop import Agent
-from dnssd.agent.service import Service
+from dnssd.agent import agentcheck, metrics, systemd
+from dnssd.agent.agent import Agent
+from dnssd.agent.around import Around
+from dnssd.agent.config import LeaveOnExit, Settings
+from dnssd.agent.systemd import Notifier
 from dnssd.agent.writing import Writer
+from dnssd.errors import DnssdError
+
+STATUS = 1.0  # seconds between looks at what to tell systemd
 
 _log = logging.getLogger("dnssd.agent")
 
+Reload = Callable[[], Settings]
 
-def beside_a_command(services: Sequence[Service], pipe: int) -> None:
-    """Look after services until told to leave by a signal, or by the end of `pipe`.
 
-    SIGTERM drains and leaves, SIGQUIT leaves at once.
+def live(settings: Settings, *, reload: Reload | None = None, parent: int | None = None) -> bool:
+    """Look after the services until told to end.
+
+    Args:
+        settings: What to do.
+        reload: Reads the configuration again; without it SIGHUP is ignored.
+        parent: A file descriptor that ends when the process beside this one has ended, which
+            is to leave at once.
+
+    Returns:
+        Whether it ended by SIGINT.
+
+    Raises:
+        Unavailable: A port cannot be had.
     """
-    asyncio.run(_beside(services, pipe))
+    return asyncio.run(_Life(settings, reload).run(parent))
 
 
-async def _beside(services: Sequence[Service], pipe: int) -> None:
-    loop = asyncio.get_running_loop()
-    ending, hurry = asyncio.Event(), asyncio.Event()
+class _Life:
+    """One agent, and what it is told by signals.
 
-    def end(now: bool) -> None:
-        if now:
-            hurry.set()
-        ending.set()
+    Args:
+        settings: What to do.
+        reload: Reads the configuration again.
+    """
 
-    def end_with_parent() -> None:
-        loop.remove_reader(pipe)
-        os.close(pipe)
-        end(now=True)
+    def __init__(self, settings: Settings, reload: Reload | None) -> None:
+        self._settings = settings
+        self._reload = reload
+        self._notifier = Notifier(os.environ)
+        self._ending, self._hurry = asyncio.Event(), asyncio.Event()
+        self._reloading: asyncio.Task[None] | None = None
+        self._interrupted = False
+        self._writer = Writer()
+        self._agent = Agent(settings.services, Around(self._writer), hook=settings.complete_hook)
+        self._checks = AsyncExitStack()
 
-    for number, now in ((signal.SIGTERM, False), (signal.SIGQUIT, True)):
-        loop.add_signal_handler(number, end, now)
-    loop.add_reader(pipe, end_with_parent)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    writer = Writer()
-    agent = Agent(services, writer)
-    await agent.run(ending)
-    await _leave(agent, hurry)
-    await writer.close()
+    async def run(self, parent: int | None) -> bool:
+        """From start to end."""
+        self._listen_to_signals(parent)
+        async with AsyncExitStack() as running:
+            if self._settings.metrics is not None:
+                page = await metrics.serve(self._settings.metrics, self._agent, self._writer)
+                await running.enter_async_context(page)
+            living = asyncio.create_task(self._agent.run(self._ending))
+            await asyncio.sleep(0)  # its services are there now
+            await self._answer_haproxy()
+            telling = asyncio.create_task(self._tell())
+            running.callback(telling.cancel)
+            await living
+            self._notifier.tell("STOPPING=1")
+            if await is_to_leave(self._settings.leave_on_exit, alone=parent is None):
+                await self._leave()
+            await self._checks.aclose()
+            await self._writer.close()
+        return self._interrupted
+
+    def _listen_to_signals(self, parent: int | None) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            loop.add_signal_handler(number, self._end, number)
+        loop.add_signal_handler(signal.SIGHUP, self._read_again)
+        if parent is not None:
+            loop.add_reader(parent, self._parent_ended, parent)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def _end(self, number: int) -> None:
+        if self._ending.is_set() or number == signal.SIGQUIT:
+            self._hurry.set()
+        self._interrupted |= number == signal.SIGINT
+        self._ending.set()
+
+    def _parent_ended(self, parent: int) -> None:
+        asyncio.get_running_loop().remove_reader(parent)
+        os.close(parent)
+        self._end(signal.SIGQUIT)
+
+    async def _leave(self) -> None:
+        """Drain and leave; when there is hurry, leave without."""
+        if not self._hurry.is_set():
+            leaving = asyncio.create_task(self._agent.leave(drain=True))
+            hurrying = asyncio.create_task(self._hurry.wait())
+            await asyncio.wait((leaving, hurrying), return_when=asyncio.FIRST_COMPLETED)
+            hurrying.cancel()
+            if leaving.done():
+                return await leaving
+            leaving.cancel()
+            await asyncio.gather(leaving, return_exceptions=True)
+        await self._agent.leave(drain=False)
+
+    def _read_again(self) -> None:
+        if self._reload and not (self._reloading and not self._reloading.done()):
+            self._reloading = asyncio.create_task(self._apply(self._reload))
+
+    async def _apply(self, reload: Reload) -> None:
+        self._notifier.tell("RELOADING=1")
+        try:
+            settings = await asyncio.to_thread(reload)
+            await self._agent.reload(settings.services)
+        except DnssdError as error:
+            _log.error("%s; the former configuration stays", error)
+        else:
+            if settings.metrics != self._settings.metrics:
+                _log.warning("metrics: another port takes a restart")
+            self._settings = settings
+            await self._answer_haproxy()
+            _log.info("configuration read: %d services", len(settings.services))
+        self._notifier.tell("READY=1")
+
+    async def _answer_haproxy(self) -> None:
+        """Answer on the ports that the services have for it, and on no other."""
+        await self._checks.aclose()
+        for agent in self._agent.services:
+            if agent.service.haproxy_agent is not None:
+                server = await agentcheck.serve(agent.service.haproxy_agent, agent)
+                self._checks.callback(server.close)
+
+    async def _tell(self) -> None:
+        """Tell systemd how things are, until cancelled."""
+        self._notifier.tell("READY=1")
+        watched = asyncio.create_task(self._notifier.keep_watched())
+        try:
+            while True:
+                self._notifier.status(summary(self._agent))
+                await asyncio.sleep(STATUS)
+        finally:
+            watched.cancel()
 
 
-async def _leave(agent: Agent, hurry: asyncio.Event) -> None:
-    """Drain and leave; when there is hurry, leave without."""
-    if not hurry.is_set():
-        leaving = asyncio.create_task(agent.leave(drain=True))
-        hurrying = asyncio.create_task(hurry.wait())
-        await asyncio.wait((leaving, hurrying), return_when=asyncio.FIRST_COMPLETED)
-        hurrying.cancel()
-        if leaving.done():
-            await leaving
-            return
-        leaving.cancel()
-        await asyncio.gather(leaving, return_exceptions=True)
-    await agent.leave(drain=False)
+def summary(agent: Agent) -> str:
+    """How an agent's services are, in a line."""
+    states = [each.health.state for each in agent.services]
+    told = [f"{states.count(state)} {state}" for state in metrics.STATES if state in states]
+    held = sum(p.held for each in agent.services for p in each.publications)
+    troubles = [p.trouble for each in agent.services for p in each.publications if p.trouble]
+    parts = [", ".join(told) or "no services"]
+    parts += [f"{held} kept out on purpose"] if held else []
+    parts += [troubles[0]] if troubles else []
+    return "; ".join(parts)
+
+
+async def is_to_leave(when: LeaveOnExit, *, alone: bool) -> bool:
+    """Whether the services go out with the agent.
+
+    Args:
+        when: As it is configured.
+        alone: Whether the services run on without it: then not where systemd only restarts it.
+    """
+    if when == "always":
+        return not (alone and await systemd.is_restarting())
+    return when == "shutdown" and await systemd.is_going_down()

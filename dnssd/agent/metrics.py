@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from dnssd.agent.loop import Agent, ServiceAgent
+from dnssd.agent.agent import Agent
+from dnssd.agent.loop import ServiceAgent
 from dnssd.agent.writing import Writer
 from dnssd.errors import Unavailable, UsageError
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric
 
 LOOPBACK = "127.0.0.1"
@@ -83,7 +83,9 @@ async def serve_pages(port: int, pages: dict[str, Page]) -> asyncio.Server:
     return await listen(port, answer)
 
 
-async def listen(port: int, answer: Callable[..., Any], host: str = LOOPBACK) -> asyncio.Server:
+async def listen(
+    port: int, answer: Callable[..., Any], host: str | None = LOOPBACK
+) -> asyncio.Server:
     """Listen on a port.
 
     Raises:
@@ -158,9 +160,7 @@ def _of_checks(agents: Iterable[ServiceAgent]) -> Iterator["Metric"]:
 
 def _of_zones(agents: Iterable[ServiceAgent]) -> Iterator["Metric"]:
     places = [(agent.service.name, p) for agent in agents for p in agent.publications]
-    published = [
-        ((name, p.zone), float(bool(p.done and p.done.published))) for name, p in places
-    ]
+    published = [((name, p.zone), float(bool(p.done and p.done.published))) for name, p in places]
     held = [((name, p.zone), float(p.held)) for name, p in places]
     yield _gauge("published", "Whether it is in DNS.", published, "service", "zone")
     yield _gauge("held", "Whether somebody keeps it out.", held, "service", "zone")

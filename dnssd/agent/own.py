@@ -1,6 +1,6 @@
 """What DNS says of an agent's own member: is it still there, and who took it out?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -61,9 +61,6 @@ def look(nameservers: Sequence[str], own: Published) -> Seen:
     txts = [v for v in ask(servers, own.record, "TXT", ANSWER).values if isinstance(v, Txt)]
     srvs = ask(servers, own.name, "SRV", ANSWER).values
     return Seen(txts[0] if txts else None, frozenset(v for v in srvs if isinstance(v, Srv)))
-
-
-Look = Callable[[Sequence[str], Published], Seen]
 
 
 def sight(seen: Seen, own: Published) -> Sight:

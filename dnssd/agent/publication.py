@@ -3,16 +3,14 @@
 import asyncio
 import contextlib
 import logging
-import random
-from collections.abc import Callable
 from typing import Any
 
 from dnssd.agent import own
+from dnssd.agent.around import Around
 from dnssd.agent.identity import Identity
 from dnssd.agent.own import Published
 from dnssd.agent.service import Service
-from dnssd.agent.wishes import OUT, Wish, pause_after
-from dnssd.agent.writing import Writer
+from dnssd.agent.wishes import DRAINED, OUT, Wish, pause_after
 from dnssd.errors import DnssdError, Refused, Unavailable, UsageError
 from dnssd.names import Name
 
@@ -28,10 +26,8 @@ class Publication:
         service: What.
         zone: Where, an address.
         identity: Who this host is.
-        writer: Writes.
         lock: Held while it writes: services of a host share a record in the zone.
-        look: Asks DNS.
-        draw: Gives a random number in [0, 1).
+        around: What it acts by.
 
     Attributes:
         done: What was last written; None while that is not known.
@@ -44,11 +40,8 @@ class Publication:
         service: Service,
         zone: str,
         identity: Identity,
-        writer: Writer,
         lock: asyncio.Lock,
-        *,
-        look: own.Look = own.look,
-        draw: Callable[[], float] = random.random,
+        around: Around,
     ) -> None:
         self.service = service
         self.zone = zone
@@ -59,10 +52,8 @@ class Publication:
         self.members = 1  # of the instance, as DNS last told
         self.counts = {"joins": 0, "leaves": 0, "failures": 0, "lost": 0}
         self._identity = identity
-        self._writer = writer
         self._lock = lock
-        self._look = look
-        self._draw = draw
+        self._around = around
         self._wish: Wish | None = None
         self._changed = asyncio.Event()
         self._settling = own.SETTLING
@@ -72,6 +63,13 @@ class Publication:
         if wish != self._wish:
             self._wish = wish
             self._changed.set()
+
+    def become(self, service: Service) -> None:
+        """Look after this from now on; what is in DNS of the former follows."""
+        changed = service.registration() != self.service.registration()
+        self.service = service
+        if changed:
+            self.again()
 
     def again(self) -> None:
         """Write it once more: it is lost, or this host has changed."""
@@ -111,7 +109,7 @@ class Publication:
         """
         if self.done is None or not self.done.published:
             return
-        await self._write(Wish(True, 0, drained=True), deadline, wait=True)
+        await self._write(DRAINED, deadline, wait=True)
         assert self.published  # noqa: S101 (it has just been)
         await asyncio.sleep(self.published.ttl)
 
@@ -125,7 +123,7 @@ class Publication:
                 failures += 1
                 self._failed(error)
                 refused = isinstance(error, (Refused, UsageError))
-                await self._pause(pause_after(failures, refused, self._draw()))
+                await self._pause(pause_after(failures, refused, self._around.draw()))
 
     async def _pause(self, seconds: float) -> None:
         """Wait, at most until something else is wished."""
@@ -145,7 +143,7 @@ class Publication:
             if wish.published:
                 self._joined(wish, await self._join(wish, deadline, about, wait))
             else:
-                self._left(await self._writer.ask("leave", deadline, **about))
+                self._left(await self._around.writer.ask("leave", deadline, **about))
         self.done = wish
         self.trouble = ""
 
@@ -154,7 +152,7 @@ class Publication:
     ) -> dict[str, Any]:
         how = {"weight": wish.weight, "drained": wish.drained, "wait": wait}
         splay = 0.0 if self.published else self.service.splay
-        return await self._writer.ask("join", deadline, splay=splay, **how, **about)
+        return await self._around.writer.ask("join", deadline, splay=splay, **how, **about)
 
     def _joined(self, wish: Wish, result: dict[str, Any]) -> None:
         self.counts["joins"] += result["changed"]
@@ -214,11 +212,11 @@ class Publication:
                     published.record,
                 )
                 self.again()
-            await asyncio.sleep(max(10.0, published.ttl) * (0.9 + self._draw() / 5))
+            await asyncio.sleep(max(10.0, published.ttl) * (0.9 + self._around.draw() / 5))
 
     async def _seen(self, published: Published) -> str:
         try:
-            answer = await asyncio.to_thread(self._look, self.service.nameservers, published)
+            answer = await self._around.look(self.service.nameservers, published)
         except (Unavailable, OSError):
             return "unknown"
         self.members = max(1, len(answer.srvs))

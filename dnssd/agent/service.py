@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from dnssd.agent.health import Rules
+from dnssd.agent.loads import check_kind
 from dnssd.checks import Check
 from dnssd.errors import UsageError
 from dnssd.registration.request import Registration
@@ -78,6 +79,8 @@ class Service:
                 f"timeout {self.timeout:g}: more than 0 and at most the interval of "
                 f"{self.interval:g} s is allowed"
             )
+        if self.load is not None:
+            check_kind(self.load)
         if not self.checks and ServiceType.parse(self.service).protocol == "tcp":
             object.__setattr__(self, "checks", (Check.parse("tcp://"),))
 

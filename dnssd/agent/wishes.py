@@ -35,6 +35,7 @@ class Wish:
 
 
 OUT = Wish(published=False)
+DRAINED = Wish(published=True, drained=True)
 
 
 def wish_for(health: Health, gate: Gate, weight: int) -> Wish | None:
@@ -49,7 +50,9 @@ def wish_for(health: Health, gate: Gate, weight: int) -> Wish | None:
         return OUT
     if health.wanted is None:
         return None
-    return Wish(True, weight, gate == "drained") if health.wanted else OUT
+    if not health.wanted:
+        return OUT
+    return DRAINED if gate == "drained" else Wish(True, weight)
 
 
 def pause_after(failures: int, refused: bool, draw: float) -> float:

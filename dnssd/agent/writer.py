@@ -54,7 +54,7 @@ def main() -> None:
 def _answer(request: _Json) -> _Json:
     """A result, or the error in place of it."""
     try:
-        return {"result": _OPERATIONS[request["op"]](request)}
+        return {"result": OPERATIONS[request["op"]](request)}
     except DnssdError as error:
         kind = "UsageError" if isinstance(error, UsageError) else type(error).__name__
         return {"error": {"kind": kind, "message": str(error)}}
@@ -136,11 +136,32 @@ def _opened(request: _Json) -> tuple[Zone, Deadline]:
     return open_zone(request["zone"], deadline=deadline, timeout=timeout), deadline
 
 
-_OPERATIONS: Mapping[str, Callable[[_Json], _Json]] = {
+def _complete_hook(request: _Json) -> _Json:
+    """Let Auto Scaling go on with this instance."""
+    from dnssd.hosts.aws import Ec2Instance, complete_lifecycle_action
+    from dnssd.hosts.lifecycle import group
+
+    deadline, facts = Deadline(request["deadline"]), HostFacts(**request["facts"])
+    name, slash, hook = request["hook"].rpartition("/")
+    if not slash:
+        name = group(os.environ, deadline) or ""
+    if not name:
+        raise UsageError(
+            f"its group is not known: give GROUP/{hook}, or let the metadata show instance tags"
+        )
+    instance = Ec2Instance.of_owner(facts.owner)
+    if instance is None:
+        raise UsageError(f"hook {hook}: this host is no EC2 instance; leave out --complete-hook")
+    complete_lifecycle_action(name, hook, instance)
+    return {}
+
+
+OPERATIONS: Mapping[str, Callable[[_Json], _Json]] = {
     "identify": _identify,
     "warm": _warm,
     "join": _join,
     "leave": _leave,
+    "complete-hook": _complete_hook,
 }
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ COMMANDS = {
     "join": "Register this host as a member of a service instance.",
     "leave": "Take this host's members out again.",
     "run": "Run a program that is in DNS while it is healthy.",
+    "agent": "Keep services in DNS while they are healthy.",
     "status": "Show an instance's members, owners, states and ages.",
     "uninstall-records": "Remove everything this tool wrote for a service.",
     "lookup": "Find a service's endpoints, or pick one.",

@@ -4,13 +4,14 @@ EC2's word is believed only as far as it goes: an error, an empty listing or ano
 say nothing about an instance.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from dnssd.errors import AccessDenied, DnssdError, Unavailable, UsageError
 
 if TYPE_CHECKING:
+    from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_sts import STSClient
 
@@ -75,12 +76,12 @@ class Ec2:
         return words
 
     def _account(self, region: str) -> str:
-        client = cast("STSClient", self._client("sts", region))
+        client = cast("STSClient", _client("sts", region, self._profile))
         return str(_asked(client.get_caller_identity, "sts:GetCallerIdentity")["Account"])
 
     def _states(self, region: str) -> dict[str, str]:
         """Every instance of a region, page by page."""
-        client = cast("EC2Client", self._client("ec2", region))
+        client = cast("EC2Client", _client("ec2", region, self._profile))
         states: dict[str, str] = {}
         more: dict[str, Any] = {}
         while True:
@@ -94,21 +95,52 @@ class Ec2:
                 return states
             more = {"NextToken": page["NextToken"]}
 
-    def _client(self, service: Literal["ec2", "sts"], region: str) -> object:
-        import boto3
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError
 
-        config = Config(
-            connect_timeout=5,
-            read_timeout=30,
-            retries={"mode": "standard", "total_max_attempts": 5},
+def complete_lifecycle_action(group: str, hook: str, instance: Ec2Instance) -> None:
+    """Let Auto Scaling go on with an instance that waits for a lifecycle hook.
+
+    Again does no harm: an action that has been completed, or has timed out, is done.
+
+    Args:
+        group: The Auto Scaling group.
+        hook: The lifecycle hook.
+        instance: Which.
+
+    Raises:
+        Unavailable: It was not done; the message says why.
+        AccessDenied: The credentials do not allow it.
+    """
+    client = cast("AutoScalingClient", _client("autoscaling", instance.region, None))
+    try:
+        _asked(
+            client.complete_lifecycle_action,
+            "autoscaling:CompleteLifecycleAction",
+            AutoScalingGroupName=group,
+            LifecycleHookName=hook,
+            InstanceId=instance.id,
+            LifecycleActionResult="CONTINUE",
         )
-        try:
-            session = boto3.Session(profile_name=self._profile)
-            return session.client(service, region_name=region, config=config)
-        except (BotoCoreError, ValueError) as error:
-            raise UsageError(f"AWS: {_line(error)}; check the AWS configuration") from error
+    except Unavailable as error:
+        if "No active Lifecycle Action" not in str(error):
+            raise
+
+
+def _client(service: Literal["autoscaling", "ec2", "sts"], region: str, profile: str | None) -> object:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+
+    config = Config(
+        connect_timeout=5,
+        read_timeout=30,
+        retries={"mode": "standard", "total_max_attempts": 5},
+    )
+    try:
+        session = boto3.Session(profile_name=profile)
+        make: Callable[..., object] = session.client
+        return make(service, region_name=region, config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise UsageError(f"AWS: {_line(error)}; check the AWS configuration") from error
 
 
 def _asked(call: Any, action: str, **arguments: Any) -> Any:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnssd.agent.health import Health, State
-from dnssd.agent.wishes import LONGEST_PAUSE, OUT, Gate, Wish, pause_after, wish_for
+from dnssd.agent.wishes import DRAINED, LONGEST_PAUSE, OUT, Gate, Wish, pause_after, wish_for
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from dnssd.agent.wishes import LONGEST_PAUSE, OUT, Gate, Wish, pause_after, wish
         ("starting", "in", None),
         ("starting", "out", OUT),
         ("passing", "in", Wish(True, 100)),
-        ("passing", "drained", Wish(True, 100, drained=True)),
+        ("passing", "drained", DRAINED),
         ("passing", "out", OUT),
         ("failing", "in", OUT),
         ("failing", "drained", OUT),

@@ -1,0 +1,233 @@
+"""Whole agents on a virtual clock, over a zone in memory: what they do in the long run."""
+
+import asyncio
+import gc
+import random
+from dataclasses import replace
+
+import pytest
+
+from dnssd.agent import own
+from dnssd.agent.health import Rules
+from dnssd.deadline import Deadline
+from dnssd.members import Member
+from dnssd.records import Change, Txt
+from kit.simagent import NAME, World, run, service
+
+HOUR = 3600.0
+
+
+def test_a_dead_service_is_gone_in_time_and_comes_back() -> None:
+    """At most fall x interval x 1.1 and one write, whenever it dies."""
+
+    async def story(world: World) -> None:
+        await world.agent(service(80, rules=Rules(2, 3, 30)))
+        await world.until(lambda: world.published() == {80})
+        for _ in range(10):
+            await asyncio.sleep(700 + random.Random(0).random() * 5)
+            world.verdicts[80] = "fail"
+            assert await world.until(lambda: world.published() == set()) <= 3 * 5 * 1.1 + 1
+            world.verdicts[80] = "pass"
+            assert await world.until(lambda: world.published() == {80}) <= 15
+
+    run(story)
+
+
+def test_an_idle_agent_asks_nothing_of_the_api() -> None:
+    """A day in which nothing happens costs the requests of its first minute."""
+
+    async def story(world: World) -> None:
+        await world.agent(*(service(port, interval=60.0) for port in range(80, 84)))
+        await world.until(lambda: len(world.published()) == 4)
+        before = len(world.asked)
+        await asyncio.sleep(24 * HOUR)
+        assert len(world.asked) == before
+
+    run(story)
+
+
+def test_what_is_lost_is_noticed_and_joined_again() -> None:
+    """The zone is made anew, or another tool overwrites it: within two looks it is there."""
+
+    async def story(world: World) -> None:
+        agent = await world.agent(service(80), service(81))
+        await world.until(lambda: world.published() == {80, 81})
+        await asyncio.sleep(HOUR)
+        world.lose_everything()
+        assert await world.until(lambda: world.published() == {80, 81}) <= own.LOOKS * 70 + 5
+        counts = [p.counts["lost"] for each in agent.services for p in each.publications]
+        assert counts == [1, 1]
+
+    run(story)
+
+
+def test_name_servers_that_are_behind_cost_ever_fewer_requests() -> None:
+    """Where DNS never shows the record, it is asked for by the API ever more rarely."""
+
+    async def story(world: World) -> None:
+        agent = await world.agent(service(80, interval=60.0))
+        await world.until(lambda: world.published() == {80})
+        before = len(world.asked)
+
+        async def nothing(*arguments: object) -> own.Seen:
+            return own.Seen(None, frozenset())
+
+        around = agent.services[0].publications[0]._around
+        agent.services[0].publications[0]._around = replace(around, look=nothing)
+        await asyncio.sleep(24 * HOUR)
+        assert len(world.asked) - before < 40
+
+    run(story)
+
+
+def test_what_was_taken_out_on_purpose_stays_out_until_it_is_joined_there() -> None:
+    """Somebody's hold is obeyed, and told; a join by hand ends it."""
+
+    async def story(world: World) -> None:
+        agent = await world.agent(service(80))
+        await world.until(lambda: world.published() == {80})
+        await asyncio.sleep(200)
+        record = world.zone.states[-1][NAME.child(b"i-0-80"), "TXT"]
+        srv = world.zone.states[-1][NAME, "SRV"]
+        (txt,) = record.values
+        assert isinstance(txt, Txt)
+        member = Member.from_txt(b"i-0-80", txt)
+        held = Txt((*member.leaving().to_txt().strings, f"hold={member.id}".encode()))
+        deadline = Deadline(1.0)
+        world.zone.commit(
+            (Change(record, record.with_values((held,))), Change(srv, None)), deadline
+        )
+        publication = agent.services[0].publications[0]
+        await world.until(lambda: publication.held)
+        await asyncio.sleep(HOUR)
+        assert world.published() == set()
+        world.verdicts[80] = "fail"
+        await asyncio.sleep(HOUR)
+        world.verdicts[80] = "pass"
+        await asyncio.sleep(HOUR)
+        assert world.published() == set()
+
+        now = world.zone.states[-1][NAME.child(b"i-0-80"), "TXT"]
+        world.zone.commit((Change(now, record), Change(None, srv)), deadline)
+        await world.until(lambda: not publication.held)
+        world.verdicts[80] = "fail"
+        await world.until(lambda: world.published() == set())
+
+    run(story)
+
+
+def test_an_hour_without_the_api_loses_nothing() -> None:
+    """Wishes are kept, probing goes on, and the API is asked about once a minute."""
+
+    async def story(world: World) -> None:
+        await world.agent(service(80), service(81), service(82))
+        await world.until(lambda: world.published() == {80, 81, 82})
+        await asyncio.sleep(300)
+        world.api_works = False
+        world.verdicts[80] = "fail"
+        await asyncio.sleep(HOUR / 2)
+        world.verdicts[81] = "fail"
+        world.verdicts[80] = "pass"
+        before = len(world.asked)
+        await asyncio.sleep(HOUR / 2)
+        assert len(world.asked) - before <= 2 * 30
+        assert world.published() == {80, 81, 82}
+        world.api_works = True
+        assert await world.until(lambda: world.published() == {80, 82}) <= 130
+
+    run(story)
+
+
+def test_without_name_servers_nothing_is_written() -> None:
+    """That nobody answers does not mean that the records are gone."""
+
+    async def story(world: World) -> None:
+        await world.agent(service(80))
+        await world.until(lambda: world.published() == {80})
+        before = len(world.asked)
+        world.dns_works = False
+        await asyncio.sleep(HOUR)
+        assert len(world.asked) == before
+
+    run(story)
+
+
+def test_a_new_configuration_touches_only_what_has_changed() -> None:
+    """Another weight is a write, another check is none; what is gone leaves, what is new joins."""
+
+    async def story(world: World) -> None:
+        agent = await world.agent(service(80), service(81), service(82))
+        await world.until(lambda: world.published() == {80, 81, 82})
+        kept = {each.service.port: each for each in agent.services}
+        before = len(world.asked)
+        await agent.reload([service(80), service(81, weight=7), service(83), service(84)])
+        await world.until(lambda: world.published() == {80, 81, 83, 84})
+        await asyncio.sleep(60)
+        assert sorted(op for _, op in world.asked[before:]) == ["join", "join", "join", "leave"]
+        assert {each.service.port for each in agent.services} == {80, 81, 83, 84}
+        assert all(each is kept[each.service.port] for each in agent.services[:2])
+        assert world.weights() == {80: 100, 81: 7, 83: 100, 84: 100}
+
+    run(story)
+
+
+def test_an_agent_that_starts_again_writes_nothing_that_is_there() -> None:
+    """After a restart its join finds everything as it should be."""
+
+    async def story(world: World) -> None:
+        await world.agent(service(80))
+        await world.until(lambda: world.published() == {80})
+        states = len(world.zone.states)
+        world.tasks[0].cancel()
+        await asyncio.gather(*world.tasks, return_exceptions=True)
+        world.tasks.clear()
+        await asyncio.sleep(100)
+        await world.agent(service(80))
+        await asyncio.sleep(HOUR)
+        assert len(world.zone.states) == states
+
+    run(story)
+
+
+def test_a_day_of_changes_leaves_memory_as_it_was() -> None:
+    """Services that come and go: what is kept does not grow."""
+
+    async def story(world: World) -> None:
+        rules = Rules(1, 1, 0)
+        await world.agent(*(service(port, rules=rules, interval=60.0) for port in range(80, 84)))
+        dice, counts = random.Random(1), []
+        for _ in range(24):
+            for _ in range(3):
+                world.verdicts[dice.randrange(80, 84)] = dice.choice(["pass", "fail"])
+                await asyncio.sleep(1200)
+            del world.zone.states[:-1], world.asked[:]
+            gc.collect()
+            counts.append(len(gc.get_objects()))
+        assert max(counts[12:]) < max(counts[4:12]) * 1.02
+        good = {port for port in range(80, 84) if world.verdicts.get(port, "pass") == "pass"}
+        await asyncio.sleep(400)
+        assert world.published() == good
+
+    run(story)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_happens_in_the_end_the_healthy_ones_are_published(seed: int) -> None:
+    """Services that come and go, an API and name servers that come and go, a zone made anew."""
+
+    async def story(world: World) -> None:
+        dice = random.Random(seed)
+        await world.agent(*(service(port, rules=Rules(1, 2, 0)) for port in range(80, 85)))
+        for _ in range(40):
+            world.verdicts[dice.randrange(80, 85)] = dice.choice(["pass", "fail", "maintenance"])
+            world.api_works = dice.random() < 0.7
+            world.dns_works = dice.random() < 0.8
+            if dice.random() < 0.05:
+                world.lose_everything()
+            await asyncio.sleep(dice.random() * 120)
+        world.api_works = world.dns_works = True
+        await asyncio.sleep(2 * HOUR)
+        good = {port for port in range(80, 85) if world.verdicts.get(port, "pass") == "pass"}
+        assert world.published() == good
+
+    run(story, seed)
