@@ -125,7 +125,9 @@ def complete_lifecycle_action(group: str, hook: str, instance: Ec2Instance) -> N
             raise
 
 
-def _client(service: Literal["autoscaling", "ec2", "sts"], region: str, profile: str | None) -> object:
+def _client(
+    service: Literal["autoscaling", "ec2", "sts"], region: str, profile: str | None
+) -> object:
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError

@@ -9,7 +9,7 @@ run(story)
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,6 @@ import pytest
 from dnssd.agent import writer
 from dnssd.agent.agent import Agent
 from dnssd.agent.around import Around
-from dnssd.agent.health import Rules
 from dnssd.agent.own import Published, Seen
 from dnssd.agent.service import Service
 from dnssd.checks import Check, Result, Verdict
