@@ -6,6 +6,8 @@ overwrite what others have written meanwhile.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from dnssd.deadline import LONGEST_WAIT_SECONDS, Deadline
@@ -191,31 +193,36 @@ class Route53Zone:
         longest: float = LONGEST_WAIT_SECONDS,
     ) -> _Answer:
         """Send one request until there is an answer, or an error that is one."""
+        allow = rights or _RIGHTS[action].format(zone_id=self.zone_id)
 
         def send() -> _Answer:
             operation: Any = getattr(self._session.client(), _METHODS[action])
             in_zone = {"HostedZoneId": self.zone_id} if action in _IN_ZONE else {}
             return read(operation(**in_zone, **keys))
 
-        def decide(error: Exception) -> Verdict:
-            allow = rights or _RIGHTS[action].format(zone_id=self.zone_id)
-            verdict = judge(error, f"{self.origin}: {action}", allow)
-            if verdict.renew:
-                if not self._session.may_change():
-                    return Verdict(Fate.FINAL, verdict.error, verdict.cause)
-                self._session.renew()
-            return verdict
-
         changes = action == "ChangeResourceRecordSets"
+        judge_it = partial(self._judge, action, allow)
         try:
-            return self._retry.ask(send, decide, deadline, changes=changes, longest=longest)
+            return self._retry.ask(send, judge_it, deadline, changes=changes, longest=longest)
         except ZoneNotFound:
-            before = self.zone_id
-            if action in _IN_ZONE and self._found_by_name:
-                self.find_id(self._private, deadline)  # one of that name may have been made anew
-            if self.zone_id == before:
+            if action not in _IN_ZONE or not self._is_made_anew(deadline):
                 raise
-            return self._ask(action, keys, read, deadline, rights=rights, longest=longest)
+        return self._ask(action, keys, read, deadline, rights=rights, longest=longest)
+
+    def _judge(self, action: str, rights: str, error: Exception) -> Verdict:
+        verdict = judge(error, f"{self.origin}: {action}", rights)
+        if verdict.renew:
+            if not self._session.may_change():
+                return replace(verdict, fate=Fate.FINAL)
+            self._session.renew()
+        return verdict
+
+    def _is_made_anew(self, deadline: Deadline) -> bool:
+        """Whether the zone that was found by its name is gone, and another one there."""
+        before = self.zone_id
+        if self._found_by_name:
+            self.find_id(self._private, deadline)
+        return self.zone_id != before
 
 
 class _HostedZone(NamedTuple):
