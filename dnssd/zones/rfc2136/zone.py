@@ -26,7 +26,7 @@ from dnssd.zones.rfc2136.keyfile import Key
 _log = logging.getLogger(__name__)
 
 VALUES = 100  # of one RRset: a secondary by BIND refuses a zone that has more
-NODE_TYPES = ("A", "AAAA", "TXT")  # what stands at a host's name, or at a plain address
+NODE_TYPES = ("A", "AAAA", "PTR", "SRV", "TXT")  # what is of interest at a name
 
 
 class Rfc2136Zone:
@@ -74,7 +74,7 @@ class Rfc2136Zone:
         return next((rrset for rrset in found if rrset.rdtype == rdtype), None)
 
     def read_node(self, name: Name, deadline: Deadline) -> tuple[RRset, ...]:
-        """See `Zone.read_node`: addresses, TXT and an alias; one round trip."""
+        """See `Zone.read_node`: the types that are written here, and an alias; one round trip."""
         return self.read_many([(name, rdtype) for rdtype in NODE_TYPES], deadline)
 
     def read_below(self, name: Name, deadline: Deadline) -> tuple[RRset, ...]:
