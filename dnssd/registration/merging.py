@@ -174,7 +174,7 @@ def _srv(
     if wish.srv in srv.values and not old and ttl == srv.ttl:
         return ()
     after = srv.with_values((*(v for v in srv.values if v not in old), wish.srv), ttl)
-    before = srv
+    before: RRset | None = srv
     if shared and ttl != srv.ttl:  # its own value goes and comes again, and brings the TTL along
         before = srv.with_values(v for v in srv.values if v != wish.srv)
     return (Change(before, after, shared=shared),)
