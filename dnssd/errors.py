@@ -16,11 +16,12 @@
       ZoneError             the zone's provider said no
         Conflict            the zone is not as it was when read; nothing was written
         OutcomeUnknown      the answer was lost; the change may have been made
-        ChangeRejected      the provider refuses the change as such
+        ChangeRejected      the provider refuses the change as such (also Refused)
         RRsetFull           the RRset has reached a limit (also Refused)
         ZoneNotFound        no such zone, or not for these credentials
         AmbiguousZone       several zones of one name
         AccessDenied        no credentials, or not allowed
+          Forbidden         an explicit deny stands over all that allows (also Refused)
 
 A message is one line, `what: why; what to do`, for people to read. Programs read the fields of
 `DnssdError`.
@@ -119,7 +120,7 @@ class OutcomeUnknown(ZoneError):
     """The answer was lost: the change may or may not have been made."""
 
 
-class ChangeRejected(ZoneError):
+class ChangeRejected(ZoneError, Refused):
     """The provider refuses the change as such; nothing was written."""
 
 
@@ -137,3 +138,7 @@ class AmbiguousZone(ZoneError, UsageError):
 
 class AccessDenied(ZoneError):
     """No credentials, or they do not allow the request."""
+
+
+class Forbidden(AccessDenied, Refused):
+    """A rule denies the request whatever else allows it, such as an organization's."""

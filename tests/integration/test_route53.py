@@ -294,7 +294,13 @@ def test_a_connection_that_breaks_mid_answer_leaves_the_outcome_unknown(
 @pytest.mark.parametrize(
     ("code", "message", "error", "says"),
     [
-        ("AccessDenied", "User is not authorized", errors.AccessDenied, "allow route53:Change"),
+        ("AccessDenied", "User is not authorized", errors.AccessDenied, "does not cover SRV web"),
+        (
+            "AccessDenied",
+            "x is not authorized, with an explicit deny in a service control policy",
+            errors.Forbidden,
+            "service control policy; no policy of this role can allow it",
+        ),
         ("ExpiredToken", "The token has expired", errors.AccessDenied, "clock"),
         ("InvalidClientTokenId", "not valid", errors.AccessDenied, "AWS_PROFILE"),
         ("SignatureDoesNotMatch", "Signature not yet current: x", errors.AccessDenied, "clock"),

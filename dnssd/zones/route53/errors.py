@@ -84,7 +84,7 @@ def judge(error: Exception, what: str, rights: str) -> Verdict:
     Args:
         error: The error.
         what: The zone and action, for the message.
-        rights: What a policy has to allow for this request, and no more.
+        rights: What a policy has to allow for this request and no more, as advice.
 
     Raises:
         Exception: As given, if it is none of these.
@@ -178,8 +178,11 @@ def _judge_answer(error: aws.ClientError, what: str, rights: str) -> tuple[Fate,
     if not code or code.isdigit():  # of a proxy, or cut short
         return Fate.UNKNOWN, errors.Unavailable(f"{what}: HTTP {status}, and no word of why")
     if code in ("AccessDenied", "AccessDeniedException"):
-        allow = "sts:AssumeRole on the role" if "sts:AssumeRole" in said else rights
-        return Fate.DENIED, errors.AccessDenied(f"{what}: denied: {said}; allow {allow}")
+        if "explicit deny" in said:
+            advice = "no policy of this role can allow it: ask whoever set that rule"
+            return Fate.FINAL, errors.Forbidden(f"{what}: denied: {said}; {advice}")
+        advice = "allow sts:AssumeRole on the role" if "sts:AssumeRole" in said else rights
+        return Fate.DENIED, errors.AccessDenied(f"{what}: denied: {said}; {advice}")
     if code in _EXPIRED:
         return Fate.NOT_DONE, errors.AccessDenied(
             f"{what}: {code}: {said}; {_advice(f'{code} {said}')}"

@@ -38,10 +38,10 @@ _METHODS = {
 }
 _IN_ZONE = ("ChangeResourceRecordSets", "ListResourceRecordSets")  # their zone may be made anew
 _RIGHTS = {
-    "GetChange": "route53:GetChange on arn:aws:route53:::change/*",
-    "GetHostedZone": "route53:GetHostedZone on the zone, or name the zone: NAME,id={zone_id}",
-    "ListHostedZonesByName": "route53:ListHostedZonesByName on *, or add the zone's ID: ,id=ID",
-    "ListResourceRecordSets": "route53:ListResourceRecordSets on the zone",
+    "GetChange": "allow route53:GetChange on arn:aws:route53:::change/*, or do not wait",
+    "GetHostedZone": "allow route53:GetHostedZone, or without it write NAME,id={zone_id}",
+    "ListHostedZonesByName": "allow route53:ListHostedZonesByName, or without it add ,id=ID",
+    "ListResourceRecordSets": "allow route53:ListResourceRecordSets on hostedzone/{zone_id}",
 }
 
 
@@ -113,7 +113,7 @@ class Route53Zone:
             {"ChangeBatch": batch},
             lambda answer: str(answer["ChangeInfo"]["Id"]),
             deadline,
-            rights=_rights_to_change(changes, self.zone_id),
+            rights=_rights_to_change(changes),
             longest=SWAP_WAIT_SECONDS if any(c.before for c in changes) else LONGEST_WAIT_SECONDS,
         )
 
@@ -263,13 +263,13 @@ def _kind(private: bool) -> str:
     return "private" if private else "public"
 
 
-def _rights_to_change(changes: Sequence[Change], zone_id: str) -> str:
+def _rights_to_change(changes: Sequence[Change]) -> str:
     """What a policy has to cover for one batch: these records, and no others."""
     types: dict[Name, set[str]] = {}
     for change in changes:
         types.setdefault(change.name, set()).add(change.rdtype)
     records = ", ".join(f"{'/'.join(sorted(kinds))} {name}" for name, kinds in types.items())
     return (
-        f"route53:ChangeResourceRecordSets for {records}: a policy of 'dnssd iam-policy' covers "
-        "hosts i-* unless --host-pattern names others"
+        f"the policy does not cover {records}: that of 'dnssd iam-policy' covers the service it "
+        "names and hosts i-*; see its --host-pattern"
     )
