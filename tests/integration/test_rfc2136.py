@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
@@ -25,7 +25,7 @@ from dnssd.zones.rfc2136.keyfile import Key, load_key
 from dnssd.zones.rfc2136.zone import Rfc2136Zone
 from kit.invariants import INSTANCE, ORIGIN, srv
 from kit.primaries import KEY, Primary, bind, knot, powerdns
-from kit.servers import free_port, needs
+from kit.servers import HOST, free_port, needs
 
 SERVERS: dict[str, Callable[[], AbstractContextManager[Primary]]] = {
     "bind": bind,
@@ -33,6 +33,7 @@ SERVERS: dict[str, Callable[[], AbstractContextManager[Primary]]] = {
     "powerdns": powerdns,
 }
 UNREADABLE_BY_POWERDNS = ('q"uo;te', "Grüße 🎉", "$@(x)")  # by 4.7: it answers SERVFAIL
+SECOND_HOST = "127.0.0.2"
 pytestmark = needs("named", "knotd", "pdns_server", "nsupdate")
 
 
@@ -69,6 +70,17 @@ def zone_at(
     key = key or load_key(str(primary.key_file), None)
     servers = [Server(primary.host, primary.port)]
     return Rfc2136Zone(ORIGIN, servers, key, timeout=timeout, now=now)
+
+
+@contextmanager
+def copied() -> Iterator[tuple[Primary, Primary]]:
+    """Knot, and BIND as a secondary server behind it at the same port of another address."""
+    with knot(records=["@ NS ns2", f"ns2 A {HOST}"], host=SECOND_HOST) as first:
+        copy = f'''zone "{ORIGIN}" {{
+            type secondary; file "copy"; primaries {{ {first.host} port {first.port}; }};
+        }};'''
+        with bind(zone=copy, port=first.port) as second:
+            yield first, second
 
 
 def rrset(name: Name, *values: Rdata, ttl: int = 60) -> RRset:
@@ -425,18 +437,38 @@ def test_names_that_the_key_may_not_change_are_named() -> None:
             zone.close()
 
 
-def test_a_secondary_is_told_from_a_primary() -> None:
-    """It answers questions, and takes no updates."""
-    with knot() as first:
-        secondary = f'''zone "{ORIGIN}" {{
-            type secondary; file "copy"; primaries {{ {first.host} port {first.port}; }};
-        }};'''
-        with bind(zone=secondary) as second:
-            zone = zone_at(second)
-            assert zone.read(ORIGIN.child(b"ns"), "A", deadline()) is not None
-            with pytest.raises(AccessDenied, match="on the primary server"):
-                zone.commit([Change(None, txt(INSTANCE, "1"))], deadline())
-            zone.close()
+def test_a_secondary_is_told_from_a_primary_and_waited_for() -> None:
+    """It answers questions, takes no updates, and serves them once it has copied them."""
+    with copied() as (first, second):
+        zone = zone_at(second)
+        assert zone.read(ORIGIN.child(b"ns"), "A", deadline()) is not None
+        with pytest.raises(AccessDenied, match="on the primary server"):
+            zone.commit([Change(None, txt(INSTANCE, "1"))], deadline())
+        zone.close()
+        zone = zone_at(first)
+        commit = zone.commit([Change(None, txt(INSTANCE, "1"))], deadline())
+        zone.wait_served(commit, deadline(60))
+        assert second.values("web._http._tcp", "TXT") == {'"1"'}
+        second.pause()
+        commit = zone.commit([Change(txt(INSTANCE, "1"), txt(INSTANCE, "2"))], deadline())
+        with pytest.raises(DeadlineExceeded, match="no answer"):
+            zone.wait_served(commit, deadline(0.5))
+        zone.close()
+
+
+def test_a_hundred_values_behind_knot_reach_a_secondary_by_bind() -> None:
+    """And one more, which Knot would take, is what the limit keeps away from it."""
+    hundred = rrset(INSTANCE, *(srv(f"h{number}") for number in range(100)))
+    more = hundred.with_values((*hundred.values, srv("one-more")))
+    with copied() as (first, second):
+        zone = zone_at(first)
+        zone.wait_served(zone.commit([shared(None, hundred)], deadline()), deadline(60))
+        with pytest.raises(RRsetFull):
+            zone.commit([shared(hundred, more)], deadline())
+        commit = zone.commit([Change(None, txt(INSTANCE, "1"))], deadline())
+        zone.wait_served(commit, deadline(60))
+        assert len(second.values("web._http._tcp", "SRV")) == 100
+        zone.close()
 
 
 def test_of_several_servers_one_that_runs_is_used(primary: Primary) -> None:

@@ -176,12 +176,14 @@ def bind(
     zone: str = "",
     records: Sequence[str] = (),
     host: str = HOST,
+    port: int = 0,
 ) -> Iterator[Primary]:
     """BIND; it takes at most 100 records of a name and type.
 
     Args:
         policy: Who may change what.
         zone: In place of its statement of the zone.
+        port: Where it listens; 0 for one that is free.
         records: What its zone holds from the start.
         host: The address it listens at.
     """
@@ -200,6 +202,8 @@ def bind(
                 empty-zones-enable no;
                 reuseport no;
                 notify no;
+                min-refresh-time 1;
+                max-refresh-time 1;
                 allow-transfer {{ any; }};
             }};
             controls {{ }};
@@ -207,7 +211,7 @@ def bind(
         """)
         return ("named", "-g", "-n", "1", "-c", "configuration")
 
-    with _primary(configure, records, host) as primary:
+    with _primary(configure, records, host, port) as primary:
         yield primary
 
 
@@ -303,11 +307,14 @@ def powerdns(*, records: Sequence[str] = (), host: str = HOST) -> Iterator[Prima
 
 @contextmanager
 def _primary(
-    configure: Callable[[Path, int], tuple[str, ...]], records: Sequence[str], host: str
+    configure: Callable[[Path, int], tuple[str, ...]],
+    records: Sequence[str],
+    host: str,
+    port: int = 0,
 ) -> Iterator[Primary]:
     with tempfile.TemporaryDirectory(prefix="dnssd-") as name:
         folder = Path(name)
-        port = free_port()
+        port = port or free_port()
         zone = (
             f"$ORIGIN {ORIGIN}",
             "$TTL 60",

@@ -22,6 +22,7 @@ from dnssd.zones.rfc2136 import index, messages
 from dnssd.zones.rfc2136.client import UpdateClient
 from dnssd.zones.rfc2136.connection import Server
 from dnssd.zones.rfc2136.keyfile import Key
+from dnssd.zones.rfc2136.served import wait_everywhere
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Rfc2136Zone:
         self.traits = Traits(merges=True)
         self.throttled = 0  # nobody counts
         self._client = UpdateClient(origin, servers, key, timeout=timeout, now=now)
+        self._commits: dict[str, tuple[Change, ...]] = {}
         self._wild: dict[Name, bool] = {}  # whether a name that starts with * exists
         self._dangling: set[Name] = set()  # members that an index tells of, and are not there
 
@@ -129,10 +131,13 @@ class Rfc2136Zone:
             deadline,
             failed=lambda error: self._check_full(everything, deadline, error),
         )
+        self._commits = {str(self.requests): everything}  # the last one may be waited for
         return str(self.requests)
 
     def wait_served(self, commit: str, deadline: Deadline) -> None:
-        """See `Zone.wait_served`."""
+        """See `Zone.wait_served`: the values are seen at each of the zone's name servers."""
+        changes = [one for one in self._commits.get(commit, ()) if one.added or one.removed]
+        wait_everywhere(self.origin, changes, self.read_many, self._client.server.port, deadline)
 
     def close(self) -> None:
         """Close the connection."""
