@@ -39,7 +39,7 @@ def command(
     with Resolver(nameservers) as resolver:
         if service is not None:
             asked = parse_service_name(service, where)
-            found = resolver.browse(str(asked.name))
+            found = resolver.browse(asked.name.master())
             report = {
                 "domain": str(asked.domain),
                 "service": str(asked.service),

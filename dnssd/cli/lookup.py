@@ -66,13 +66,13 @@ def command(
     from dnssd.services import parse_service_name
 
     start_logging()
-    asked = parse_service_name(name, domain or zone_domain()).name
+    asked = parse_service_name(name, domain or zone_domain()).name.master()
     with Resolver(nameservers, policy=policy) as resolver:
-        snapshot = resolver.lookup(str(asked))
+        snapshot = resolver.lookup(asked)
         if pick_one:
-            _print_one(resolver.pick(str(asked)), snapshot.status, as_json)
+            _print_one(resolver.pick(asked), snapshot.status, as_json)
         elif all_lines:
-            _print_all(resolver.order(str(asked)))
+            _print_all(resolver.order(asked))
         else:
             _print_snapshot(snapshot, as_json)
     if snapshot.status == "stale":

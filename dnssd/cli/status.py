@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # --help needs none of it
     from dnssd.members import Member
     from dnssd.names import Name
     from dnssd.registration.views import InstanceView
-    from dnssd.services import Service, ServiceName
+    from dnssd.services import ServiceName
     from dnssd.zones.base import Zone
 
 EPILOG = """\b
@@ -122,12 +122,12 @@ def _others(zone: Zone, asked: ServiceName, deadline: Deadline) -> str:
     """The instances that there are, for who has asked for one that is not there."""
     from dnssd.names import shown
     from dnssd.registration.listing import service_views
-    from dnssd.resolver.snapshot import instance_text
+    from dnssd.services import instance_text
 
     views = service_views(zone, deadline, asked.service)[asked.service]
     if not views:
         return "; join a first host"
-    names = ", ".join(shown(instance_text(view.name)) for view in views[:10])
+    names = ", ".join(shown(instance_text(view.name.labels[0])) for view in views[:10])
     return f"; there {'are' if len(views) > 1 else 'is'} {names}{', …' if views[10:] else ''}"
 
 
@@ -153,7 +153,7 @@ def _hint(zone: Zone, asked: ServiceName | None, deadline: Deadline) -> None:
 
 
 def _service_json(
-    service: Service, views: Sequence[InstanceView], addresses: Mapping[Name, tuple[str, ...]]
+    service: ServiceType, views: Sequence[InstanceView], addresses: Mapping[Name, tuple[str, ...]]
 ) -> dict[str, Any]:
     from dnssd.cli.output import txt_json
     from dnssd.records import Txt

@@ -80,10 +80,10 @@ def command(
     from dnssd.services import parse_service_name
 
     start_logging()
-    asked = parse_service_name(name, domain or zone_domain()).name
+    asked = parse_service_name(name, domain or zone_domain()).name.master()
     with contextlib.suppress(Terminated), Resolver(nameservers) as resolver:
-        _tell_absence(resolver, str(asked))
-        for burst in bursts(resolver.watch(str(asked)), _printer(as_json)):
+        _tell_absence(resolver, asked)
+        for burst in bursts(resolver.watch(asked), _printer(as_json)):
             if words:
                 _run(words, burst)
 

@@ -6,7 +6,7 @@ from dnssd.deadline import Deadline
 from dnssd.names import Name
 from dnssd.records import RRset
 from dnssd.registration.views import InstanceView
-from dnssd.services import PROTOCOLS, Service
+from dnssd.services import PROTOCOLS, ServiceType, instance_text
 from dnssd.zones.base import Zone
 
 _FEW = 4  # hosts whose addresses are asked for one by one; of more the zone is listed
@@ -31,8 +31,8 @@ def instance_views(browse: Name, below: Sequence[RRset]) -> list[InstanceView]:
 
 
 def service_views(
-    zone: Zone, deadline: Deadline, service: Service | None = None
-) -> dict[Service, list[InstanceView]]:
+    zone: Zone, deadline: Deadline, service: ServiceType | None = None
+) -> dict[ServiceType, list[InstanceView]]:
     """The instances of one service, or of all that the zone holds, by service.
 
     Raises:
@@ -42,7 +42,7 @@ def service_views(
     if service is not None:
         browse = service.in_domain(zone.origin)
         return {service: instance_views(browse, zone.read_below(browse, deadline))}
-    found: dict[Service, list[InstanceView]] = {}
+    found: dict[ServiceType, list[InstanceView]] = {}
     for protocol in PROTOCOLS:
         top = zone.origin.child(protocol.encode())
         below = zone.read_below(top, deadline)
@@ -53,7 +53,7 @@ def service_views(
 
 
 def elsewhere(
-    zone: Zone, service: Service, label: str, owner: str, deadline: Deadline
+    zone: Zone, service: ServiceType, label: str, owner: str, deadline: Deadline
 ) -> tuple[str, ...]:
     """The instances of a service that a host is a member of.
 
@@ -68,7 +68,7 @@ def elsewhere(
         ZoneError: The provider said no.
     """
     return tuple(
-        view.name.labels[0].decode(errors="backslashreplace")
+        instance_text(view.name.labels[0])
         for view in service_views(zone, deadline, service)[service]
         if any(
             member.owner == owner and member.label.rpartition("-")[0] == label.lower()
@@ -113,17 +113,7 @@ def addresses_of(
     return found
 
 
-def _services(top: Name, below: Iterable[RRset]) -> list[Service]:
-    """The service types right below `_tcp` or `_udp` that a join can have written."""
-    from dnssd.errors import MalformedName
-
+def _services(top: Name, below: Iterable[RRset]) -> list[ServiceType]:
+    """The service types right below `_tcp` or `_udp`."""
     labels = {rrset.name.labels[-len(top.labels) - 1] for rrset in below if rrset.name != top}
-    services = []
-    for label in sorted(labels):
-        text = label.decode("latin-1")
-        if text.startswith("_"):
-            try:
-                services.append(Service.parse(f"{text}.{top.labels[0].decode()}"))
-            except MalformedName:  # another hand's: join takes no such name
-                continue
-    return services
+    return [ServiceType.of((label, top.labels[0])) for label in sorted(labels) if label[:1] == b"_"]

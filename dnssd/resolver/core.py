@@ -5,16 +5,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from dnssd.errors import MalformedName, UsageError
-from dnssd.names import Name, display, shown
+from dnssd.errors import UsageError
+from dnssd.names import Name, shown
 from dnssd.records import Ptr
 from dnssd.resolver.balance import Choice, choose
 from dnssd.resolver.cache import Cache, Entry, Limits
 from dnssd.resolver.engine import Engine
 from dnssd.resolver.health import Health
-from dnssd.resolver.snapshot import Endpoint, Found, Snapshot, instance_names, instance_text
+from dnssd.resolver.snapshot import Endpoint, Found, Snapshot, instance_names
 from dnssd.resolver.store import Store
-from dnssd.services import Service, ServiceName, parse_service_name
+from dnssd.services import Service, ServiceName, ServiceType, instance_text, parse_service_name
 from dnssd.wire.answers import Answer
 from dnssd.wire.client import DnsClient
 from dnssd.wire.connections import Network
@@ -177,7 +177,7 @@ def instances_in(asked: ServiceName, answer: Answer) -> tuple[str, ...]:
     """The instances that the PTR records of a service point to, in the order of their names."""
     pointers = Found(answer.values, 0.0)
     names = instance_names(asked, pointers) if answer.values else ()
-    return tuple(instance_text(name) for name in names)
+    return tuple(instance_text(name.labels[0]) for name in names)
 
 
 def enumeration(domain: str) -> Name:
@@ -187,8 +187,9 @@ def enumeration(domain: str) -> Name:
 
 def services_in(answer: Answer) -> tuple[str, ...]:
     """The service types that PTR records point to, in order."""
-    found = (_service_type(value) for value in answer.values)
-    return tuple(sorted({str(service) for service in found if service}))
+    targets = [value.target.labels[:2] for value in answer.values if isinstance(value, Ptr)]
+    types = [labels for labels in targets if [label[:1] for label in labels] == [b"_", b"_"]]
+    return tuple(sorted({str(ServiceType.of((name, protocol))) for name, protocol in types}))
 
 
 def browsing_names(domain: str) -> tuple[Name, ...]:
@@ -201,13 +202,3 @@ def domains_in(answers: Sequence[Answer]) -> tuple[str, ...]:
     """The domains that PTR records point to, once each, in order."""
     targets = {value.target for one in answers for value in one.values if isinstance(value, Ptr)}
     return tuple(str(target) for target in sorted(targets))
-
-
-def _service_type(value: object) -> Service | None:
-    """The service type that an enumeration points to; None if it is no such thing."""
-    if not isinstance(value, Ptr) or len(value.target.labels) < 2:
-        return None
-    try:
-        return Service.parse(".".join(map(display, value.target.labels[:2])))
-    except MalformedName:
-        return None

@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from dnssd.errors import NotFound
-from dnssd.names import Name, display
+from dnssd.names import Name
 from dnssd.records import Address, Ptr, Rdata, Srv, Txt
-from dnssd.services import ServiceName
+from dnssd.services import ServiceName, instance_text
 
 MAX_INSTANCES = 1000  # of one service; more are left out
 MAX_ENDPOINTS = 4000  # of one snapshot; more are left out
@@ -205,14 +205,6 @@ def _is_of(name: bytes, service: bytes) -> bool:
     return name.startswith(service, name[0] + 1)
 
 
-def instance_text(name: Name) -> str:
-    """The instance that a service instance name stands for, as text."""
-    try:
-        return name.labels[0].decode()
-    except UnicodeDecodeError:
-        return display(name.labels[0])
-
-
 def _instances(asked: ServiceName, names: Iterable[Name], known: Findings) -> Iterator[Instance]:
     room, service = MAX_ENDPOINTS, intern(str(asked.service))
     for name in names:
@@ -223,7 +215,7 @@ def _instances(asked: ServiceName, names: Iterable[Name], known: Findings) -> It
         room -= len(srvs)
         instance = None
         if asked.instance is not None or name != asked.name:
-            instance = instance_text(name)
+            instance = instance_text(name.labels[0])
         offered = [srv for srv in srvs if srv.target.labels]
         endpoints = [_endpoint(srv, instance, service, known) for srv in offered]
         data = txts[0] if txts else Txt()

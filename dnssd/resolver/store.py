@@ -17,8 +17,8 @@ from dnssd.errors import DnssdError
 from dnssd.names import Name
 from dnssd.records import Address, Srv, Txt
 from dnssd.resolver.cache import MAX_TTL, Limits
-from dnssd.resolver.snapshot import Endpoint, Instance, Snapshot, instance_text
-from dnssd.services import Service, ServiceName
+from dnssd.resolver.snapshot import Endpoint, Instance, Snapshot
+from dnssd.services import ServiceName, instance_text, parse_service_name
 
 VERSION = 1  # of the files; others are passed over
 AGAIN = 600.0  # seconds after which an unchanged snapshot is written again, with a new time
@@ -152,7 +152,7 @@ def _instance_json(instance: Instance) -> dict[str, Any]:
 
 def _instance(value: dict[str, Any]) -> Instance:
     name = Name.parse(value["name"])
-    instance = None if value["instance"] is None else instance_text(name)
+    instance = None if value["instance"] is None else instance_text(name.labels[0])
     endpoints = tuple(_endpoint(instance, *endpoint) for endpoint in value["endpoints"])
     strings = tuple(base64.b64decode(string) for string in value["txt"])
     return Instance(str(name), instance, Txt(strings), endpoints)
@@ -169,5 +169,5 @@ def _endpoint(
 ) -> Endpoint:
     srv = Srv(int(priority), int(weight), int(port), Name.parse(target))
     found = tuple(Address.parse(address).format() for address in addresses)
-    of = str(Service.parse(service))
+    of = str(parse_service_name(f"{service}.").service)
     return Endpoint(str(srv.target), srv.port, srv.priority, srv.weight, found, instance, of)

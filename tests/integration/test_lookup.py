@@ -274,13 +274,13 @@ def test_browsing(served: Sandbox, capsys: Capture) -> None:
     publish(served, "_http._tcp.example.test.", "PTR", r"a\056b\040c._http._tcp.example.test.")
 
     assert run(["browse"]) == 0
-    assert capsys.readouterr().out == "_http._tcp\n_theService._tcp\n"
+    assert capsys.readouterr().out == "_http._tcp\n_theService._tcp\n_x._sctp\n"
     assert run(["browse", "http"]) == 0
     assert capsys.readouterr().out == "a.b c\n"
     assert run(["browse", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "domain": "example.test.",
-        "services": ["_http._tcp", "_theService._tcp"],
+        "services": ["_http._tcp", "_theService._tcp", "_x._sctp"],
     }
     assert run(["browse", "_theService._tcp.example.test.", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {

@@ -1,7 +1,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dnssd.errors import MalformedName
@@ -10,6 +10,7 @@ from dnssd.services import (
     Service,
     ServiceName,
     instance_label,
+    instance_text,
     parse_host_label,
     parse_instance,
     parse_service_name,
@@ -134,6 +135,16 @@ def test_any_text_is_a_service_name_or_a_clear_error(text: str) -> None:
         (r"My\.Web Server._http._tcp.example.org.", r"My\.Web Server._http._tcp.example.org."),
         ("_printer._sub._http._tcp", "_printer._sub._http._tcp.example.com."),
         ("V1._HTTP._TCP.Example.ORG", "V1._HTTP._tcp.Example.ORG."),
+        ("billing-invoice-api", "_billing-invoice-api._tcp.example.com."),
+        ("_sipfederationtls._tcp.example.org", "_sipfederationtls._tcp.example.org."),
+        ("_web_app._tcp", "_web_app._tcp.example.com."),
+        ("_sip._tls", "_sip._tls.example.com."),
+        ("_sip._tls.example.org", "_sip._tls.example.org."),
+        ("_rabbitmq._amqp.service.consul", "_rabbitmq._amqp.service.consul."),
+        ("web.service.consul", "web.service.consul."),
+        ("rfc822.mail.example.org.", "rfc822.mail.example.org."),
+        (r"\255._http._tcp.example.org", r"\255._http._tcp.example.org."),
+        (r"a\010b._http._tcp.example.org", r"a\010b._http._tcp.example.org."),
     ],
 )
 def test_relative_and_absolute_names(text: str, name: str) -> None:
@@ -148,18 +159,61 @@ def test_relative_and_absolute_names(text: str, name: str) -> None:
         ("v1._http._tcp", "no domain"),
         ("example.com", "no service type"),
         ("http.", "no service type"),
-        ("", "0 characters"),
-        ("_tcp.example.com", "no service type"),
-        ("._http._tcp.example.com", "0 octets"),
-        (r"\255._http._tcp.example.com", "not UTF-8"),
+        ("web.http", "no service type"),
+        ("example.com.", "no service type"),
+        ("", "no service type"),
+        ("no service", "no service type"),
+        ("_tcp.example", "no service type"),
+        ("._http._tcp.example.com", "a label is empty"),
         ("a" * 64 + "._http._tcp.example.com", "64 octets"),
-        (r"a\010b._http._tcp.example.com", "control"),
     ],
 )
 def test_what_is_no_service_name_is_refused(text: str, why: str) -> None:
     """Each refusal says what is missing."""
     with pytest.raises(MalformedName, match=why):
         parse_service_name(text)
+
+
+@given(st.binary(min_size=1, max_size=63))
+@example(b"back\\slash")
+@example(b"a\\032b")
+@example(b"_http._tcp")
+@example(b"sub._sub")
+@example(b"tab\tname")
+@example(b"\xff")
+@example("Cafe\u0301".encode())
+def test_what_is_shown_of_an_instance_finds_it_again(label: bytes) -> None:
+    """Whatever label DNS holds: what browse prints, lookup takes."""
+    text = instance_text(label)
+
+    assert text.isprintable()
+    asked = parse_service_name(f"{text}._http._tcp.example.com")
+    assert asked.name.labels[0] == label
+    assert parse_service_name(asked.name.master()) == asked
+
+
+def test_instances_are_shown_as_they_are_called() -> None:
+    """Nothing is escaped that need not be."""
+    for name in ("web", "My.Web Server", "Café", "a_b", "v1.2"):
+        assert instance_text(name.encode()) == name
+
+
+def test_only_text_is_a_name() -> None:
+    """A mistake of a program, told as such."""
+    for wrong in (b"_http._tcp.example.com", None, 5):
+        with pytest.raises(MalformedName, match="not a text"):
+            parse_service_name(wrong)  # type: ignore[arg-type]  # that is what is tested
+
+
+@pytest.mark.parametrize("text", ["_sip._tls", "_web_app._tcp", "_sixteen-letters1._tcp"])
+def test_what_look_ups_take_joins_refuse(text: str) -> None:
+    """Names that exist in the world are found; new ones follow RFC 6335."""
+    service = parse_service_name(text, DOMAIN).service
+
+    assert str(service) == text
+    assert not isinstance(service, Service)
+    with pytest.raises(MalformedName):
+        Service.parse(text)
 
 
 @given(INSTANCES)
