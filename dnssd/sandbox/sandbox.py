@@ -4,8 +4,11 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Self
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
+from typing import NamedTuple, Self
 
+from dnssd.errors import UsageError
 from dnssd.names import Name
 from dnssd.sandbox.api.exchange import Handler, Wrap
 from dnssd.sandbox.api.hostedzones import MAX_LOG, NOTHING, HostedZone, HostedZones
@@ -19,6 +22,18 @@ from dnssd.sandbox.server import host_and_port, reachable
 from dnssd.zones.route53.text import write_name
 
 EXAMPLE = Name.parse("example.test")
+_NO_IDS: Mapping[Name, str] = MappingProxyType({})
+
+
+class Ports(NamedTuple):
+    """Of the servers; 0 for any that is free."""
+
+    api: int = 0
+    dns: int = 0
+    metadata: int = 0
+
+
+ANY_PORTS = Ports()
 
 
 class Sandbox:
@@ -26,46 +41,50 @@ class Sandbox:
 
     Args:
         serve: The origins of n >= 1 public zones; those that `state` does not hold are made.
+        zone_ids: The identifiers that some of them have; the others get one.
         host: The IP address to listen on.
-        api_port: Of the API; 0 for any that is free, as with the other two.
-        dns_port: Of the DNS server, UDP and TCP.
-        metadata_port: Of the metadata service.
+        ports: Where the servers listen.
         instance: Whom the metadata is about.
         wraps: What is laid around the API's operations, the outermost first.
         state: What keeps the zones when this ends, already entered.
+        insync_after: Seconds for which the API calls a change PENDING.
         max_log: How many commits are remembered, each with the zone as it was.
         now: A monotonic clock, in seconds.
         rng: What DNS answers are shuffled with.
+
+    Raises:
+        UsageError: A zone that `state` holds has another identifier.
     """
 
     def __init__(
         self,
         serve: Sequence[Name] = (EXAMPLE,),
         *,
+        zone_ids: Mapping[Name, str] = _NO_IDS,
         host: str = "127.0.0.1",
-        api_port: int = 0,
-        dns_port: int = 0,
-        metadata_port: int = 0,
+        ports: Ports = ANY_PORTS,
         instance: Instance | None = None,
         wraps: Sequence[Wrap] = (),
         state: StateFile | None = None,
+        insync_after: float = 0.0,
         max_log: int = MAX_LOG,
         now: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
-        self.zones = HostedZones(state.contents if state else NOTHING, now=now, max_log=max_log)
-        served = [_public_zone(self.zones, origin) for origin in serve]
-        self.zone_id = served[0].id
-        self.origin = served[0].origin
+        contents = state.contents if state else NOTHING
+        self.zones = HostedZones(contents, now=now, insync_after=insync_after, max_log=max_log)
+        served = [_public_zone(self.zones, origin, zone_ids.get(origin)) for origin in serve]
+        self.zone_id, self.origin = served[0].id, served[0].origin
+        self._named = self.origin in zone_ids
         self._rng = rng or random.Random()
         self._state = state
-        if state:
-            wraps = (*wraps, saved(state))
-        self.api = Api(self.zones, host, api_port, wrap=_nested(wraps))
-        self.dns = DnsServer(self._respond, host, dns_port)
-        metadata = Metadata(instance or Instance(), now=now)
-        self.metadata = MetadataServer(metadata, host, metadata_port)
+        wrap = _nested((*wraps, saved(state)) if state else wraps)
+        self.api = Api(self.zones, host, ports.api, wrap=wrap)
+        self.dns = DnsServer(self._respond, host, ports.dns)
+        about = Metadata(instance or Instance(), now=now)
+        self.metadata = MetadataServer(about, host, ports.metadata)
         self._running = ExitStack()
+        self._host_state = ""
 
     def start(self) -> None:
         """Start all servers, or none.
@@ -78,10 +97,11 @@ class Sandbox:
         with ExitStack() as started:
             for server in (self.api, self.dns, self.metadata):
                 started.enter_context(server)
+            self._host_state = started.enter_context(TemporaryDirectory(prefix="dnssd-sandbox-"))
             self._running = started.pop_all()
 
     def close(self) -> None:
-        """Stop all servers; again does nothing."""
+        """Stop all servers, and remove what hosts kept; again does nothing."""
         self._running.close()
 
     def __enter__(self) -> Self:
@@ -117,8 +137,11 @@ class Sandbox:
         return f"http://{host_and_port(self.metadata.host, self.metadata.port)}"
 
     def environment(self) -> dict[str, str]:
-        """The variables that lead boto3 and dnssd here; the zone is the first."""
-        zone = self.origin.master().rstrip(".")
+        """The variables that lead boto3 and dnssd here, once this has started.
+
+        The zone is the first; what hosts keep of themselves has a folder of its own.
+        """
+        zone = _text(self.origin)
         return {
             "AWS_ENDPOINT_URL_ROUTE_53": self.api_url,
             "AWS_ACCESS_KEY_ID": "sandbox",
@@ -126,21 +149,31 @@ class Sandbox:
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.metadata_url,
             "NO_PROXY": self.host,
-            "DNSSD_ZONE": zone,
+            "DNSSD_ZONE": f"{zone},id={self.zone_id}" if self._named else zone,
             "DNSSD_DOMAIN": zone,
             "DNSSD_NAMESERVER": self.nameserver,
+            "DNSSD_STATE": self._host_state,
         }
 
     def _respond(self, message: bytes, stream: bool) -> Sequence[bytes]:
         return respond(message, self.zones.zones(), self._rng, stream=stream)
 
 
-def _public_zone(zones: HostedZones, origin: Name) -> HostedZone:
+def _public_zone(zones: HostedZones, origin: Name, zone_id: str | None) -> HostedZone:
     """The public zone of that name, made if there is none."""
     for zone in zones.zones():
         if zone.origin == origin and not zone.private:
+            if zone_id not in (None, zone.id):
+                raise UsageError(
+                    f"zone {origin}: its ID is {zone.id}, not {zone_id}; leave ,id= out"
+                )
             return zone
-    return zones.create_zone(origin, caller_reference=f"sandbox-{write_name(origin.lower())}")
+    reference = f"sandbox-{write_name(origin.lower())}"
+    return zones.create_zone(origin, caller_reference=reference, zone_id=zone_id)
+
+
+def _text(name: Name) -> str:
+    return name.master().rstrip(".")
 
 
 def _nested(wraps: Sequence[Wrap]) -> Wrap:

@@ -1,5 +1,7 @@
 """What `dnssd iam-policy` prints is enough for its service, and for no other."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -9,6 +11,7 @@ from dnssd.names import Name
 from dnssd.sandbox.faults.policy import Statement, enforce
 from dnssd.sandbox.faults.policyfile import read_policy
 from dnssd.sandbox.sandbox import Sandbox
+from kit import documents
 
 HERE = ("--host", "i-a", "--address", "10.0.0.1", "--address", "2001:db8::1")
 ODD = ["web", "My Café.V1", "*", "?", "${aws:username}", "É", "a\\b", "...", "-", "😀 \u2028"]
@@ -100,3 +103,19 @@ def test_waiting_needs_its_own_word(grant: Grant) -> None:
     grant("http", "--wait")
     join("web")
     assert run([*web]) == 0
+
+
+def test_the_policy_of_the_documents_works_as_it_stands() -> None:
+    """Pasted into a file: a zone of its name and ID is all that it takes."""
+    zone = "example.com,id=Z0123456789ABC"
+    policy = str(documents.ROOT / "iam" / "policy.json")
+    sandbox = [sys.executable, "-m", "dnssd", "sandbox", "--serve", zone, "--policy", policy, "--"]
+    join = ["--port", "80", "--host", "i-0abc", "--address", "10.0.0.1", "--deadline", "30"]
+
+    codes = [
+        subprocess.run([*sandbox, "dnssd", "join", service, *join], check=False).returncode
+        for service in ("http", "ipp")
+    ]
+
+    assert codes[0] == 0
+    assert codes[1] in (1, 4)

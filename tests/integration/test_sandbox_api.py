@@ -421,12 +421,15 @@ def test_a_change_is_pending_until_its_time(client: Any, clock: list[float]) -> 
 def test_a_zone_is_made_and_removed(client: Any) -> None:
     """It must be empty to be removed; its creation is a change of its own."""
     made = client.create_hosted_zone(
-        Name="New.Example", CallerReference="b", HostedZoneConfig={"Comment": "mine"}
+        Name="New.Example",
+        CallerReference="b",
+        HostedZoneConfig={"Comment": "mine"},
+        DelegationSetId="N1",
     )
     zone_id = made["HostedZone"]["Id"]
     assert made["HostedZone"]["Name"] == "new.example."
     assert made["HostedZone"]["Config"] == {"Comment": "mine", "PrivateZone": False}
-    assert made["Location"].endswith(zone_id)
+    assert made["Location"] == f"{client.meta.endpoint_url}/2013-04-01{zone_id}"
     client.get_change(Id=made["ChangeInfo"]["Id"])
     assert len(made["DelegationSet"]["NameServers"]) == 4
     with pytest.raises(client.exceptions.HostedZoneAlreadyExists):

@@ -11,6 +11,7 @@ import sys
 import termios
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import dns.message
 import dns.query
@@ -18,7 +19,7 @@ import pytest
 
 from dnssd.errors import Unavailable
 from dnssd.names import Name
-from dnssd.sandbox.sandbox import Sandbox, lead_into
+from dnssd.sandbox.sandbox import Ports, Sandbox, lead_into
 
 PATIENCE = 30  # seconds until a test gives up; nothing waits that long
 SANDBOX = [sys.executable, "-m", "dnssd", "sandbox"]
@@ -36,7 +37,7 @@ LINES = (
     r"AWS_SECRET_ACCESS_KEY=sandbox AWS_DEFAULT_REGION=us-east-1\n"
     r"export AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127\.0\.0\.1:\d+ NO_PROXY=127\.0\.0\.1\n"
     r"export DNSSD_ZONE=example\.test DNSSD_DOMAIN=example\.test "
-    r"DNSSD_NAMESERVER=127\.0\.0\.1:\d+\n"
+    r"DNSSD_NAMESERVER=127\.0\.0\.1:\d+ DNSSD_STATE=/\S+\n"
 )
 
 
@@ -149,6 +150,7 @@ def test_nothing_of_the_callers_leads_the_command_elsewhere() -> None:
         "DNSSD_ZONE",
         "DNSSD_DOMAIN",
         "DNSSD_NAMESERVER",
+        "DNSSD_STATE",
     }
     assert seen["DNSSD_ZONE"] == "example.test"
     assert seen["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] == "false"
@@ -325,6 +327,9 @@ def test_a_port_in_use_is_one_line(option: str) -> None:
     [
         ["--bind", "localhost"],
         ["--serve", "a..b"],
+        ["--serve", "example.test,id="],
+        ["--serve", "example.test,id=z1"],
+        ["--serve", "example.test,private=yes"],
         ["--private-ip", "x"],
         ["--dns-port", "65536"],
         ["--unknown"],
@@ -349,11 +354,11 @@ def test_a_public_address_is_warned_about() -> None:
 def test_nothing_keeps_running_if_one_part_cannot_start() -> None:
     """Ports of the parts that did start are free again."""
     with socket.create_server(("127.0.0.1", 0)) as other:
-        sandbox = Sandbox(metadata_port=other.getsockname()[1])
+        sandbox = Sandbox(ports=Ports(metadata=other.getsockname()[1]))
         with pytest.raises(Unavailable):
             sandbox.start()
 
-    with Sandbox(api_port=sandbox.api.port, dns_port=sandbox.dns_port) as again:
+    with Sandbox(ports=Ports(sandbox.api.port, sandbox.dns_port)) as again:
         assert again.api.port == sandbox.api.port
 
 
@@ -366,6 +371,82 @@ def test_a_closed_sandbox_is_gone(sandbox: Sandbox) -> None:
     for port in ports:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((sandbox.host, port), PATIENCE)
+
+
+def test_what_hosts_keep_has_a_folder_of_its_own() -> None:
+    """It is there while the sandbox is, and gone with it."""
+    script = "test -d $DNSSD_STATE && touch $DNSSD_STATE/x && echo $DNSSD_STATE"
+
+    first, second = (_run("--", "sh", "-c", script).stdout.strip() for _ in range(2))
+
+    assert first != second
+    assert not Path(first).exists()
+
+
+def test_a_zone_may_have_the_identifier_of_a_real_one() -> None:
+    """It is exported with the zone, so that nothing has to be looked up."""
+    seen = _environment_of_command("--serve", "one.test,id=Z0123456789ABC", "--serve", "two.test")
+    assert (seen["DNSSD_ZONE"], seen["DNSSD_DOMAIN"]) == ("one.test,id=Z0123456789ABC", "one.test")
+
+
+def test_a_zone_of_the_state_keeps_its_identifier(tmp_path: Path) -> None:
+    """Another one that is asked for is an error in one line."""
+    state = ("--state", str(tmp_path / "zones"))
+    assert _run(*state, "--serve", "one.test,id=Z1", "--", "true").returncode == 0
+
+    again = _run(*state, "--serve", "one.test,id=Z2", "--", "true")
+
+    assert (again.returncode, again.stdout) == (2, "")
+    assert again.stderr == "dnssd: zone one.test.: its ID is Z1, not Z2; leave ,id= out\n"
+
+
+def test_the_sandboxs_own_programs_are_found_first(tmp_path: Path) -> None:
+    """`dnssd` inside is the one that is around it, wherever it was called from."""
+    own = Path(sys.executable).parent / "dnssd"
+    other = tmp_path / "dnssd"
+    other.write_text("#!/bin/sh\nexit 9\n")
+    other.chmod(0o755)
+
+    completed = subprocess.run(
+        [own, "sandbox", "--", "sh", "-c", "command -v dnssd; dnssd --version"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+
+    assert completed.stdout.splitlines()[0] == str(own)
+    assert _run("--", "dnssd", "--version", PATH=str(tmp_path)).returncode == 0
+
+
+def test_a_terminal_is_told_what_is_inside() -> None:
+    """A banner on stderr, if that is a terminal; elsewhere the result is all there is."""
+    keyboard, terminal = pty.openpty()
+    with open(keyboard, "rb", buffering=0) as screen, open(terminal, "wb") as errors:
+        completed = subprocess.run(
+            [*SANDBOX, "--rate", "5", "--", "true"],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            timeout=PATIENCE,
+            check=True,
+        )
+        errors.close()
+        told = b""
+        with suppress(OSError):  # the terminal is at its end
+            while part := screen.read(4096):
+                told += part
+
+    assert completed.stdout == b""
+    for part in (
+        r"nothing here reaches AWS",
+        r"Route 53 +http://127\.0\.0\.1:\d+",
+        r"zones +example\.test\. \(Z\d+\)",
+        r"name server +127\.0\.0\.1:\d+",
+        r"metadata +http://127\.0\.0\.1:\d+, of the instance i-\w+",
+        r"asked for +--rate 5\.0",
+    ):
+        assert re.search(part, told.decode()), part
 
 
 def test_names_are_exported_so_that_they_can_be_read_back() -> None:

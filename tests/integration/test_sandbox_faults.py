@@ -285,6 +285,31 @@ def _registration(number: int) -> Registration:
     )
 
 
+def test_a_change_is_pending_while_its_zone_is_busy() -> None:
+    """And in sync once the zone takes the next change."""
+    script = """
+import boto3, os, time
+client = boto3.client("route53")
+record = {"Name": "a.example.test", "Type": "A", "TTL": 60,
+          "ResourceRecords": [{"Value": "10.0.0.1"}]}
+(zone,) = client.list_hosted_zones()["HostedZones"]
+batch = {"Changes": [{"Action": "CREATE", "ResourceRecordSet": record}]}
+made = client.change_resource_record_sets(HostedZoneId=zone["Id"], ChangeBatch=batch)
+asked = client.get_change(Id=made["ChangeInfo"]["Id"])
+print(made["ChangeInfo"]["Status"], asked["ChangeInfo"]["Status"])
+"""
+    sandbox = [sys.executable, "-m", "dnssd", "sandbox"]
+    for seconds, status in (("600", "PENDING"), ("0", "INSYNC")):
+        completed = subprocess.run(
+            [*sandbox, "--busy", seconds, "--", sys.executable, "-W", "ignore", "-c", script],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=True,
+        )
+        assert completed.stdout.split() == [status, status]
+
+
 def test_the_options_work_together() -> None:
     """A command is throttled after its burst, its faults are those of the seed."""
     script = f"""

@@ -34,7 +34,7 @@ class _Loaded(Dice):
         return self.mishap
 
 
-def _befall(mishap: Mishap | None) -> tuple[Response, int, list[float]]:
+def _befall(mishap: Mishap | None, request: Request = REQUEST) -> tuple[Response, int, list[float]]:
     """The answer, how often the operation was carried out, and what was slept."""
     handled: list[Request] = []
     slept: list[float] = []
@@ -43,7 +43,7 @@ def _befall(mishap: Mishap | None) -> tuple[Response, int, list[float]]:
         handled.append(request)
         return Response(200, b"done")
 
-    response = inject(_Loaded(mishap), slept.append)(handler)(REQUEST)
+    response = inject(_Loaded(mishap), slept.append)(handler)(request)
     return response, len(handled), slept
 
 
@@ -75,6 +75,48 @@ def test_each_fault_is_what_it_says(
     assert response.status == {"InternalFailure": 500, "Throttling": 400}.get(
         error or "", 0 if fault is Fault.CUT_BEFORE else 200
     )
+
+
+BATCH = (
+    "<ChangeResourceRecordSetsRequest><ChangeBatch><Changes>{}</Changes></ChangeBatch>"
+    "</ChangeResourceRecordSetsRequest>"
+)
+EDIT = (
+    "<Change><Action>{}</Action><ResourceRecordSet><Name>a.test</Name><Type>A</Type><TTL>60</TTL>"
+    "<ResourceRecords><ResourceRecord><Value>{}</Value></ResourceRecord></ResourceRecords>"
+    "</ResourceRecordSet></Change>"
+)
+
+
+@pytest.mark.parametrize(
+    ("fault", "edits", "says"),
+    [
+        (Fault.PROTECTED, ["CREATE"], "name='a.test.', type='A'] is protected"),
+        (Fault.PROTECTED, ["DELETE", "CREATE"], "name='a.test.', type='A'] is protected"),
+        (Fault.GUARDRAIL, ["DELETE"], "ACTIVE_RECORD_CHECK rejected the deletion of resource"),
+        (Fault.GUARDRAIL, ["DELETE", "CREATE"], ""),
+        (Fault.GUARDRAIL, ["CREATE"], ""),
+        (Fault.PROTECTED, ["nonsense"], ""),
+    ],
+)
+def test_protections_and_guardrails_refuse_changes(
+    fault: Fault, edits: list[str], says: str
+) -> None:
+    """A guardrail only those after which nothing answers for a name and type."""
+    body = BATCH.format("".join(EDIT.format(action, "10.0.0.1") for action in edits))
+    change = Request("1", "POST", "/2013-04-01/hostedzone/Z1/rrset", {}, {}, body.encode())
+
+    response, handled, _ = _befall(Mishap(fault, 0.5), change)
+
+    assert (response.error, handled) == (("InvalidChangeBatch", 0) if says else (None, 1))
+    assert says in response.body.decode().replace("&apos;", "'")
+    assert response.fault == (fault.value if says else None)
+
+
+def test_reading_is_neither_protected_nor_guarded() -> None:
+    """Both are about changes."""
+    for fault in (Fault.PROTECTED, Fault.GUARDRAIL):
+        assert _befall(Mishap(fault, 0.5))[0].error is None
 
 
 def test_a_slow_answer_is_late_within_bounds() -> None:

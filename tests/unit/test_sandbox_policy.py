@@ -101,6 +101,8 @@ def test_many_wildcards_take_no_time() -> None:
         ([allowing("*", resource="arn:aws:route53:::HOSTEDZONE/*")], None),
         ([allowing("*", resource="arn:aws:route53:::hostedzone/Z2")], None),
         ([allowing("*", resource="arn:aws:route53:::change/*")], None),
+        ([allowing("*", resource="arn:aws-cn:route53:::hostedzone/Z1")], "Allow"),
+        ([allowing("*", resource="arn:aws-us-gov:route53:::hostedzone/*")], "Allow"),
         ([allowing("*", resource=["arn:aws:s3:::x", ZONE])], "Allow"),
         ([allowing("*", resource=[])], None),
         ([allowing("*", effect="Deny")], "Deny"),

@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from dnssd.names import Name
 from dnssd.sandbox.api.rejections import invalid_batch
-from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset, Key, listing_key
+from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset, Key, described, listing_key
 from dnssd.sandbox.api.validation import rrset_problems
 from dnssd.zones.route53.text import write_name
 
@@ -132,15 +132,15 @@ def _objections(origin: Name, rrsets: RRsets, edit: Edit) -> list[str]:
     current = next((other for other in present if other.key == rrset.key), None)
     if edit.action is Action.DELETE:
         if current is None:
-            return [f"Tried to delete {_described(rrset)} but it was not found"]
+            return [f"Tried to delete {described(rrset)} but it was not found"]
         if not current.matches(rrset):
             return [
-                f"Tried to delete {_described(rrset)} but the values provided do not match the "
+                f"Tried to delete {described(rrset)} but the values provided do not match the "
                 "current values"
             ]
         return []
     if edit.action is Action.CREATE and current is not None:
-        return [f"Tried to create {_described(rrset)} but it already exists"]
+        return [f"Tried to create {described(rrset)} but it already exists"]
     others = [other for other in present if other is not current]
     return _cname_problems(origin, rrset, others) or _routing_problems(
         rrset, [other for other in others if other.rdtype == rrset.rdtype]
@@ -197,9 +197,3 @@ def _zone_problems(origin: Name, rrsets: RRsets, limit: int) -> list[str]:
     if len(rrsets) > limit:
         problems.append(f"Number of resource record sets limit of {limit} exceeded in zone.")
     return problems
-
-
-def _described(rrset: HostedRRset) -> str:
-    identifier = rrset.set_identifier
-    extra = f", set-identifier='{identifier}'" if identifier else ""
-    return f"resource record set [name='{write_name(rrset.name)}', type='{rrset.rdtype}'{extra}]"

@@ -66,6 +66,11 @@ Handler = Callable[[Request], Response]
 Wrap = Callable[[Handler], Handler]
 
 
+def around(step: Callable[[Handler, Request], Response]) -> Wrap:
+    """What lays `step` around a handler, which it may ask or not."""
+    return lambda handler: lambda request: step(handler, request)
+
+
 def refusal(request_id: str, rejection: Rejection) -> Response:
     """The answer to a request that is refused."""
     body = shapes.error_document(rejection, request_id)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from dnssd.names import Name
 from dnssd.sandbox.api.batch import RRsets, apply_batch, node, since
-from dnssd.sandbox.api.rejections import Rejection, already_exists, no_such_zone
+from dnssd.sandbox.api.rejections import Rejection
 from dnssd.sandbox.api.rrsets import Edit, HostedRRset, Key, listing_key
 
 NAME_SERVERS = tuple(f"ns-{number}.sandbox.test." for number in range(1, 5))
@@ -175,9 +175,9 @@ class HostedZones:
         with self._lock:
             zone_id = zone_id or f"Z{self._next_number():013d}"
             if any(zone.caller_reference == caller_reference for zone in self.zones()):
-                raise already_exists(f"caller reference: {caller_reference}")
+                raise _already_exists(f"caller reference: {caller_reference}")
             if zone_id in self._zones:
-                raise already_exists(f"ID: {zone_id}")
+                raise _already_exists(f"ID: {zone_id}")
             origin = origin.lower()
             first = (
                 HostedRRset(origin, "NS", NS_TTL, NAME_SERVERS),
@@ -217,7 +217,8 @@ class HostedZones:
         try:
             return self._zones[zone_id]
         except KeyError:
-            raise no_such_zone(zone_id) from None
+            message = f"No hosted zone found with ID: {zone_id}"
+            raise Rejection("NoSuchHostedZone", message, 404) from None
 
     def change(
         self, zone_id: str, edits: Sequence[Edit], *, comment: str = "", user_agent: str = ""
@@ -277,3 +278,8 @@ class HostedZones:
     def _next_number(self) -> int:
         self._number += 1
         return self._number
+
+
+def _already_exists(what: str) -> Rejection:
+    message = f"A hosted zone has already been created with the specified {what}"
+    return Rejection("HostedZoneAlreadyExists", message, 409)

@@ -29,17 +29,3 @@ def invalid_input(message: str) -> Rejection:
 def invalid_batch(messages: Sequence[str]) -> Rejection:
     """The batch cannot be applied to the zone; none of it was."""
     return Rejection("InvalidChangeBatch", f"[{', '.join(messages)}]")
-
-
-def no_such_zone(zone_id: str) -> Rejection:
-    """No zone has this ID."""
-    return Rejection("NoSuchHostedZone", f"No hosted zone found with ID: {zone_id}", 404)
-
-
-def already_exists(what: str) -> Rejection:
-    """A zone has this caller reference or identifier."""
-    return Rejection(
-        "HostedZoneAlreadyExists",
-        f"A hosted zone has already been created with the specified {what}",
-        409,
-    )

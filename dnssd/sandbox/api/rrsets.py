@@ -88,3 +88,10 @@ def listing_key(name_key: bytes) -> str:
         name_key: `Name.key` of a name.
     """
     return "".join(write_name(Name((label,))) for label in Name.of_wire(name_key).reversed)
+
+
+def described(rrset: HostedRRset) -> str:
+    """An RRset in a message, as Route 53 names it."""
+    identifier = rrset.set_identifier
+    extra = f", set-identifier='{identifier}'" if identifier else ""
+    return f"resource record set [name='{write_name(rrset.name)}', type='{rrset.rdtype}'{extra}]"

@@ -40,7 +40,9 @@ def read_new_zone(body: bytes) -> NewZone:
         Rejection: InvalidInput, InvalidDomainName, MalformedInput.
     """
     root = xml.read(body, "CreateHostedZoneRequest")
-    parts = xml.children(root, "Name", "VPC", "CallerReference", "HostedZoneConfig")
+    parts = xml.children(
+        root, "Name", "VPC", "CallerReference", "HostedZoneConfig", "DelegationSetId"
+    )  # the last is taken and not kept: all zones here have the same name servers
     config = xml.texts(parts.get("HostedZoneConfig"), "Comment", "PrivateZone")
     vpc = xml.texts(parts.get("VPC"), "VPCRegion", "VPCId")
     reference = parts["CallerReference"].text if "CallerReference" in parts else None

@@ -18,7 +18,7 @@ from dnssd.errors import DnssdError, Unavailable, UsageError
 from dnssd.names import shown
 from dnssd.records import MAX_TTL
 from dnssd.sandbox.api.batch import apply_edits
-from dnssd.sandbox.api.exchange import Handler, Request, Response, Wrap, refusal
+from dnssd.sandbox.api.exchange import Handler, Request, Response, Wrap, around, refusal
 from dnssd.sandbox.api.hostedzones import Contents, HostedZone, HostedZones, Vpc
 from dnssd.sandbox.api.rejections import Rejection
 from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset, Routing
@@ -153,19 +153,16 @@ class StateFile:
 def saved(file: StateFile) -> Wrap:
     """Answer a request that changed something only when `file` holds the change."""
 
-    def wrap(handler: Handler) -> Handler:
-        def handle(request: Request) -> Response:
-            response = handler(request)
-            if request.method != "GET" and response.error is None:
-                try:
-                    file.save()
-                except DnssdError as error:
-                    return refusal(request.id, Rejection("InternalFailure", str(error), 500))
-            return response
+    def step(handler: Handler, request: Request) -> Response:
+        response = handler(request)
+        if request.method != "GET" and response.error is None:
+            try:
+                file.save()
+            except DnssdError as error:
+                return refusal(request.id, Rejection("InternalFailure", str(error), 500))
+        return response
 
-        return handle
-
-    return wrap
+    return around(step)
 
 
 def format_state(contents: Contents) -> bytes:

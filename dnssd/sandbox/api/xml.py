@@ -22,27 +22,10 @@ def read(body: bytes, tag: str) -> Element:
         Rejection: MalformedInput: no XML, another document than `tag`, or one with a
             DOCTYPE: nobody sends one but to make entities explode.
     """
-    builder = TreeBuilder()
-    depth = elements = 0
-
-    def start(name: str, _: object) -> None:
-        nonlocal depth, elements
-        depth += 1
-        elements += 1
-        if elements > _MAX_ELEMENTS:
-            raise _malformed("there are too many elements")
-        if depth > _MAX_DEPTH:
-            raise _malformed("elements are nested too deep")
-        builder.start(name.rpartition("}")[2], {})
-
-    def end(name: str) -> None:
-        nonlocal depth
-        depth -= 1
-        builder.end(name.rpartition("}")[2])
-
+    builder = _Bounded()
     parser = expat.ParserCreate("utf-8", "}")
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
+    parser.StartElementHandler = builder.begin
+    parser.EndElementHandler = builder.finish
     parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = _refuse_doctype
     try:
@@ -53,6 +36,27 @@ def read(body: bytes, tag: str) -> Element:
     if root.tag != tag:
         raise _malformed(f"expected {tag}")
     return root
+
+
+class _Bounded(TreeBuilder):
+    """Builds elements without attributes: not too many, and not too deep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._depth = self._elements = 0
+
+    def begin(self, name: str, _: object) -> None:
+        self._depth += 1
+        self._elements += 1
+        if self._elements > _MAX_ELEMENTS:
+            raise _malformed("there are too many elements")
+        if self._depth > _MAX_DEPTH:
+            raise _malformed("elements are nested too deep")
+        self.start(name.rpartition("}")[2], {})
+
+    def finish(self, name: str) -> None:
+        self._depth -= 1
+        self.end(name.rpartition("}")[2])
 
 
 def children(element: Element, *allowed: str) -> dict[str, Element]:

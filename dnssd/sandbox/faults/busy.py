@@ -5,9 +5,11 @@ import threading
 from collections.abc import Callable
 
 from dnssd.errors import UsageError
-from dnssd.sandbox.api.exchange import Handler, Request, Response, Wrap, refusal
+from dnssd.sandbox.api.exchange import Handler, Request, Response, Wrap, around, refusal
 from dnssd.sandbox.api.operations import action, resource
 from dnssd.sandbox.api.rejections import Rejection
+
+_NOT_COMPLETE = "The request was rejected because Route 53 was still processing a prior request."
 
 
 class BusyZones:
@@ -48,27 +50,17 @@ class BusyZones:
 def keep_busy(zones: BusyZones) -> Wrap:
     """Answer `PriorRequestNotComplete` to a change of a zone that is busy with another."""
 
-    def wrap(handler: Handler) -> Handler:
-        def handle(request: Request) -> Response:
-            if action(request) != "ChangeResourceRecordSets":
-                return handler(request)
-            zone_id, accepted = resource(request), False
-            if not zones.enter(zone_id):
-                return refusal(request.id, _not_complete())
-            try:
-                response = handler(request)
-                accepted = response.error is None
-                return response
-            finally:
-                zones.leave(zone_id, accepted)
+    def step(handler: Handler, request: Request) -> Response:
+        if action(request) != "ChangeResourceRecordSets":
+            return handler(request)
+        zone_id, accepted = resource(request), False
+        if not zones.enter(zone_id):
+            return refusal(request.id, Rejection("PriorRequestNotComplete", _NOT_COMPLETE))
+        try:
+            response = handler(request)
+            accepted = response.error is None
+            return response
+        finally:
+            zones.leave(zone_id, accepted)
 
-        return handle
-
-    return wrap
-
-
-def _not_complete() -> Rejection:
-    return Rejection(
-        "PriorRequestNotComplete",
-        "The request was rejected because Route 53 was still processing a prior request.",
-    )
+    return around(step)

@@ -9,8 +9,11 @@ from enum import StrEnum
 
 from dnssd.errors import UsageError
 from dnssd.names import shown
-from dnssd.sandbox.api.exchange import Delivery, Handler, Request, Response, Wrap, refusal
-from dnssd.sandbox.api.rejections import Rejection
+from dnssd.sandbox.api.exchange import Delivery, Handler, Request, Response, Wrap, around, refusal
+from dnssd.sandbox.api.operations import action
+from dnssd.sandbox.api.rejections import Rejection, invalid_batch
+from dnssd.sandbox.api.rrsets import Action, described
+from dnssd.sandbox.api.shapes import read_batch
 from dnssd.sandbox.faults.rate import throttling
 
 MIN_DELAY, MAX_DELAY = 0.05, 1.0  # seconds that a slow answer is late
@@ -24,6 +27,8 @@ class Fault(StrEnum):
     CUT_BEFORE = "cut-before"  # the connection ends, and nothing is done
     CUT_AFTER = "cut-after"  # it is carried out, and at most half of the answer arrives
     SLOW = "slow"  # the answer is late
+    PROTECTED = "protected"  # a change is refused: the record is protected
+    GUARDRAIL = "guardrail"  # refused if a name and type would be gone: ACTIVE_RECORD_CHECK
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +106,41 @@ def inject(dice: Dice, sleep: Callable[[float], None]) -> Wrap:
         sleep: Waits for a number of seconds.
     """
 
-    def wrap(handler: Handler) -> Handler:
-        def handle(request: Request) -> Response:
-            mishap = dice.throw()
-            if mishap is None:
-                return handler(request)
-            return replace(_befallen(mishap, handler, request, sleep), fault=mishap.fault.value)
+    def step(handler: Handler, request: Request) -> Response:
+        mishap = dice.throw()
+        if mishap is None or not _concerns(mishap.fault, request):
+            return handler(request)
+        return replace(_befallen(mishap, handler, request, sleep), fault=mishap.fault.value)
 
-        return handle
+    return around(step)
 
-    return wrap
+
+def _concerns(fault: Fault, request: Request) -> bool:
+    """Whether a fault can befall a request: some befall only certain changes."""
+    if fault not in (Fault.PROTECTED, Fault.GUARDRAIL):
+        return True
+    return bool(_refused(fault, request))
+
+
+def _refused(fault: Fault, request: Request) -> list[str]:
+    """What a record protection or a change guardrail says of a batch.
+
+    The words are guessed; Route 53 names the record, or the guardrail, in InvalidChangeBatch.
+    """
+    if action(request) != "ChangeResourceRecordSets":
+        return []
+    try:
+        edits, _ = read_batch(request.body)
+    except Rejection:
+        return []
+    kept = {edit.rrset.key for edit in edits if edit.action is not Action.DELETE}
+    if fault is Fault.PROTECTED:
+        return [f"The {described(edit.rrset)} is protected" for edit in edits]
+    return [
+        f"The change guardrail ACTIVE_RECORD_CHECK rejected the deletion of {described(edit.rrset)}"
+        for edit in edits
+        if edit.rrset.key not in kept
+    ]
 
 
 def _befallen(
@@ -129,6 +159,8 @@ def _befallen(
         case Fault.CUT_AFTER:
             response = handler(request)
             return replace(response, delivery=Delivery.HALF if half else Delivery.NONE)
+        case Fault.PROTECTED | Fault.GUARDRAIL:
+            return refusal(request.id, invalid_batch(_refused(mishap.fault, request)))
         case Fault.SLOW:
             response = handler(request)
             sleep(MIN_DELAY + mishap.chance * (MAX_DELAY - MIN_DELAY))

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from dnssd.sandbox.api.exchange import Handler, Request, Response, Wrap, check_signature, refusal
+from dnssd.sandbox.api.exchange import (
+    Handler,
+    Request,
+    Response,
+    Wrap,
+    around,
+    check_signature,
+    refusal,
+)
 from dnssd.sandbox.api.operations import action, resource
 from dnssd.sandbox.api.rejections import Rejection
 from dnssd.sandbox.api.rrsets import Edit
@@ -140,20 +148,17 @@ def decide(policy: Sequence[Statement], access: Access) -> Effect | None:
 def enforce(policy: Sequence[Statement]) -> Wrap:
     """Answer `AccessDenied` to each request that `policy` does not allow."""
 
-    def wrap(handler: Handler) -> Handler:
-        def handle(request: Request) -> Response:
-            if not action(request):
-                return handler(request)  # which has an answer to what is no operation
-            try:
-                check_signature(request)  # who asks comes before what
-                _check(policy, access_of(request))
-            except Rejection as rejection:
-                return refusal(request.id, rejection)
-            return handler(request)
+    def step(handler: Handler, request: Request) -> Response:
+        if not action(request):
+            return handler(request)  # which has an answer to what is no operation
+        try:
+            check_signature(request)  # who asks comes before what
+            _check(policy, access_of(request))
+        except Rejection as rejection:
+            return refusal(request.id, rejection)
+        return handler(request)
 
-        return handle
-
-    return wrap
+    return around(step)
 
 
 def access_of(request: Request) -> Access:

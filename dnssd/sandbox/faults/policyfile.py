@@ -24,6 +24,7 @@ _VERSIONS = ("2012-10-17", "2008-10-17")
 _KEYS = {key.lower(): key for key in (NAMES, TYPES, ACTIONS)}  # IAM compares them without case
 _OPERATOR = re.compile("(?:(ForAllValues|ForAnyValue):)?String(Equals|Like)(IfExists)?")
 _OPERATORS = "StringEquals, StringLike, those with ForAllValues: or ForAnyValue:, and Null"
+_PARTITION = re.compile("^arn:aws(-[a-z-]+)?:")  # the sandbox is in whichever a policy is for
 _ACTION = re.compile(r"\*|[a-z0-9*?-]+:[a-z0-9*?]+", re.IGNORECASE | re.ASCII)
 
 
@@ -83,6 +84,7 @@ def _statement(document: object, place: str) -> Statement:
     for arn in resources:
         if arn != "*" and not arn.startswith("arn:"):
             raise UsageError(f"{place}, Resource: {shown(arn)} is no ARN; write arn:aws:… or *")
+    resources = tuple(_PARTITION.sub("arn:aws:", arn) for arn in resources)
     conditions = tuple(_conditions(parts.get("Condition", {}), f"{place}, Condition"))
     return Statement(Effect(parts["Effect"]), actions, resources, conditions)
 

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 from dnssd.errors import UsageError
-from dnssd.sandbox.api.exchange import Handler, Request, Response, Wrap, refusal
+from dnssd.sandbox.api.exchange import Handler, Request, Response, Wrap, around, refusal
 from dnssd.sandbox.api.rejections import Rejection
 
 _WHOLE = 1 - 1e-9  # what counts as a token: sums of fractions fall a little short of 1
@@ -55,10 +55,7 @@ class Bucket:
 def limit(bucket: Bucket) -> Wrap:
     """Answer `Throttling` to each request for which `bucket` has no token."""
 
-    def wrap(handler: Handler) -> Handler:
-        def handle(request: Request) -> Response:
-            return handler(request) if bucket.take() else refusal(request.id, throttling())
+    def step(handler: Handler, request: Request) -> Response:
+        return handler(request) if bucket.take() else refusal(request.id, throttling())
 
-        return handle
-
-    return wrap
+    return around(step)
