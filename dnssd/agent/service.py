@@ -72,6 +72,8 @@ class Service:
         )
         if self.host and self.target:
             raise UsageError("host and target exclude each other; leave one out")
+        if len(set(self.zones)) < len(self.zones):
+            raise UsageError("zone: the same one is given twice; leave one out")
         if not self.zones:
             raise UsageError("zone: none is given; give --zone")
         if not 0 < self.timeout <= self.interval:

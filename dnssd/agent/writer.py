@@ -12,12 +12,13 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from dnssd.deadline import Deadline
 from dnssd.errors import DnssdError, UsageError
 from dnssd.hosts import HostFacts
+from dnssd.hosts.kept import Kept, StateFolder
 from dnssd.registration.of_host import departure_of, facts_within, registration_of
 from dnssd.registration.registrar import Registrar
 from dnssd.registration.request import Registration
@@ -80,7 +81,9 @@ def _join(request: _Json) -> _Json:
     """Publish the member in one zone; again changes nothing."""
     zone, deadline = _opened(request)
     registrar = Registrar(zone, deadline, splay=request["splay"])
-    wish = _registration(request).wish_in(zone.origin)
+    registration = _registration(request)
+    wish = registration.wish_in(zone.origin)
+    _state().keep(Kept.of(_facts(request), str(wish.name), registration.port, _options(request)))
     outcome = registrar.join(wish)
     if request["wait"]:
         registrar.wait(wish.name)
@@ -101,18 +104,42 @@ def _leave(request: _Json) -> _Json:
     zone, deadline = _opened(request)
     asked = request["registration"]
     departure = departure_of(
-        HostFacts(**request["facts"]),
+        _facts(request),
         zone.origin,
         asked["service"],
         instance=asked["instance"],
         port=asked["port"],
     )
     outcome = Registrar(zone, deadline).leave(departure)
+    _state().forget(str(departure.name), asked["port"])
     return {
         "name": str(departure.name),
         "members": list(outcome.members),
         "changed": outcome.changed,
         "requests": zone.requests,
+    }
+
+
+def _facts(request: _Json) -> HostFacts:
+    """Who this host is, as it was told before."""
+    facts = HostFacts(**request["facts"])
+    return replace(facts, private=tuple(facts.private), public=tuple(facts.public))
+
+
+def _state() -> StateFolder:
+    return StateFolder.find(os.environ)
+
+
+def _options(request: _Json) -> _Json:
+    """The options of `dnssd join` that would do the same."""
+    asked = {**request["registration"]}
+    del asked["zones"]
+    txt = asked["txt"]
+    return asked | {
+        "zone_address": request["zone"],
+        "txt": [k if v is None else f"{k}={v}" for k, v in (txt or {}).items()],
+        "deadline": request["deadline"],
+        **dict.fromkeys(("wait", "dry_run", "as_json"), False),
     }
 
 
@@ -126,7 +153,7 @@ def _registration(request: _Json) -> Registration:
         asked |= {"priority": DRAINED, "weight": 0}
     else:
         asked["weight"] = request["weight"]
-    return registration_of(HostFacts(**request["facts"]), **asked)
+    return registration_of(_facts(request), **asked)
 
 
 def _opened(request: _Json) -> tuple[Zone, Deadline]:
@@ -141,7 +168,7 @@ def _complete_hook(request: _Json) -> _Json:
     from dnssd.hosts.aws import Ec2Instance, complete_lifecycle_action
     from dnssd.hosts.lifecycle import group
 
-    deadline, facts = Deadline(request["deadline"]), HostFacts(**request["facts"])
+    deadline, facts = Deadline(request["deadline"]), _facts(request)
     name, slash, hook = request["hook"].rpartition("/")
     if not slash:
         name = group(os.environ, deadline) or ""

@@ -85,6 +85,13 @@ class Metadata:
         self._expiry: dict[str, float] = {}  # by token, the oldest first
         self._items = _items(instance)
 
+    def tell(self, item: str, text: str | None) -> None:
+        """Let an item below /latest/meta-data/ say this from now on; None for no such item."""
+        path = f"/latest/meta-data/{item}"
+        with self._lock:
+            items = {key: said for key, said in self._items.items() if key != path}
+            self._items = items | ({} if text is None else {path: text})
+
     def reply(self, method: str, path: str, headers: Mapping[str, str]) -> Reply:
         """Answer one request.
 
@@ -119,10 +126,10 @@ class Metadata:
 
     def _read(self, path: str) -> Reply:
         """An item, or what a directory holds, directories with a slash at their end."""
-        item = path.rstrip("/")
-        if item in self._items:
-            return Reply(200, self._items[item])
-        below = [key[len(item) + 1 :] for key in self._items if key.startswith(item + "/")]
+        item, items = path.rstrip("/"), self._items
+        if item in items:
+            return Reply(200, items[item])
+        below = [key[len(item) + 1 :] for key in items if key.startswith(item + "/")]
         entries = {name + slash for name, slash, _ in (rest.partition("/") for rest in below)}
         return Reply(200, "\n".join(sorted(entries))) if entries else Reply(404)
 
