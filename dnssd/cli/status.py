@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # --help needs none of it
     from dnssd.members import Member
     from dnssd.names import Name
     from dnssd.registration.views import InstanceView
-    from dnssd.services import ServiceName
+    from dnssd.services import ServiceName, ServiceType
     from dnssd.zones.base import Zone
 
 EPILOG = """\b
