@@ -46,8 +46,7 @@ def grant(guarded: tuple[Sandbox, list[Statement]], capsys: pytest.CaptureFixtur
 
 def join(instance: str, *options: str, service: str = "http") -> int:
     """Join; the exit code."""
-    always = ("--instance", instance, "--port", "80", "--deadline", "30")
-    return run(["join", service, *always, *HERE, *options])
+    return run(["join", service, "--instance", instance, "--port", "80", *HERE, *options])
 
 
 def live(instance: str) -> None:

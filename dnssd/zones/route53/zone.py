@@ -211,9 +211,10 @@ class Route53Zone:
 
     def _judge(self, action: str, rights: str, error: Exception) -> Verdict:
         verdict = judge(error, f"{self.origin}: {action}", rights)
+        hopeful = verdict.renew or verdict.fate is Fate.DENIED
+        if hopeful and not self._session.may_change():
+            return replace(verdict, fate=Fate.FINAL)
         if verdict.renew:
-            if not self._session.may_change():
-                return replace(verdict, fate=Fate.FINAL)
             self._session.renew()
         return verdict
 
