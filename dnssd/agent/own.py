@@ -9,7 +9,8 @@ from dnssd.members import Member
 from dnssd.names import Name
 from dnssd.records import Srv, Txt
 from dnssd.wire.blocking import ask
-from dnssd.wire.nameservers import NameServer, system_nameservers
+from dnssd.wire.nameservers import NameServer
+from dnssd.wire.system_servers import system_nameservers
 
 SETTLING = 90.0  # seconds until a write must be seen: propagation takes up to 60, and a margin
 LOOKS = 2  # times in a row that it must be missing

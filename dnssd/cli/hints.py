@@ -9,7 +9,8 @@ from dnssd.errors import DnssdError, Unavailable
 from dnssd.names import Name
 from dnssd.registration.listing import delegation_above
 from dnssd.wire.blocking import ask
-from dnssd.wire.nameservers import NameServer, system_nameservers
+from dnssd.wire.nameservers import NameServer
+from dnssd.wire.system_servers import system_nameservers
 from dnssd.zones.base import Zone
 
 HINT_SECONDS = 1.0  # to wait for an answer that only a hint depends on

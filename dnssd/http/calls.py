@@ -29,7 +29,7 @@ from dnssd.errors import DnssdError, UsageError
 from dnssd.http.pools import Handshake
 from dnssd.names import shown
 from dnssd.resolver.connecting import host_name
-from dnssd.resolver.pacing import SHOWN, why
+from dnssd.resolver.race import SHOWN, why
 from dnssd.resolver.snapshot import Endpoint
 
 FAILURES = (ConnectionError, Timeout, ChunkedEncodingError)  # the endpoint's doing

@@ -2,40 +2,25 @@
 
 import asyncio
 import os
-import random
 import socket
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from functools import partial
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from dnssd.errors import NotFound, Unavailable, UsageError
-from dnssd.names import Name
-from dnssd.resolver.cache import Entry
+from dnssd.errors import UsageError
+from dnssd.resolver.browsing import Listing, domains_of, instances_of, services_in
+from dnssd.resolver.cache import CacheEntry
 from dnssd.resolver.connecting import EndpointSocket
-from dnssd.resolver.core import (
-    Core,
-    Policy,
-    browsing_names,
-    domains_in,
-    enumeration,
-    instances_in,
-    parse_browsed,
-    services_in,
-)
+from dnssd.resolver.core import Core
 from dnssd.resolver.engine import Engine
 from dnssd.resolver.events import Event
 from dnssd.resolver.snapshot import Endpoint, Snapshot
 from dnssd.resolver.streams import connect_async, open_connection
 from dnssd.services import ServiceName, parse_service_name
-from dnssd.wire.answers import Answer
-
-_Result = TypeVar("_Result")
 
 
-class AsyncResolver:
+class AsyncResolver(Core):
     """`Resolver` for asyncio: the same names, to be awaited.
 
     Belongs to the event loop that uses it; under another one, as in a second `asyncio.run`,
@@ -46,31 +31,9 @@ class AsyncResolver:
     host name, once, and `cache_dir`, for a small file with each change; keep it on a local disk.
     """
 
-    def __init__(
-        self,
-        nameservers: Sequence[str] | None = None,
-        *,
-        timeout: float = 2.0,
-        policy: Policy = "weighted",
-        max_stale: float = 86_400.0,
-        max_names: int = 10_000,
-        cache_dir: str | Path | None = None,
-        rng: Callable[[], float] = random.random,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._core = Core(
-            nameservers,
-            timeout=timeout,
-            policy=policy,
-            max_stale=max_stale,
-            max_names=max_names,
-            cache_dir=cache_dir,
-            rng=rng,
-            monotonic=monotonic,
-        )
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._process = os.getpid()
-        self._engine: Engine | None = None
+    _engine: Engine | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
+    _process = -1
 
     async def __aenter__(self) -> Self:
         return self
@@ -95,22 +58,11 @@ class AsyncResolver:
 
     async def pick(self, name: str) -> Endpoint:
         """One endpoint, drawn by weight among the healthy ones of the best priority with any."""
-        return self._core.pick(*await self._find(name))
+        return self._pick(*await self._find(name))
 
     async def order(self, name: str) -> tuple[Endpoint, ...]:
         """Every endpoint in the order in which to try them."""
-        return self._core.choice(*await self._find(name)).order(self._core.rng)
-
-    def report(
-        self,
-        endpoint: Endpoint,
-        ok: bool | None,
-        seconds: float | None = None,
-        *,
-        picked: bool = True,
-    ) -> None:
-        """Tell how a call went; needs no await."""
-        self._core.report(endpoint, ok, seconds, picked=picked)
+        return self._choice(*await self._find(name)).order(self._rng)
 
     async def connect(self, name: str, timeout: float | None = 3.0) -> EndpointSocket:
         """A TCP connection to the first endpoint that takes it, as a socket without blocking."""
@@ -138,26 +90,15 @@ class AsyncResolver:
 
     async def browse(self, service: str, domain: str | None = None) -> tuple[str, ...]:
         """The instances of a service, offered or not, in the order of their names."""
-        asked = parse_browsed(service, domain)
-        answer = await self._pointers(asked.name)
-        if not answer.values:
-            raise NotFound(f"{asked.name}: no such service; check the name and the domain")
-        return instances_in(asked, answer)
+        return await self._listed(instances_of(service, domain))
 
     async def services(self, domain: str) -> tuple[str, ...]:
         """The service types of a domain (RFC 6763 section 9), in order."""
-        answer = await self._pointers(enumeration(domain))
-        if not answer.values:
-            raise NotFound(f"{domain}: it lists no services; check the domain")
-        return services_in(answer)
+        return await self._listed(services_in(domain))
 
     async def domains(self, domain: str) -> tuple[str, ...]:
         """The domains that a domain recommends for browsing (RFC 6763 section 11), in order."""
-        names = browsing_names(domain)
-        found = domains_in(await asyncio.gather(*map(self._pointers, names)))
-        if not found:
-            raise NotFound(f"{domain}: it names no domains to browse; check the domain")
-        return found
+        return await self._listed(domains_of(domain))
 
     def watch(self, name: str) -> AsyncIterator[Event]:
         """What happens to a service: first an `added` for each endpoint, then each change.
@@ -180,30 +121,29 @@ class AsyncResolver:
         finally:
             engine.unlisten(asked, queue.put_nowait)
 
-    async def _find(self, name: str) -> tuple[Entry, Snapshot]:
+    async def _find(self, name: str) -> tuple[CacheEntry, Snapshot]:
         """What is known of a name; if that is nothing, find out."""
         engine = self._running()
-        entry = self._core.cache.by_text.get(name)
-        if entry is not None and (snapshot := self._core.known(entry)):
+        entry = self._entries.get(name)
+        if entry is not None and (snapshot := self._known(entry)):
             return entry, snapshot
-        asked = parse_service_name(name)
-        found: Entry = await _called_back(lambda done: engine.want(name, asked, done))
+        found: CacheEntry = await _called_back(engine.want, name, parse_service_name(name))
         return found, found.latest()
 
-    async def _pointers(self, name: Name) -> Answer:
+    async def _listed(self, listing: Listing) -> tuple[str, ...]:
         engine = self._running()
-        answer: Answer | Unavailable = await _called_back(lambda done: engine.pointers(name, done))
-        if isinstance(answer, Unavailable):
-            raise answer
-        return answer
+        asked = (_called_back(engine.pointers, name) for name in listing.names)
+        return listing.of(await asyncio.gather(*asked))
 
     def _running(self) -> Engine:
         """The engine in the loop that runs now; what belonged to another is freed."""
         loop = asyncio.get_running_loop()
         if self._process != os.getpid():
-            # A fork: the former loop's selector is the parent's too. Closing nothing leaves it be.
-            self._engine, self._loop, self._process = None, None, os.getpid()
-            self._core.forked()
+            if self._engine is not None:
+                # A fork: the former loop's selector is the parent's too, and is left alone.
+                self._engine = self._loop = None
+                self._copied()
+            self._process = os.getpid()
         if self._engine is None or self._loop is not loop:
             self._engine = self._moved(loop)
         return self._engine
@@ -223,7 +163,7 @@ class AsyncResolver:
                 )
             self._engine.close()
         self._loop = loop
-        return self._core.engine(loop)
+        return self._engine_in(loop)
 
 
 def _check_sockets(loop: asyncio.AbstractEventLoop) -> None:
@@ -238,13 +178,17 @@ def _check_sockets(loop: asyncio.AbstractEventLoop) -> None:
             ) from error
 
 
-async def _called_back(start: Callable[[Callable[[_Result], object]], object]) -> _Result:
-    """What a function calls back with."""
-    future: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
+async def _called_back(start: Callable[..., object], *args: object) -> Any:
+    """What a function calls back with; an exception is raised."""
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-    def done(result: _Result) -> None:
-        if not future.done():  # cancelled: the look-up goes on, for the cache
+    def done(result: object) -> None:
+        if future.done():  # cancelled: the look-up goes on, for the cache
+            return
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
             future.set_result(result)
 
-    start(done)
+    start(*args, done)
     return await future

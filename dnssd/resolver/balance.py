@@ -16,7 +16,7 @@ from itertools import accumulate
 from math import inf, log1p
 from typing import Protocol, TypeVar
 
-from dnssd.resolver.health import Key
+from dnssd.resolver.ejection import Key
 from dnssd.resolver.snapshot import Endpoint
 
 ZERO_SHARE = 0.01  # of all draws, at most, for the endpoints of weight zero together

@@ -1,13 +1,13 @@
 """What a resolver knows, and for how long it counts; clock readings are passed in."""
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 
 from dnssd.errors import NotFound, Unavailable, UsageError
 from dnssd.names import Name
 from dnssd.resolver.balance import Choice
-from dnssd.resolver.gather import NOTHING
-from dnssd.resolver.snapshot import Findings, Snapshot
+from dnssd.resolver.snapshot import NOTHING, Known, Snapshot
 from dnssd.services import ServiceName
 
 MIN_TTL, MAX_TTL = 1.0, 86_400.0  # seconds; what DNS says is held within
@@ -22,7 +22,7 @@ _NEVER = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CachePolicy:
     """How long a resolver waits and remembers.
 
     Attributes:
@@ -48,7 +48,7 @@ class Limits:
             )
 
 
-class Entry:
+class CacheEntry:
     """What is known of one service or instance.
 
     Written by one thread, but for `used`, `choice` and `until`; read by any.
@@ -88,7 +88,7 @@ class Entry:
         self.missing: NotFound | None = None
         self.unavailable: Unavailable | None = None
         self.holds_until = _NEVER
-        self.found: Findings = NOTHING
+        self.found: Known = NOTHING
         self.ttl = 0.0
         self.failures = 0
         self.warm = False
@@ -97,7 +97,7 @@ class Entry:
         self.choice: Choice  # there is one while `until` is to come
         self.until = _NEVER
 
-    def current(self, now: float, limits: Limits) -> Snapshot | None:
+    def current(self, now: float, limits: CachePolicy) -> Snapshot | None:
         """What is to be said now without asking anybody; None if somebody must be asked.
 
         Raises:
@@ -137,11 +137,9 @@ class Entry:
             NotFound, Unavailable: That; a new one, since callers add their tracebacks.
         """
         if error := self.missing or self.unavailable:
-            raise type(error)(*error.args)
+            raise copy(error)
 
-    def learn(
-        self, snapshot: Snapshot, found: Findings, now: float, *, in_part: bool = False
-    ) -> None:
+    def learn(self, snapshot: Snapshot, found: Known, now: float, *, in_part: bool = False) -> None:
         """A look-up has succeeded; in part, if something old had to stand in for an answer."""
         ttl = min(MAX_TTL, snapshot.expires_at - now)
         if not in_part:
@@ -154,7 +152,7 @@ class Entry:
         self._put(snapshot)
         self.expire(now)
 
-    def learn_missing(self, error: NotFound, found: Findings, now: float) -> None:
+    def learn_missing(self, error: NotFound, found: Known, now: float) -> None:
         """Name servers say that it does not exist, or that nobody offers it."""
         ttl = min((one.expires_at - now for one in found.values()), default=0.0)
         self.holds_until = now + min(MAX_NEGATIVE, max(FAILED, ttl))
@@ -163,7 +161,7 @@ class Entry:
         self.failures = 0
         self._put(None)
 
-    def learn_failure(self, error: Unavailable, now: float, limits: Limits) -> None:
+    def learn_failure(self, error: Unavailable, now: float, limits: CachePolicy) -> None:
         """A look-up has failed: the last good answer counts on, for a while."""
         self.missing, self.unavailable = None, error
         self.failures += 1
@@ -212,31 +210,31 @@ class Cache:
         limits: Of these, how many.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: CachePolicy) -> None:
         self.limits = limits
-        self.by_text: dict[str, Entry] = {}
-        self._by_name: dict[tuple[Name, bool], Entry] = {}
+        self.by_text: dict[str, CacheEntry] = {}
+        self._by_name: dict[tuple[Name, bool], CacheEntry] = {}
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[CacheEntry]:
         # Any thread may ask. A tuple would not do: making one can run the garbage collector,
         # whose finalizers let the thread in that changes the dictionary.
         return iter(list(self._by_name.values()))
 
-    def entry(self, text: str, asked: ServiceName, now: float) -> Entry:
+    def entry(self, text: str, asked: ServiceName, now: float) -> CacheEntry:
         """The entry of a name, made if there is none."""
         entry = self.by_text.get(text)
         if entry is None:
             key = _key(asked)
             entry = self._by_name.get(key)
             if entry is None:
-                entry = self._by_name[key] = Entry(asked, now)
+                entry = self._by_name[key] = CacheEntry(asked, now)
             if len(entry.texts) >= MAX_SPELLINGS:
                 self.by_text.pop(entry.texts.pop(0), None)
             entry.texts.append(text)
             self.by_text[text] = entry
         return entry
 
-    def surplus(self, spare: Callable[[Entry], bool]) -> Iterator[Entry]:
+    def surplus(self, spare: Callable[[CacheEntry], bool]) -> Iterator[CacheEntry]:
         """Take out entries until there are no more than allowed.
 
         Those go first that are not kept fresh, then those that nobody has used for long.
@@ -252,7 +250,7 @@ class Cache:
                 self.remove(entry)
                 yield entry
 
-    def remove(self, entry: Entry) -> None:
+    def remove(self, entry: CacheEntry) -> None:
         """Forget one."""
         self._by_name.pop(_key(entry.asked), None)
         for text in entry.texts:

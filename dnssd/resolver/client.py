@@ -1,37 +1,23 @@
 """The resolver for programs without an event loop."""
 
 import os
-import random
-import threading
-import time
 import weakref
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, overload
 
-from dnssd.errors import NotFound, Unavailable
-from dnssd.names import Name
-from dnssd.resolver.cache import Entry
+from dnssd.errors import Unavailable
+from dnssd.resolver.browsing import Listing, domains_of, instances_of, services_in
+from dnssd.resolver.cache import CacheEntry
 from dnssd.resolver.connecting import Connected, EndpointSocket, connect
-from dnssd.resolver.core import (
-    Core,
-    Policy,
-    browsing_names,
-    domains_in,
-    enumeration,
-    instances_in,
-    parse_browsed,
-    services_in,
-)
+from dnssd.resolver.core import CHECK, Core
 from dnssd.resolver.events import Event
 from dnssd.resolver.snapshot import Endpoint, Snapshot
-from dnssd.resolver.worker import CHECK, Worker
+from dnssd.resolver.worker import Worker
 from dnssd.services import ServiceName, parse_service_name
-from dnssd.wire.answers import Answer
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -41,7 +27,7 @@ if TYPE_CHECKING:
 _all: "weakref.WeakSet[Resolver]" = weakref.WeakSet()
 
 
-class Resolver:
+class Resolver(Core):
     """Finds the endpoints of services in DNS, and chooses among them by SRV priority and weight.
 
     May be used from any thread and after a fork. What has been looked up is kept, and is
@@ -67,36 +53,8 @@ class Resolver:
         Unavailable: The address of a name server is not known.
     """
 
-    def __init__(
-        self,
-        nameservers: Sequence[str] | None = None,
-        *,
-        timeout: float = 2.0,
-        policy: Policy = "weighted",
-        max_stale: float = 86_400.0,
-        max_names: int = 10_000,
-        cache_dir: str | Path | None = None,
-        rng: Callable[[], float] = random.random,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._core = Core(
-            nameservers,
-            timeout=timeout,
-            policy=policy,
-            max_stale=max_stale,
-            max_names=max_names,
-            cache_dir=cache_dir,
-            rng=rng,
-            monotonic=monotonic,
-        )
-        self._entries = self._core.cache.by_text
-        self._counting = self._core.counting
-        self._rng = rng
-        self._monotonic = monotonic
-        self._lock = threading.RLock()  # what the collector or a signal calls may come back here
-        self._worker: Worker | None = None
-        self._finalizer: weakref.finalize[..., Resolver] | None = None
-        _all.add(self)
+    _worker: Worker | None = None
+    _finalizer: "weakref.finalize[..., Resolver] | None" = None
 
     def __enter__(self) -> Self:
         return self
@@ -138,9 +96,9 @@ class Resolver:
         try:
             entry = self._entries[name]
         except KeyError:
-            return self._core.pick(*self._find(name))
+            return self._pick(*self._find(name))
         if self._monotonic() >= entry.until or self._counting:
-            return self._core.pick(*self._find(name))
+            return self._pick(*self._find(name))
         entry.used = True
         choice = entry.choice
         return choice.endpoints[bisect_right(choice.sums, self._rng() * choice.total)]
@@ -151,30 +109,7 @@ class Resolver:
         Those that are ejected come after the healthy ones of all priorities, and those
         whose target has no address last.
         """
-        return self._core.choice(*self._find(name)).order(self._rng)
-
-    def report(
-        self,
-        endpoint: Endpoint,
-        ok: bool | None,
-        seconds: float | None = None,
-        *,
-        picked: bool = True,
-    ) -> None:
-        """Tell how a call went.
-
-        Endpoints that fail several times in a row are not picked for a while, at most half
-        of those of a priority unless there is another to fall back on.
-
-        Args:
-            endpoint: What was called.
-            ok: Whether it could be reached and answered; None if that cannot be told, as when
-                the call was given up for a reason of its own.
-            seconds: How long that took.
-            picked: Whether it came from `pick`, not `order`: what is picked counts as in
-                flight for the policy `least_pending` until it is reported.
-        """
-        self._core.report(endpoint, ok, seconds, picked=picked)
+        return self._choice(*self._find(name)).order(self._rng)
 
     @overload
     def connect(
@@ -220,11 +155,7 @@ class Resolver:
             Unavailable: No name server has answered in time.
             UsageError: Not a service.
         """
-        asked = parse_browsed(service, domain)
-        answer = self._pointers(asked.name)
-        if not answer.values:
-            raise NotFound(f"{asked.name}: no such service; check the name and the domain")
-        return instances_in(asked, answer)
+        return self._listed(instances_of(service, domain))
 
     def services(self, domain: str) -> tuple[str, ...]:
         """The service types of a domain (RFC 6763 section 9), in order.
@@ -234,10 +165,7 @@ class Resolver:
             Unavailable: No name server has answered in time.
             UsageError: Not a domain.
         """
-        answer = self._pointers(enumeration(domain))
-        if not answer.values:
-            raise NotFound(f"{domain}: it lists no services; check the domain")
-        return services_in(answer)
+        return self._listed(services_in(domain))
 
     def domains(self, domain: str) -> tuple[str, ...]:
         """The domains that a domain recommends for browsing (RFC 6763 section 11), in order.
@@ -247,10 +175,7 @@ class Resolver:
             Unavailable: No name server has answered in time.
             UsageError: Not a domain.
         """
-        found = domains_in([self._pointers(name) for name in browsing_names(domain)])
-        if not found:
-            raise NotFound(f"{domain}: it names no domains to browse; check the domain")
-        return found
+        return self._listed(domains_of(domain))
 
     def watch(self, name: str) -> Iterator[Event]:
         """What happens to a service: first an `added` for each endpoint, then each change.
@@ -272,42 +197,30 @@ class Resolver:
         queue: SimpleQueue[Event | None] = SimpleQueue()
         worker = self._running()
         try:
-            worker.call(lambda: worker.engine.listen(asked, queue.put))
+            worker.call(worker.engine.listen, asked, queue.put)
         except Unavailable:  # closed at this very moment
             return
         try:
             while (event := queue.get()) is not None:
                 yield event
         finally:
-            worker.post(lambda: worker.engine.unlisten(asked, queue.put))
+            worker.post(worker.engine.unlisten, asked, queue.put)
 
-    def _find(self, name: str) -> tuple[Entry, Snapshot]:
+    def _find(self, name: str) -> tuple[CacheEntry, Snapshot]:
         """What is known of a name; if that is nothing, have the worker find out."""
         entry = self._entries.get(name)
         if entry is not None:
             if self._worker is None:  # closed, or a copy of another process: keep it fresh again
                 self._running()
-            if snapshot := self._core.known(entry):
+            if snapshot := self._known(entry):
                 return entry, snapshot
-        asked = parse_service_name(name)
         worker = self._running()
-
-        def want(done: Callable[[Entry], object]) -> None:
-            worker.engine.want(name, asked, done)
-
-        entry = worker.wait(want)
+        entry = worker.wait(worker.engine.want, name, parse_service_name(name))
         return entry, entry.latest()
 
-    def _pointers(self, name: Name) -> Answer:
+    def _listed(self, listing: Listing) -> tuple[str, ...]:
         worker = self._running()
-
-        def ask(done: Callable[[Answer | Unavailable], object]) -> None:
-            worker.engine.pointers(name, done)
-
-        answer = worker.wait(ask)
-        if isinstance(answer, Unavailable):
-            raise answer
-        return answer
+        return listing.of([worker.wait(worker.engine.pointers, name) for name in listing.names])
 
     def _running(self) -> Worker:
         """The worker, started if it is not running.
@@ -320,12 +233,13 @@ class Resolver:
             if worker is None or not worker.is_alive:
                 self._detached()
                 try:
-                    worker = Worker(self._core.engine, self._monotonic)
+                    worker = Worker(self._engine_in, self._monotonic)
                 except (OSError, RuntimeError) as error:
                     raise Unavailable(
                         f"the resolver cannot start: {error}; raise the limits of this process"
                     ) from error
                 self._worker = worker
+                _all.add(self)
                 # Whoever drops a resolver may hold a lock that the thread waits for: be brief.
                 self._finalizer = weakref.finalize(self, worker.stop, CHECK)
             return worker
@@ -340,9 +254,8 @@ class Resolver:
 
     def _forked(self) -> None:
         """Go on without the thread, which stayed with the parent."""
-        self._lock = threading.RLock()
         worker = self._detached()
-        self._core.forked()
+        self._copied()
         if worker is not None:
             worker.abandon()
 

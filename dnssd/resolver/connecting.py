@@ -1,4 +1,4 @@
-"""From endpoints to a connection: the loop that carries out what `Pacing` decides."""
+"""From endpoints to a connection: the loop that carries out what `Race` decides."""
 
 import os
 import selectors
@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Union, cast
 from urllib.parse import quote
 
-from dnssd.resolver.pacing import DELAY, Attempt, Pacing, Report, attempts
+from dnssd.resolver.race import DELAY, Attempt, Race, Report, attempts
 from dnssd.resolver.snapshot import Endpoint
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def connect(
         endpoints: Whom to try.
         timeout: Seconds for all attempts together; None for no limit. As with
             `socket.create_connection` the socket keeps it for what it does later.
-        report: As for `Pacing`.
+        report: As for `Race`.
         ssl: Speak TLS, and check the certificate against the endpoint's target.
         monotonic: The clock, in seconds.
         delay: Seconds from one attempt to the next.
@@ -60,10 +60,10 @@ def connect(
     Raises:
         Unavailable: Nobody has answered (`DeadlineExceeded`: in time).
     """
-    pacing = Pacing(attempts(endpoints), monotonic(), timeout, report, delay)
+    race = Race(attempts(endpoints), monotonic(), timeout, report, delay)
     with selectors.DefaultSelector() as selector:
         try:
-            sock = _Connecting(pacing, selector, ssl, prepare).race(monotonic)
+            sock = _Connecting(race, selector, ssl, prepare).run(monotonic)
         finally:
             for key in selector.get_map().values():
                 _socket_of(key).close()
@@ -89,31 +89,31 @@ def family_of(attempt: Attempt) -> socket.AddressFamily:
 class _Connecting:
     """Attempts under way; those still in `selector` have not ended."""
 
-    pacing: Pacing
+    race: Race
     selector: selectors.BaseSelector
     context: "SSLContext | None"
     prepare: Callable[[socket.socket], object]
 
-    def race(self, monotonic: Callable[[], float]) -> Connected:
+    def run(self, monotonic: Callable[[], float]) -> Connected:
         """The first socket that has connected."""
-        pacing = self.pacing
-        while not pacing.is_over(now := monotonic()):
-            if attempt := pacing.start(now):
+        race = self.race
+        while not race.is_over(now := monotonic()):
+            if attempt := race.start(now):
                 try:
                     self.selector.register(self._begun(attempt), selectors.EVENT_WRITE, attempt)
                 except OSError as error:
-                    pacing.fail(attempt, error, now)
+                    race.fail(attempt, error, now)
                 continue
-            for key, _ in self.selector.select(pacing.wait(now)):
+            for key, _ in self.selector.select(race.wait(now)):
                 try:
                     sock = self._advance(_socket_of(key), key.data)
                 except (OSError, UnicodeError) as error:
-                    pacing.fail(key.data, error, monotonic())
+                    race.fail(key.data, error, monotonic())
                     continue
                 if sock:
-                    pacing.succeed(key.data, monotonic())
+                    race.succeed(key.data, monotonic())
                     return sock
-        raise pacing.expire(monotonic())
+        raise race.expire(monotonic())
 
     def _begun(self, attempt: Attempt) -> socket.socket:
         """A socket that is connecting."""

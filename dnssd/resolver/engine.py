@@ -7,20 +7,23 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from itertools import count
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from dnssd.errors import NotFound, Unavailable
 from dnssd.names import Name
-from dnssd.resolver.cache import Cache, Entry
+from dnssd.resolver.cache import Cache, CacheEntry
+from dnssd.resolver.disk import SnapshotFiles
 from dnssd.resolver.events import Event, events
-from dnssd.resolver.flight import GRACE, NEWS, Flight, Questioner
-from dnssd.resolver.gather import LEFT_ALONE, Gathered, Steps, complete, gather, is_untold
+from dnssd.resolver.gather import LEFT_ALONE, LookupResult, is_untold
+from dnssd.resolver.lookup import GRACE, NEWS, Lookup
 from dnssd.resolver.snapshot import MAX_INSTANCES, Snapshot, build_snapshot
 from dnssd.services import ServiceName
 from dnssd.wire.answers import Answer
+from dnssd.wire.client import DnsClient
 from dnssd.wire.loop import Loop, Timer
+from dnssd.wire.system_servers import SystemServers
+from dnssd.wire.timers import Timers
 
 VERIFY = 0.2  # seconds after a first look-up in trouble
 COMPLETE = 1.0  # seconds, give or take, until the other address family is asked for
@@ -30,26 +33,12 @@ _Told = TypeVar("_Told")
 Listener = Callable[[Event | None], object]
 
 
-class Saved(Protocol):
-    """Keeps snapshots over restarts (see `resolver.store.Store`)."""
-
-    def load(self, asked: ServiceName, now: float) -> Snapshot | None:
-        """What was saved, if it is not too old."""
-
-    def save(self, asked: ServiceName, snapshot: Snapshot | None, now: float) -> None:
-        """Keep a snapshot; None to forget the one that is kept."""
-
-
-def _ignore(entry: Entry) -> None:
-    """Nobody waits for it."""
-
-
 class Engine:
     """Fills a cache, and keeps in it what is used.
 
     Args:
         loop: Calls it back; everything here belongs to its thread.
-        questioner: Asks name servers; is closed with this.
+        client: Asks name servers; is closed with this.
         cache: What is known already.
         rng: Gives a random number in [0, 1).
         wall: The time of day, in UTC.
@@ -59,23 +48,24 @@ class Engine:
     def __init__(
         self,
         loop: Loop,
-        questioner: Questioner,
+        client: DnsClient | SystemServers,
         cache: Cache,
         *,
         rng: Callable[[], float],
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
-        saved: Saved | None = None,
+        saved: SnapshotFiles | None = None,
     ) -> None:
         self._loop = loop
-        self._questioner = questioner
+        self._client = client
         self._cache = cache
         self._limits = cache.limits
         self._rng = rng
         self._wall = wall
         self._saved = saved
-        self._flights: dict[Entry, Flight] = {}
-        self._timers: dict[Entry, Timer] = {}
-        self._listeners: dict[Entry, list[Listener]] = {}
+        self._lookups: dict[CacheEntry, Lookup] = {}
+        self._graces: Timers[Lookup] = Timers(loop, self._late)
+        self._timers: dict[CacheEntry, Timer] = {}
+        self._listeners: dict[CacheEntry, list[Listener]] = {}
         self._asking: dict[int, tuple[Name, Callable[[Unavailable], object]]] = {}
         self._numbers = count()
         now = loop.time()
@@ -85,15 +75,19 @@ class Engine:
             else:  # expired while nobody looked after it: whoever wants it has it looked up
                 entry.warm = False
 
-    def want(self, text: str, asked: ServiceName, done: Callable[[Entry], object]) -> None:
+    def want(self, text: str, asked: ServiceName, done: Callable[[CacheEntry], object]) -> None:
         """Call back once there is something to be said about a name, good or bad."""
         now = self._loop.time()
         entry = self._cache.entry(text, asked, now)
         entry.used = True
         if self._is_known(entry, now):
             done(entry)
+        elif lookup := self._lookups.get(entry):
+            lookup.done.append(done)
         else:
-            self._flight(entry, now, done=done)
+            lookup = self._begun(entry, now)
+            lookup.done.append(done)
+            lookup.begin()
 
     def pointers(self, name: Name, done: Callable[[Answer | Unavailable], object]) -> None:
         """Ask for the PTR records of a name."""
@@ -105,7 +99,7 @@ class Engine:
             if self._asking.pop(number, None):  # else the end has been told
                 done(answer)
 
-        self._questioner.ask(name, "PTR", deadline, answered, NEWS)
+        self._client.ask(name, "PTR", deadline, answered, NEWS)
 
     def listen(self, asked: ServiceName, listener: Listener) -> None:
         """Tell a listener of what is known now and of all that happens; None is the end."""
@@ -115,8 +109,8 @@ class Engine:
         for event in events(None, entry.snapshot, str(entry.asked.name), self._wall()):
             _call(listener, event)
         if not self._is_known(entry, now):
-            self._flight(entry, now)
-        elif entry not in self._timers and entry not in self._flights:
+            self._look_up(entry, now)
+        elif entry not in self._timers and entry not in self._lookups:
             self._wind(entry, now)
 
     def unlisten(self, asked: ServiceName, listener: Listener) -> None:
@@ -142,19 +136,21 @@ class Engine:
             if told := former.snapshot:  # to listeners; nobody else is to be told it again
                 entry.snapshot = replace(told, expires_at=now)
             self._listeners[entry] = listeners
-            self._flight(entry, now)
+            self._look_up(entry, now)
 
     def close(self) -> None:
         """Free what it holds; whoever waits is told, and listeners that it is the end."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        self._questioner.close()
-        for entry, flight in tuple(self._flights.items()):
+        self._client.close()
+        self._graces.clear()
+        lookups, self._lookups = self._lookups, {}
+        for entry, lookup in lookups.items():
             entry.unavailable = _closed(entry.asked.name)
-            flight.cancel()
-            self._finish(entry, flight)
-        self._flights.clear()
+            lookup.finished = True
+            for wants in lookup.done:
+                _call(wants, entry)
         for name, done in self._asking.values():
             _call(done, _closed(name))
         self._asking.clear()
@@ -163,81 +159,109 @@ class Engine:
                 _call(listener, None)
         self._listeners.clear()
 
-    def _is_known(self, entry: Entry, now: float) -> bool:
+    def _is_known(self, entry: CacheEntry, now: float) -> bool:
         try:
             return entry.current(now, self._limits) is not None
         except (NotFound, Unavailable):
             return True
 
-    def _flight(
-        self,
-        entry: Entry,
-        now: float,
-        steps: Steps | None = None,
-        done: Callable[[Entry], object] = _ignore,
-    ) -> None:
-        """Call back at the end of the look-up under way; one is begun if there is none."""
-        flight = self._flights.get(entry)
-        if flight is not None:
-            flight.done.append(done)
-        else:
-            if timer := self._timers.pop(entry, None):
-                timer.cancel()
-            deadline = now + self._limits.timeout
-            over = partial(self._over, entry)
-            # Nobody is in haste where an older answer is there, which may have both families.
-            grace = GRACE if entry.snapshot is None else None
-            flight = Flight(self._questioner, self._loop, entry.found, deadline, over, grace)
-            flight.done.append(done)
-            self._flights[entry] = flight
-            flight.start(steps or gather(entry.asked, entry.found, now))
+    def _look_up(self, entry: CacheEntry, now: float, *, rest: bool = False) -> None:
+        """Begin a look-up if there is none under way; or ask for the rest of the first one."""
+        if entry not in self._lookups:
+            lookup = self._begun(entry, now)
+            (lookup.complete if rest else lookup.begin)()
 
-    def _over(self, entry: Entry, outcome: Gathered | Unavailable) -> None:
+    def _begun(self, entry: CacheEntry, now: float) -> Lookup:
+        if timer := self._timers.pop(entry, None):
+            timer.cancel()
+        lookup = Lookup(self._client, self._loop.time, entry, self._limits.timeout, self._learned)
+        self._lookups[entry] = lookup
+        # Nobody is in haste where an older answer is there, which may have both families.
+        if entry.snapshot is None:
+            self._graces.add(now + GRACE, lookup)
+        return lookup
+
+    def _late(self, lookup: Lookup, at: float) -> None:
+        """A first look-up takes its time."""
+        again = lookup.late(self._loop.time())
+        if not lookup.finished:
+            self._graces.add(again, lookup)
+
+    def _learned(self, lookup: Lookup) -> None:
         """A look-up has come to its end."""
-        flight = self._flights[entry]
+        entry = lookup.entry
+        if self._lookups.pop(entry, None) is None:
+            return  # closed meanwhile
+        if not self._lookups:
+            self._graces.clear()
         try:
-            if isinstance(outcome, Gathered):
-                self._landed(entry, flight, outcome)
-            else:
-                self._failed(entry, flight, outcome)
+            self._take(entry, lookup)
         except Exception as error:  # a mistake here must leave nobody waiting
             _log.exception("%s: unexpected error", entry.asked.name)
             what = f"{entry.asked.name}: unexpected {type(error).__name__}; see the log"
             entry.learn_failure(Unavailable(what), self._loop.time(), self._limits)
-            self._flights.pop(entry, None)
-            self._finish(entry, flight)
+        for done in lookup.done:
+            try:
+                done(entry)
+            except Exception:  # of a caller's own; others are to be told all the same
+                _log.exception("unexpected error in a callback")
 
-    def _landed(self, entry: Entry, flight: Flight, gathered: Gathered) -> None:
+    def _take(self, entry: CacheEntry, lookup: Lookup) -> None:
+        """Take in what a look-up has found, and see to the next one."""
         now = self._loop.time()
-        for failure in gathered.failures:
-            _log.log(logging.DEBUG if entry.failures else logging.WARNING, "%s", failure)
-        if gathered.cut and flight.is_first:
-            _log.warning("%s: only %d instances are looked at", entry.asked.name, MAX_INSTANCES)
         before = entry.snapshot
+        when, rest = None, False
         try:
-            snapshot = build_snapshot(entry.asked, gathered.found)
-        except NotFound as error:
-            if gathered.in_part:  # what was not answered may well be there
-                self._failed(entry, flight, gathered.failures[0])
-                return
-            entry.learn_missing(error, gathered.found, now)
-        else:
-            entry.learn(snapshot, gathered.found, now, in_part=gathered.in_part)
+            result = lookup.result()
+            self._log_result(entry, lookup, result)
+            when, rest = self._take_result(entry, lookup, result, now)
+        except Unavailable as error:
+            self._take_failure(entry, error.with_traceback(None), now)
         self._tell(entry, before)
-        is_first = flight.is_first and entry.snapshot is not None
-        if is_first and flight.in_trouble:  # a lie may have come through: look again, with doubt
-            self._end(entry, flight, now + VERIFY)
-        elif is_first and gathered.incomplete and entry.ttl > 4 * COMPLETE:  # no refresh is near
-            soon = now + COMPLETE * (0.5 + self._rng())
-            self._end(entry, flight, soon, complete(entry.found, now))
-        elif not flight.is_first and is_untold(entry.found, now):  # however long the TTL is
-            self._end(entry, flight, min(entry.next_look(now, self._rng), now + LEFT_ALONE))
-        else:
-            self._end(entry, flight)
+        entry.warm = entry.snapshot is not None
+        if entry.texts:  # else it was forgotten meanwhile
+            self._wind(entry, self._loop.time(), when, rest=rest)
+        for other in self._cache.surplus(self._is_busy):
+            if timer := self._timers.pop(other, None):
+                timer.cancel()
 
-    def _failed(self, entry: Entry, flight: Flight, error: Unavailable) -> None:
-        now = self._loop.time()
-        before = entry.snapshot
+    def _take_result(
+        self, entry: CacheEntry, lookup: Lookup, result: LookupResult, now: float
+    ) -> tuple[float | None, bool]:
+        """Take in what was found; when to look again, if that is another time than usual.
+
+        Raises:
+            Unavailable: There is nothing, and that may be because something was not answered.
+        """
+        try:
+            snapshot = build_snapshot(entry.asked, result.found, result.missing)
+        except NotFound as error:
+            if result.in_part:  # what was not answered may well be there
+                raise result.failures[0] from None
+            entry.learn_missing(error, result.found, now)
+            return None, False
+        entry.learn(snapshot, result.found, now, in_part=result.in_part)
+        if lookup.is_first and lookup.in_trouble:
+            return now + VERIFY, False  # a lie may have come through: look again, with doubt
+        if result.in_part:
+            return None, False  # soon, as after any failure
+        if lookup.is_first and result.incomplete and entry.ttl > 4 * COMPLETE:
+            return now + COMPLETE * (0.5 + self._rng()), True  # no refresh is near
+        if not lookup.is_first and is_untold(entry.found, now):  # however long the TTL is
+            return min(entry.next_look(now, self._rng), now + LEFT_ALONE), False
+        return None, False
+
+    def _log_result(self, entry: CacheEntry, lookup: Lookup, result: LookupResult) -> None:
+        for failure in result.failures:
+            _log.log(logging.DEBUG if entry.failures else logging.WARNING, "%s", failure)
+        if result.missing and lookup.is_first:
+            told = ", ".join(f"{name} {rdtype}" for name, rdtype in result.missing)
+            _log.warning("%s: going on without %s", entry.asked.name, told)
+        if result.cut and lookup.is_first:
+            _log.warning("%s: only %d instances are looked at", entry.asked.name, MAX_INSTANCES)
+
+    def _take_failure(self, entry: CacheEntry, error: Unavailable, now: float) -> None:
+        """Nothing came of it: go on with what is known, or was by an earlier run."""
         entry.learn_failure(error, now, self._limits)
         if entry.snapshot is None and self._saved:
             saved = self._saved.load(entry.asked, now)
@@ -246,34 +270,9 @@ class Engine:
         if entry.snapshot is not None:
             level = logging.WARNING if entry.failures == 1 else logging.DEBUG
             _log.log(level, "%s; going on with what is known", error)
-        self._tell(entry, before)
-        self._end(entry, flight)
-
-    def _end(
-        self,
-        entry: Entry,
-        flight: Flight,
-        when: float | None = None,
-        steps: Steps | None = None,
-    ) -> None:
-        """Go on to the next look, at a time and with steps of its own if there are any."""
-        del self._flights[entry]
-        entry.warm = entry.snapshot is not None
-        if entry.texts:  # else it was forgotten meanwhile
-            self._wind(entry, self._loop.time(), when, steps)
-        for other in self._cache.surplus(self._is_busy):
-            if timer := self._timers.pop(other, None):
-                timer.cancel()
-        self._finish(entry, flight)
-
-    def _finish(self, entry: Entry, flight: Flight) -> None:
-        """Tell who waits."""
-        done, flight.done = flight.done, []
-        for one in done:
-            _call(one, entry)
 
     def _wind(
-        self, entry: Entry, now: float, when: float | None = None, steps: Steps | None = None
+        self, entry: CacheEntry, now: float, when: float | None = None, *, rest: bool = False
     ) -> None:
         """Have the loop call when it is time to look again, if anybody may want it."""
         if entry.snapshot is None and entry not in self._listeners:
@@ -281,9 +280,9 @@ class Engine:
         at = entry.next_look(now, self._rng) if when is None else when
         if timer := self._timers.pop(entry, None):
             timer.cancel()
-        self._timers[entry] = self._loop.call_at(at, self._look_again, entry, steps)
+        self._timers[entry] = self._loop.call_at(at, self._look_again, entry, rest)
 
-    def _look_again(self, entry: Entry, steps: Steps | None) -> None:
+    def _look_again(self, entry: CacheEntry, rest: bool) -> None:
         del self._timers[entry]
         now = self._loop.time()
         snapshot = entry.snapshot
@@ -294,12 +293,12 @@ class Engine:
             return
         entry.expire(now)
         self._tell(entry, snapshot)
-        self._flight(entry, now, steps)
+        self._look_up(entry, now, rest=rest)
 
-    def _is_busy(self, entry: Entry) -> bool:
-        return entry in self._flights or entry in self._listeners
+    def _is_busy(self, entry: CacheEntry) -> bool:
+        return entry in self._lookups or entry in self._listeners
 
-    def _tell(self, entry: Entry, before: Snapshot | None) -> None:
+    def _tell(self, entry: CacheEntry, before: Snapshot | None) -> None:
         """Tell listeners and the store what has changed."""
         after = entry.snapshot
         if after is before:

@@ -1,6 +1,6 @@
 """What is known about a service at one moment: answers joined into an immutable view."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from sys import intern
@@ -16,23 +16,26 @@ MAX_INSTANCES = 1000  # of one service; more are left out
 MAX_ENDPOINTS = 4000  # of one snapshot; more are left out
 
 Status = Literal["fresh", "stale"]
-Question = tuple[Name, str]  # a name and a type
 _Rdata = TypeVar("_Rdata", Address, Ptr, Srv, Txt)
 
 
-class Found(NamedTuple):
-    """What DNS says about one name and type.
+class CachedRRset(NamedTuple):
+    """What is known of one name and type.
 
     Attributes:
         values: Its rdata; none if it is known to have none.
         expires_at: Until when that holds, on the monotonic clock, in seconds.
+        ttl: For how long it held at first, in seconds.
     """
 
     values: tuple[Rdata, ...]
     expires_at: float
+    ttl: float = 0.0
 
 
-Findings = Mapping[Question, Found]
+Key = tuple[bytes, str]  # the key of a name, and a type
+Known = Mapping[Key, CachedRRset]
+NOTHING: Known = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ class Snapshot:
         endpoints: All of theirs, n >= 1, sorted by priority.
         expires_at: When its shortest TTL ends, on the monotonic clock, in seconds.
         status: `fresh`, or `stale` if it is older than that.
+        missing: What belongs to it and could not be had, as `NAME TYPE`; it is asked for soon.
     """
 
     name: str
@@ -136,6 +140,7 @@ class Snapshot:
     endpoints: tuple[Endpoint, ...]
     expires_at: float
     status: Status = "fresh"
+    missing: tuple[str, ...] = ()
 
     @property
     def txt(self) -> Attributes:
@@ -156,19 +161,22 @@ class Snapshot:
         return max(0.0, self.expires_at - now)
 
 
-def build_snapshot(asked: ServiceName, found: Findings) -> Snapshot:
+def build_snapshot(
+    asked: ServiceName, found: Known, missing: Sequence[tuple[Name, str]] = ()
+) -> Snapshot:
     """Join what was found about one service or instance into an immutable view of it.
 
     Args:
         asked: What was looked up.
         found: Each under the name that was asked for, whatever its alias.
+        missing: Names and types that could not be had.
 
     Raises:
         NotFound: No endpoint: it does not exist, or nobody offers it.
 
     Source: RFC 6763 sections 4.1, 5 and 6; RFC 2782; one TTL for an RRset, RFC 2181.
     """
-    names = instance_names(asked, found.get((asked.name, "PTR")))
+    names = instance_names(asked, found.get((asked.name.key, "PTR")))
     instances = tuple(_instances(asked, names, found))
     endpoints = instances[0].endpoints if instances else ()
     if len(instances) > 1:
@@ -177,10 +185,11 @@ def build_snapshot(asked: ServiceName, found: Findings) -> Snapshot:
     if not endpoints:
         raise _not_found(asked, found)
     expires_at = min(one.expires_at for one in found.values() if one.values)
-    return Snapshot(str(asked.name), instances, endpoints, expires_at)
+    told = tuple([f"{name} {rdtype}" for name, rdtype in missing])
+    return Snapshot(str(asked.name), instances, endpoints, expires_at, missing=told)
 
 
-def instance_names(asked: ServiceName, pointers: Found | None) -> tuple[Name, ...]:
+def instance_names(asked: ServiceName, pointers: CachedRRset | None) -> tuple[Name, ...]:
     """The names whose SRV and TXT records make up what was asked for.
 
     Args:
@@ -205,7 +214,7 @@ def _is_of(name: bytes, service: bytes) -> bool:
     return name.startswith(service, name[0] + 1)
 
 
-def _instances(asked: ServiceName, names: Iterable[Name], known: Findings) -> Iterator[Instance]:
+def _instances(asked: ServiceName, names: Iterable[Name], known: Known) -> Iterator[Instance]:
     room, service = MAX_ENDPOINTS, intern(str(asked.service))
     for name in names:
         srvs = _values(known, name, "SRV", Srv)[:room]
@@ -222,24 +231,24 @@ def _instances(asked: ServiceName, names: Iterable[Name], known: Findings) -> It
         yield Instance(str(name), instance, data, tuple(sorted(endpoints, key=_by_priority)))
 
 
-def _endpoint(srv: Srv, instance: str | None, service: str, known: Findings) -> Endpoint:
+def _endpoint(srv: Srv, instance: str | None, service: str, known: Known) -> Endpoint:
     # Many services share few hosts: interned, their names and addresses are kept once.
     target = intern(str(srv.target))
     addresses = _addresses(srv.target, known)
     return Endpoint(target, srv.port, srv.priority, srv.weight, addresses, instance, service)
 
 
-def _addresses(target: Name, known: Findings) -> tuple[str, ...]:
+def _addresses(target: Name, known: Known) -> tuple[str, ...]:
     """The addresses of a target as text, IPv4 before IPv6."""
     packed: list[Address] = []
-    for key in ((target, "A"), (target, "AAAA")):
+    for key in ((target.key, "A"), (target.key, "AAAA")):
         if found := known.get(key):
             packed += sorted(value for value in found.values if isinstance(value, Address))
     return tuple([address.format() for address in packed])
 
 
-def _values(known: Findings, name: Name, rdtype: str, kind: type[_Rdata]) -> list[_Rdata]:
-    found = known.get((name, rdtype))
+def _values(known: Known, name: Name, rdtype: str, kind: type[_Rdata]) -> list[_Rdata]:
+    found = known.get((name.key, rdtype))
     return [value for value in found.values if isinstance(value, kind)] if found else []
 
 
@@ -247,7 +256,7 @@ def _by_priority(endpoint: Endpoint) -> tuple[int, str, str, int]:
     return endpoint.priority, endpoint.instance or "", endpoint.target, endpoint.port
 
 
-def _not_found(asked: ServiceName, known: Findings) -> NotFound:
+def _not_found(asked: ServiceName, known: Known) -> NotFound:
     browse = asked.service.in_domain(asked.domain)
     pointed = {pointer.target for pointer in _values(known, browse, "PTR", Ptr)}
     is_there = any(found.values for found in known.values())
@@ -257,5 +266,5 @@ def _not_found(asked: ServiceName, known: Findings) -> NotFound:
     return NotFound(f"{asked.name}: no such {what}; check the name and the domain")
 
 
-def _is(name: Name, known: Findings) -> bool:
-    return any((name, rdtype) in known and known[name, rdtype].values for rdtype in ("SRV", "TXT"))
+def _is(name: Name, known: Known) -> bool:
+    return any(found.values for key, found in known.items() if key[0] == name.key)

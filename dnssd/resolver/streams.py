@@ -1,4 +1,4 @@
-"""From endpoints to asyncio: the loop that carries out what `Pacing` decides."""
+"""From endpoints to asyncio: the loop that carries out what `Race` decides."""
 
 import asyncio
 import socket
@@ -8,7 +8,7 @@ from ssl import SSLContext, SSLError
 from typing import Any, TypeVar
 
 from dnssd.resolver.connecting import EndpointSocket, family_of, host_name, system_error
-from dnssd.resolver.pacing import DELAY, Attempt, Pacing, Report, attempts
+from dnssd.resolver.race import DELAY, Attempt, Race, Report, attempts
 from dnssd.resolver.snapshot import Endpoint
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -32,7 +32,7 @@ async def open_connection(
     Args:
         endpoints: Whom to try.
         timeout: Seconds for all attempts together; None for no limit.
-        report: As for `Pacing`.
+        report: As for `Race`.
         delay: Seconds from one attempt to the next.
         ssl: As for `asyncio.open_connection`.
         server_hostname: The name that the certificate must be for; by default the
@@ -53,8 +53,8 @@ async def open_connection(
         )
 
     now = asyncio.get_running_loop().time()
-    pacing = Pacing(attempts(endpoints), now, timeout, report, delay)
-    return await _first(pacing, opened, lambda streams: streams[1].transport.abort())
+    race = Race(attempts(endpoints), now, timeout, report, delay)
+    return await _first(race, opened, lambda streams: streams[1].transport.abort())
 
 
 async def connect_async(
@@ -78,12 +78,12 @@ async def connect_async(
             raise
         return sock
 
-    pacing = Pacing(attempts(endpoints), loop.time(), timeout, report, delay)
-    return await _first(pacing, connected, socket.socket.close)
+    race = Race(attempts(endpoints), loop.time(), timeout, report, delay)
+    return await _first(race, connected, socket.socket.close)
 
 
 async def _first(
-    pacing: Pacing,
+    race: Race,
     opened: Callable[[Attempt], Coroutine[Any, Any, _Opened]],
     drop: Callable[[_Opened], object],
 ) -> _Opened:
@@ -91,7 +91,7 @@ async def _first(
     tasks: dict[asyncio.Task[_Opened], Attempt] = {}
     won: list[_Opened] = []
     try:
-        won.append(await _race_tasks(pacing, tasks, opened))
+        won.append(await _race_tasks(race, tasks, opened))
     finally:
         for task in tasks:
             task.add_done_callback(partial(_drop_late, drop))
@@ -112,29 +112,29 @@ def _drop_late(drop: Callable[[_Opened], object], task: asyncio.Task[_Opened]) -
 
 
 async def _race_tasks(
-    pacing: Pacing,
+    race: Race,
     tasks: dict[asyncio.Task[_Opened], Attempt],
     opened: Callable[[Attempt], Coroutine[Any, Any, _Opened]],
 ) -> _Opened:
     """What opens first; those still under way stay in `tasks`."""
     clock = asyncio.get_running_loop().time
-    while not pacing.is_over(now := clock()):
-        if attempt := pacing.start(now):
+    while not race.is_over(now := clock()):
+        if attempt := race.start(now):
             tasks[asyncio.create_task(opened(attempt))] = attempt
             continue
         done, _ = await asyncio.wait(
-            tasks, timeout=pacing.wait(now), return_when=asyncio.FIRST_COMPLETED
+            tasks, timeout=race.wait(now), return_when=asyncio.FIRST_COMPLETED
         )
         for task in [task for task in tasks if task in done]:
             attempt = tasks.pop(task)
             try:
                 first = task.result()
             except (OSError, UnicodeError) as error:
-                pacing.fail(attempt, _plain(error), clock())
+                race.fail(attempt, _plain(error), clock())
             else:
-                pacing.succeed(attempt, clock())
+                race.succeed(attempt, clock())
                 return first
-    raise pacing.expire(clock())
+    raise race.expire(clock())
 
 
 def _plain(error: Exception) -> Exception:

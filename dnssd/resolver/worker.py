@@ -3,13 +3,13 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any
 
 from dnssd.errors import Unavailable
 from dnssd.resolver.engine import Engine
 from dnssd.wire.loop import Loop, SelectLoop
 
-_Result = TypeVar("_Result")
 CHECK = 1.0  # seconds between looks whether the thread still lives, while waiting for it
 
 
@@ -28,7 +28,12 @@ class Worker:
     ) -> None:
         self._loop = SelectLoop(monotonic)
         self.engine = make(self._loop)
-        self._thread = threading.Thread(target=self._run, name="dnssd-resolver", daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop.run,
+            kwargs={"at_last": self._end},
+            name="dnssd-resolver",
+            daemon=True,
+        )
         try:
             self._thread.start()
         except BaseException:
@@ -40,57 +45,51 @@ class Worker:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
-    def post(self, function: Callable[[], object]) -> None:
+    def post(self, function: Callable[..., object], *args: object) -> None:
         """Have the thread call a function; do not wait for it."""
-        self._loop.post(function)
+        self._loop.post(function, *args)
 
-    def call(self, function: Callable[[], object]) -> None:
+    def call(self, function: Callable[..., object], *args: object) -> None:
         """Have the thread call a function, and wait until it has.
 
         Raises:
             Unavailable: The thread has ended meanwhile.
         """
 
-        def called(done: Callable[[object], object]) -> None:
-            done(function())
+        def call(done: Callable[[None], object]) -> None:
+            function(*args)
+            done(None)
 
-        self.wait(called)
+        self.wait(call)
 
-    def wait(self, function: Callable[[Callable[[_Result], object]], object]) -> _Result:
+    def wait(self, function: Callable[..., object], *args: object) -> Any:
         """Have the thread call a function, and wait until that calls back.
 
         Args:
-            function: Gets what to call with the result.
+            function: Gets, behind `args`, what to call with the result.
+            args: For it.
 
         Raises:
+            Exception: That was the result, or what the function has raised.
             Unavailable: The thread has ended meanwhile, or is the caller: a log handler that
                 looks up where to send what this very thread logs would wait for itself.
         """
         if threading.current_thread() is self._thread:
             raise Unavailable("the resolver's own thread cannot wait for it; use another thread")
-        results: list[_Result] = []
-        errors: list[Exception] = []
-        ready = threading.Lock()
-        ready.acquire()
-
-        def done(result: _Result) -> None:
-            results.append(result)
-            ready.release()
-
-        def call() -> None:
+        results: SimpleQueue[object] = SimpleQueue()
+        self._loop.post(function, *args, results.put, failed=results.put)
+        while True:
+            is_alive = self._thread.is_alive()
             try:
-                function(done)
-            except Exception as error:  # raised where somebody waits for it
-                errors.append(error)
-                ready.release()
-
-        self._loop.post(call)
-        while not ready.acquire(timeout=CHECK):
-            if not self._thread.is_alive() and not results:
-                raise Unavailable("the resolver was closed while it was in use; ask again")
-        if errors:
-            raise errors[0]
-        return results[0]
+                result = results.get(timeout=CHECK if is_alive else 0)
+                break
+            except Empty:
+                if not is_alive:
+                    what = "the resolver was closed while it was in use; ask again"
+                    raise Unavailable(what) from None
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     def stop(self, patience: float | None = None) -> None:
         """End the thread, which frees what it holds.
@@ -110,9 +109,6 @@ class Worker:
         self._loop.close()
         self.engine.close()
 
-    def _run(self) -> None:
-        try:
-            self._loop.run()
-        finally:
-            self.engine.close()
-            self._loop.close()
+    def _end(self) -> None:
+        self.engine.close()
+        self._loop.close()

@@ -49,14 +49,15 @@ class Loop(Protocol):
 
 
 class _Call:
-    """A callback with its time; a cancelled one stays in the heap until then."""
+    """A callback, and when it is due; a cancelled one stays where it is until then."""
 
-    __slots__ = ("args", "callback", "when")
+    __slots__ = ("args", "callback", "failed", "when")
 
     def __init__(self, when: float, callback: Callable[..., object], args: Any) -> None:
         self.when = when
         self.callback: Callable[..., object] | None = callback
         self.args = args
+        self.failed: Callable[[Exception], object] = _unexpected
 
     def __lt__(self, other: "_Call") -> bool:
         return self.when < other.when
@@ -65,11 +66,9 @@ class _Call:
         self.callback = self.args = None
 
 
-def _call(callback: Callable[..., object], *args: Any) -> None:
-    try:
-        callback(*args)
-    except Exception:  # one that fails must not end the thread for all others (as in asyncio)
-        _log.exception("unexpected error in a callback")
+def _unexpected(error: Exception) -> None:
+    """One callback that fails must not end the thread for all others (as in asyncio)."""
+    _log.error("unexpected error in a callback", exc_info=error)
 
 
 class SelectLoop:
@@ -83,7 +82,7 @@ class SelectLoop:
         self.time = monotonic
         self._selector = selectors.DefaultSelector()
         self._timers: list[_Call] = []
-        self._posted: deque[Callable[[], object]] = deque()
+        self._posted: deque[_Call] = deque()
         self._bell, self._rope = socket.socketpair()
         for end in (self._bell, self._rope):
             end.setblocking(False)
@@ -113,9 +112,22 @@ class SelectLoop:
         """Stop that."""
         return self._unregister(fd, selectors.EVENT_WRITE)
 
-    def post(self, callback: Callable[[], object]) -> None:
-        """Call back soon, in the loop's thread; from any thread."""
-        self._posted.append(callback)
+    def post(
+        self,
+        callback: Callable[..., object],
+        *args: Any,
+        failed: Callable[[Exception], object] = _unexpected,
+    ) -> None:
+        """Call back soon, in the loop's thread; from any thread.
+
+        Args:
+            callback: Is called with `args`.
+            args: For it.
+            failed: Gets what it raises, instead of the log.
+        """
+        call = _Call(0.0, callback, args)
+        call.failed = failed
+        self._posted.append(call)
         if self._sleeping:  # if it falls asleep just now, it sees `_posted` before
             self._wake()
 
@@ -124,10 +136,27 @@ class SelectLoop:
         self._stopped = True
         self._wake()
 
-    def run(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Call back what is due until `stop` is called, or `until` holds after a round."""
-        while not (self._stopped or until()):
-            self._run_once()
+    def run(
+        self,
+        until: Callable[[], bool] = lambda: False,
+        at_last: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Call back what is due until `stop` is called, or `until` holds after a round.
+
+        Args:
+            until: Whether that is all.
+            at_last: Is called in the end, come what may.
+        """
+        try:
+            while not (self._stopped or until()):
+                for call in self._ready():
+                    if call.callback is not None:  # else cancelled by one of those before it
+                        try:
+                            call.callback(*call.args)
+                        except Exception as error:
+                            call.failed(error)
+        finally:
+            at_last()
 
     def close(self) -> None:
         """Free what it holds; nothing is called back any more."""
@@ -137,19 +166,15 @@ class SelectLoop:
         self._bell.close()
         self._rope.close()
 
-    def _run_once(self) -> None:
-        for key, ready in self._selector.select(self._patience()):
-            self._sleeping = False
-            for mask in (selectors.EVENT_READ, selectors.EVENT_WRITE):
-                if ready & mask and mask in key.data:  # else taken out by another callback
-                    callback, args = key.data[mask]
-                    _call(callback, *args)
+    def _ready(self) -> list[_Call]:
+        """Sleep until there is something to call, and say what; what that adds comes later."""
+        ready = []
+        for key, mask in self._selector.select(self._patience()):
+            ready += [call for bit, call in key.data.items() if mask & bit]
         self._sleeping = False
-        for _ in range(len(self._posted)):  # what these post has its turn in the next round
-            _call(self._posted.popleft())
-        for call in self._due(self.time()):
-            if call.callback is not None:
-                _call(call.callback, *call.args)
+        for _ in range(len(self._posted)):
+            ready.append(self._posted.popleft())
+        return ready + self._due(self.time()) if self._timers else ready
 
     def _due(self, now: float) -> list[_Call]:
         """The calls whose time has come; what they add waits for the next round."""
@@ -178,12 +203,14 @@ class SelectLoop:
             self._bell.recv(4096)
 
     def _register(self, fd: int, mask: int, callback: Callable[..., object], args: Any) -> None:
-        wanted = (callback, args)
+        wanted = _Call(0.0, callback, args)
         try:
             key = self._selector.get_key(fd)
         except KeyError:
             self._selector.register(fd, mask, {mask: wanted})
         else:
+            if former := key.data.get(mask):
+                former.cancel()
             key.data[mask] = wanted
             self._selector.modify(fd, key.events | mask, key.data)
 
@@ -192,8 +219,10 @@ class SelectLoop:
             key = self._selector.get_key(fd)
         except (KeyError, ValueError, RuntimeError):  # unknown, or all is closed
             return False
-        if key.data.pop(mask, None) is None:
+        call = key.data.pop(mask, None)
+        if call is None:
             return False
+        call.cancel()
         if key.data:
             self._selector.modify(fd, key.events & ~mask, key.data)
         else:

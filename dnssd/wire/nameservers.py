@@ -2,18 +2,13 @@
 
 import contextlib
 import ipaddress
-import os
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 from dnssd.errors import Unavailable, UsageError
 from dnssd.names import shown
-
-RESOLV_CONF = Path("/etc/resolv.conf")
-CHECK = 5.0  # seconds between looks whether it has changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +30,7 @@ class NameServer:
             Unavailable: The system does not know the host.
         """
         with contextlib.suppress(ValueError):
-            return (cls(_literal(text)),)
+            return (cls(literal(text)),)
         host, colon, port = text.rpartition(":")
         if not colon or text.endswith("]"):
             host, port = text, "53"
@@ -45,7 +40,7 @@ class NameServer:
             if host.startswith("[") and host.endswith("]"):
                 if ":" not in host:
                     raise ValueError(host)
-                return (cls(_literal(host[1:-1]), int(port)),)
+                return (cls(literal(host[1:-1]), int(port)),)
             if ":" in host:
                 raise ValueError(host)
         except ValueError as error:
@@ -67,65 +62,7 @@ class NameServer:
         )
 
 
-class ResolvConf:
-    """The servers that this machine's resolver asks, as they are now.
-
-    Args:
-        path: The file that names them.
-
-    Raises:
-        UsageError: It names none.
-    """
-
-    def __init__(self, path: Path = RESOLV_CONF) -> None:
-        self._path = path
-        self._seen = self._stamp()
-        self._servers = system_nameservers(path)
-        self._checked = float("-inf")
-
-    def servers(self, now: float) -> tuple[NameServer, ...]:
-        """The servers; a changed file is noticed within seconds, a broken one ignored.
-
-        Args:
-            now: Monotonic clock reading, in seconds.
-        """
-        if now - self._checked >= CHECK:
-            self._checked = now
-            stamp = self._stamp()
-            if stamp != self._seen:
-                with contextlib.suppress(UsageError):  # being written just now
-                    self._servers = system_nameservers(self._path)
-                    self._seen = stamp
-        return self._servers
-
-    def _stamp(self) -> tuple[int, ...]:
-        try:
-            status = os.stat(self._path)
-        except OSError:
-            return ()
-        return status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def system_nameservers(path: Path = RESOLV_CONF) -> tuple[NameServer, ...]:
-    """The servers that this machine's resolver asks; `search` and `options` do not count.
-
-    Raises:
-        UsageError: It names none.
-    """
-    lines: Iterable[str] = ()
-    with contextlib.suppress(OSError):
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    servers = []
-    for words in map(str.split, lines):
-        if len(words) >= 2 and words[0] == "nameserver":
-            with contextlib.suppress(ValueError):
-                servers.append(NameServer(_literal(words[1])))
-    if not servers:
-        raise UsageError(f"{path}: it names no name server; give --nameserver")
-    return tuple(servers)
-
-
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """An IP address; sockets take only ASCII in the scope of IPv6.
 
     Raises:
@@ -139,7 +76,7 @@ def _literal(text: str) -> str:
 def _addresses(host: str) -> tuple[str, ...]:
     """The addresses of a name server given by name, once each, in the system's order."""
     with contextlib.suppress(ValueError):
-        return (_literal(host),)
+        return (literal(host),)
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
         return tuple(dict.fromkeys(str(one[4][0]) for one in found))

@@ -86,15 +86,10 @@ class Udp(_Channel):
 
     _kind = socket.SOCK_DGRAM
 
-    def send(self, packet: bytes) -> None:
-        """Send a packet.
-
-        Raises:
-            OSError: It cannot be.
-        """
-        self._socket.send(packet)
+    send: Callable[[bytes], object]  # a packet; raises OSError where it cannot be
 
     def _prepare(self) -> None:
+        self.send = self._socket.send
         with contextlib.suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
 

@@ -842,12 +842,12 @@ def test_what_was_not_picked_ends_no_pick(
             resolver.report(resolver.pick(name), ok=False)
         mine = resolver.pick(name)
         assert mine.port == web.port
-        before = dict(resolver._core._health.pending)
+        before = dict(resolver._health.pending)
 
         resolver.connect(name, 5).close()
         with session_of(resolver) as session:
             session.get(f"http+dnssd://My%20Web.{SERVICE}/x", timeout=PATIENCE)
 
-        assert dict(resolver._core._health.pending) == before
+        assert dict(resolver._health.pending) == before
         resolver.report(mine, ok=True)
-        assert not resolver._core._health.pending
+        assert not resolver._health.pending

@@ -18,11 +18,11 @@ from dnssd.names import Name
 from dnssd.resolver import client
 from dnssd.resolver.asyncio import AsyncResolver
 from dnssd.resolver.client import Resolver
-from dnssd.resolver.core import FAREWELL, SystemServers
 from dnssd.resolver.snapshot import Endpoint
 from dnssd.wire.answers import Answer
 from dnssd.wire.connections import SILENT
-from dnssd.wire.nameservers import NameServer, ResolvConf
+from dnssd.wire.nameservers import NameServer
+from dnssd.wire.system_servers import FAREWELL, ResolvConf, SystemServers
 from kit.simnet import SERVICE, WEB, SimLoop, SimNetwork, silent
 from kit.simresolver import SimResolver, hosts_of
 from kit.simserver import Clock, SimServer
@@ -65,7 +65,7 @@ def test_what_expired_while_nobody_looked_after_it_is_looked_up_first(
         resolver.lookup(WEB)
         resolver.close()
         if was_stale:
-            entry = resolver._core.cache.by_text[WEB]
+            entry = resolver._cache.by_text[WEB]
             clock.ahead += 61
             entry.failures = 1
             entry.expire(clock())
@@ -213,7 +213,7 @@ def test_what_the_garbage_collector_calls_may_report(server: SimServer) -> None:
                 resolver.report(endpoint, ok=False)
 
         def choose() -> Endpoint:
-            with resolver._core._lock:  # as while it chooses
+            with resolver._lock:  # as while it chooses
                 call = Call()
                 del call
                 return resolver.pick(WEB)
@@ -387,7 +387,7 @@ def test_memory_of_what_is_on_disk_is_bounded(tmp_path: Path, server: SimServer)
     with Resolver([server.nameserver], **options) as resolver:  # type: ignore[arg-type] # mixed
         for number in range(8):
             resolver.lookup(f"v{number}.{SERVICE}")
-        saved = resolver._core._saved
+        saved = resolver._files
         assert saved is not None
         assert len(saved._written) <= 2
     assert len(os.listdir(tmp_path)) == 8

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from dnssd.resolver.balance import choose
-from dnssd.resolver.cache import Cache, Entry, Limits
-from dnssd.resolver.engine import Engine, Listener, Saved
+from dnssd.resolver.cache import Cache, CacheEntry, CachePolicy
+from dnssd.resolver.disk import SnapshotFiles
+from dnssd.resolver.engine import Engine, Listener
 from dnssd.resolver.events import Event
 from dnssd.resolver.snapshot import Endpoint, Snapshot
 from dnssd.services import parse_service_name
@@ -16,7 +17,7 @@ from dnssd.wire.nameservers import NameServer
 from kit.simnet import Fault, Records, SimLoop, SimNetwork, honest
 
 SERVER = NameServer("10.0.0.53")
-LIMITS = Limits()
+LIMITS = CachePolicy()
 
 
 class SimResolver:
@@ -41,8 +42,8 @@ class SimResolver:
         additional: bool = False,
         fault: Fault = honest,
         ttl: int = 60,
-        limits: Limits = LIMITS,
-        saved: Saved | None = None,
+        limits: CachePolicy = LIMITS,
+        saved: SnapshotFiles | None = None,
         seed: int = 1,
     ) -> None:
         self.loop = SimLoop()
@@ -75,7 +76,7 @@ class SimResolver:
         """The virtual time of day."""
         return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.loop.now)
 
-    def entry(self, name: str) -> Entry | None:
+    def entry(self, name: str) -> CacheEntry | None:
         """What the cache holds under a name."""
         return self.cache.by_text.get(name)
 
@@ -99,9 +100,9 @@ class SimResolver:
         self.loop.run(lambda: bool(came))
         return came[0].latest()
 
-    def want(self, name: str) -> list[Entry]:
+    def want(self, name: str) -> list[CacheEntry]:
         """Ask, and do not wait: the list is filled when the answer comes."""
-        came: list[Entry] = []
+        came: list[CacheEntry] = []
         self.engine.want(name, parse_service_name(name), came.append)
         return came
 

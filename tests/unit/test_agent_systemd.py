@@ -49,7 +49,7 @@ def test_a_restart_leaves_nothing_and_a_stop_does_what_it_is_to(
     state: str,
     leaves: bool,
 ) -> None:
-    """systemd's list of jobs tells a restart from a stop, and its state a shutdown."""
+    """Systemd's list of jobs tells a restart from a stop, and its state a shutdown."""
     systemctl = tmp_path / "systemctl"
     jobs = f"7 other.service restart waiting\n8 dnssd-agent.service {job} running"
     systemctl.write_text(f'#!/bin/sh\n[ "$1" = list-jobs ] && echo "{jobs}" || echo {state}\n')

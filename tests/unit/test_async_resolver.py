@@ -128,7 +128,7 @@ def test_many_tasks_make_one_flight(server: SimServer, monkeypatch: pytest.Monke
 
     async def main() -> None:
         async with resolver_of(server) as resolver:
-            questioner = resolver._running()._questioner
+            questioner = resolver._running()._client
             ask = questioner.ask
 
             def noted(name: Name, rdtype: str, *args: Any) -> None:

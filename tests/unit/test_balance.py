@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnssd.resolver.balance import Choice, choose, shares
-from dnssd.resolver.health import Key
+from dnssd.resolver.ejection import Key
 from dnssd.resolver.snapshot import Endpoint
 
 _Key = TypeVar("_Key", bound=Hashable)

@@ -21,18 +21,17 @@ from dnssd.resolver.cache import (
     MAX_TTL,
     MIN_TTL,
     Cache,
-    Entry,
-    Limits,
+    CacheEntry,
+    CachePolicy,
 )
-from dnssd.resolver.gather import NOTHING
-from dnssd.resolver.snapshot import Endpoint, Instance, Snapshot
+from dnssd.resolver.snapshot import NOTHING, Endpoint, Instance, Snapshot
 from dnssd.services import parse_service_name
 from kit.simnet import SERVICE, WEB, Records, honest, silent, unsigned
 from kit.simresolver import SimResolver, hosts_of
 
 ASKED = parse_service_name(WEB)
 NOW = 1000.0
-LIMITS = Limits(max_stale=3600.0)
+LIMITS = CachePolicy(max_stale=3600.0)
 LOST = Unavailable("no answer")
 
 
@@ -42,9 +41,9 @@ def snapshot(expires_at: float) -> Snapshot:
     return Snapshot(WEB, (Instance(WEB, "web", Txt(), (endpoint,)),), (endpoint,), expires_at)
 
 
-def learned(ttl: float) -> Entry:
+def learned(ttl: float) -> CacheEntry:
     """An entry that has just been learned, and is kept fresh."""
-    entry = Entry(ASKED, NOW)
+    entry = CacheEntry(ASKED, NOW)
     entry.learn(snapshot(NOW + ttl), NOTHING, NOW)
     entry.warm = True
     return entry
@@ -136,7 +135,7 @@ def test_an_answer_in_part_is_as_old_as_its_oldest_part() -> None:
 
 def test_what_is_said_last_counts() -> None:
     """An absence is no longer said once nobody could confirm it, nor a failure after that."""
-    entry = Entry(ASKED, NOW)
+    entry = CacheEntry(ASKED, NOW)
 
     entry.learn_missing(NotFound("no such service"), {}, NOW)
     with pytest.raises(NotFound):
@@ -151,7 +150,7 @@ def test_what_is_said_last_counts() -> None:
 
 def test_each_caller_gets_an_error_of_its_own() -> None:
     """Tracebacks and contexts of one thread must not grow into those of another."""
-    entry = Entry(ASKED, NOW)
+    entry = CacheEntry(ASKED, NOW)
     entry.learn_failure(LOST, NOW, LIMITS)
 
     with pytest.raises(Unavailable) as first:
@@ -177,7 +176,7 @@ def test_an_entry_is_idle_when_nobody_has_asked_for_long() -> None:
 
 def test_spellings_of_a_name_share_an_entry() -> None:
     """Case, the last dot, escapes; of very many, the first is told apart no more."""
-    cache = Cache(Limits())
+    cache = Cache(CachePolicy())
     texts = [WEB, WEB[:-1], WEB.upper(), r"\119eb._http._tcp.example.com"]
 
     entries = {cache.entry(text, parse_service_name(text), NOW) for text in texts}
@@ -204,7 +203,7 @@ def names(count: int) -> Records:
 
 def test_the_cache_is_bounded() -> None:
     """Names that are used stay, those that are not go; nothing runs for them any more."""
-    sim = SimResolver(names(64), limits=Limits(max_names=32))
+    sim = SimResolver(names(64), limits=CachePolicy(max_names=32))
     for number in range(32):
         sim.lookup(f"v{number}.{SERVICE}")
     sim.advance(50)  # all are refreshed once: nobody has used them since
@@ -225,7 +224,7 @@ def test_the_cache_is_bounded() -> None:
 
 def test_what_is_watched_is_never_evicted() -> None:
     """However many other names are looked up."""
-    sim = SimResolver(names(8), limits=Limits(max_names=4))
+    sim = SimResolver(names(8), limits=CachePolicy(max_names=4))
     told = sim.watch(f"v0.{SERVICE}")
 
     for number in range(1, 8):
@@ -240,7 +239,7 @@ def test_what_is_watched_is_never_evicted() -> None:
 
 def test_names_that_do_not_exist_go_first() -> None:
     """Somebody who makes up names must not displace those that are in use."""
-    sim = SimResolver(hosts_of(range(1, 3)), limits=Limits(max_names=4))
+    sim = SimResolver(hosts_of(range(1, 3)), limits=CachePolicy(max_names=4))
     sim.lookup(WEB)
 
     for number in range(20):
@@ -319,7 +318,7 @@ def test_a_new_spelling_of_a_known_name_does_not_wait() -> None:
 
 def test_the_last_good_answer_is_used_until_it_is_too_old() -> None:
     """While no name server answers; then the failure is said."""
-    sim = SimResolver(hosts_of(range(1, 4)), limits=Limits(max_stale=300))
+    sim = SimResolver(hosts_of(range(1, 4)), limits=CachePolicy(max_stale=300))
     sim.lookup(WEB)
     sim.network.fault = silent
     while sim.now < 1000 + 60 + 299:
@@ -431,7 +430,7 @@ def test_clearing_during_a_look_up_keeps_nobody_waiting() -> None:
 
 def test_a_cache_that_changes_can_be_gone_through() -> None:
     """Any thread may, and in it the garbage collector may run anything, at any allocation."""
-    cache = Cache(Limits())
+    cache = Cache(CachePolicy())
     asked = [parse_service_name(f"w{number}.{SERVICE}") for number in range(1000)]
     for one in asked[:100]:
         cache.entry(str(one.name), one, 0.0)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dnssd.errors import DeadlineExceeded, Unavailable
 from dnssd.resolver.connecting import host_name
-from dnssd.resolver.pacing import AT_ONCE, Attempt, Pacing, attempts
+from dnssd.resolver.race import AT_ONCE, Attempt, Race, attempts
 from dnssd.resolver.snapshot import Endpoint
 
 A = Endpoint("a.example.test.", 80, 0, 1, ("10.0.0.1", "10.0.0.2", "2001:db8::1"))
@@ -28,13 +28,13 @@ class Heard:
         self.reports.append((endpoint, ok, seconds))
 
 
-def paced(*endpoints: Endpoint, timeout: float | None = 3.0) -> tuple[Pacing, Heard]:
+def paced(*endpoints: Endpoint, timeout: float | None = 3.0) -> tuple[Race, Heard]:
     """A schedule that begins at 100 s, and what it reports."""
     heard = Heard()
-    return Pacing(attempts(endpoints), 100.0, timeout, heard), heard
+    return Race(attempts(endpoints), 100.0, timeout, heard), heard
 
 
-def started(pacing: Pacing, now: float) -> Attempt:
+def started(pacing: Race, now: float) -> Attempt:
     """The attempt that starts now."""
     attempt = pacing.start(now)
     assert attempt is not None

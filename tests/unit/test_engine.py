@@ -9,16 +9,17 @@ import pytest
 
 from dnssd.errors import NotFound, Unavailable
 from dnssd.names import Name
-from dnssd.resolver.cache import LAST_RETRY, Limits
-from dnssd.resolver.core import FAREWELL, SystemServers
+from dnssd.resolver.cache import LAST_RETRY, CachePolicy
+from dnssd.resolver.disk import SnapshotFiles
 from dnssd.resolver.engine import COMPLETE, VERIFY
 from dnssd.resolver.events import Event
-from dnssd.resolver.flight import GRACE
 from dnssd.resolver.gather import LEFT_ALONE
+from dnssd.resolver.lookup import GRACE
 from dnssd.resolver.snapshot import Snapshot
 from dnssd.services import ServiceName, parse_service_name
 from dnssd.wire.answers import Answer
-from dnssd.wire.nameservers import CHECK, NameServer, ResolvConf
+from dnssd.wire.nameservers import NameServer
+from dnssd.wire.system_servers import CHECK, FAREWELL, ResolvConf, SystemServers
 from kit.simnet import (
     SERVICE,
     WEB,
@@ -122,7 +123,7 @@ def test_an_outage_is_told_once_and_so_is_its_end() -> None:
 
 def test_old_age_is_told_when_it_begins() -> None:
     """Not when the next look-up has failed too."""
-    sim = SimResolver(THREE, limits=Limits(timeout=0.1))
+    sim = SimResolver(THREE, limits=CachePolicy(timeout=0.1))
     told = sim.watch(WEB)
     sim.advance(1)
     sim.network.fault = silent
@@ -511,13 +512,19 @@ def test_a_family_that_was_missing_at_first_is_found_soon_however_long_the_ttl()
     assert {len(endpoint.addresses) for endpoint in sim.lookup(WEB).endpoints} == {2}
 
 
-def test_a_first_look_up_waits_for_hosts_without_any_address() -> None:
-    """However many others have one."""
+def test_a_host_without_any_address_is_not_waited_for_long() -> None:
+    """Others have one; it is found a little later."""
     slow = where(
         lambda query: query.key == ("h2.example.com.", "A"), lambda query: [(1.0, query.answer)]
     )
     sim = SimResolver(THREE, fault=slow)
 
+    begin = sim.now
+    snapshot = sim.lookup(WEB)
+    assert len(snapshot.reachable) == 2
+    assert sim.now - begin == pytest.approx(GRACE, abs=0.1)
+    assert snapshot.missing == ("h2.example.com. A",)
+    sim.advance(3)
     assert len(sim.lookup(WEB).reachable) == 3
 
 
@@ -624,10 +631,11 @@ def test_one_part_that_always_fails_does_not_cost_ever_more() -> None:
     assert sim.network.asked[WEB, "SRV"] - asked <= 600 / (0.9 * LAST_RETRY) + 1
 
 
-class Saved:
+class Saved(SnapshotFiles):
     """Keeps one snapshot in memory."""
 
     def __init__(self, snapshot: Snapshot | None = None) -> None:
+        super().__init__(Path(), CachePolicy())
         self.snapshot = snapshot
         self.saves = 0
 

@@ -1,5 +1,7 @@
 """Which questions a look-up asks, and what it makes of their answers: steps without a network."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from dnssd.errors import Unavailable
@@ -7,26 +9,26 @@ from dnssd.names import Name
 from dnssd.records import Address, Ptr, Rdata, Srv, Txt
 from dnssd.resolver.gather import (
     LEFT_ALONE,
-    NOTHING,
     PASSING,
-    Gathered,
-    Reply,
-    Steps,
-    complete,
-    gather,
+    Gathering,
+    LookupResult,
+    Question,
 )
-from dnssd.resolver.snapshot import MAX_INSTANCES, Findings, Found, Question
+from dnssd.resolver.snapshot import MAX_INSTANCES, NOTHING, CachedRRset, Key, Known
 from dnssd.services import ServiceName, parse_service_name
+from dnssd.wire.answers import Answer
+from dnssd.wire.message import Record
 
 SERVICE = parse_service_name("_http._tcp.example.com")
 WEB = parse_service_name("web._http._tcp.example.com")
+TTL = 60
 EXPIRES = 60.0
 Answers = dict[tuple[str, str], list[Rdata] | None]  # None for one that does not come
 
 
-def key(name: str, rdtype: str) -> Question:
-    """A question."""
-    return Name.parse(name), rdtype
+def key(name: str, rdtype: str) -> Key:
+    """What a question is found by."""
+    return Name.parse(name).key, rdtype
 
 
 def srv(*targets: str) -> list[Rdata]:
@@ -68,54 +70,59 @@ class Servers:
         self.batches: list[set[tuple[str, str]]] = []
 
     def run(
-        self, asked: ServiceName = WEB, known: Findings = NOTHING, now: float = 0.0
-    ) -> Gathered:
+        self, asked: ServiceName = WEB, known: Known = NOTHING, now: float = 0.0
+    ) -> LookupResult:
         """A whole look-up."""
-        return self.follow(gather(asked, known, now))
+        gathering = Gathering(asked, known, now)
+        return self.follow(gathering, gathering.begin())
 
-    def follow(self, steps: Steps) -> Gathered:
-        """Answer until all is gathered."""
-        questions = next(steps)
-        while True:
+    def complete(self, known: Known) -> LookupResult:
+        """Only what the first look-up has left out."""
+        gathering = Gathering(WEB, known)
+        return self.follow(gathering, gathering.complete())
+
+    def follow(self, gathering: Gathering, questions: Sequence[Question]) -> LookupResult:
+        """Answer until all is result: those first that were asked first."""
+        while questions:
             self.batches.append({(str(name), rdtype) for name, rdtype in questions})
-            try:
-                questions = steps.send([self.reply(question) for question in questions])
-            except StopIteration as stop:
-                gathered = stop.value
-                break
-        assert isinstance(gathered, Gathered)
-        return gathered
+            answers = [(question, self.reply(question)) for question in questions]
+            questions = [more for one in answers for more in gathering.take(*one, 0.0)]
+        assert not gathering.open
+        return gathering.result()
 
-    def reply(self, question: Question) -> Reply | Unavailable:
+    def reply(self, question: Question) -> Answer | Unavailable:
         """What comes of one question."""
         name, rdtype = str(question[0]), question[1]
         values = self.answers.get((name, rdtype), [])
         if values is None:
             return Unavailable(f"{name} {rdtype}: no answer")
         more = self.additional.items() if rdtype == "SRV" else ()
-        return Reply(
-            Found(tuple(values), EXPIRES),
-            {key(*one): Found(tuple(found or ()), EXPIRES) for one, found in more},
+        records = tuple(
+            Record(Name.parse(n), t, TTL, v)
+            for (n, t), found in more
+            for v in found or ()
+            if isinstance(v, Address)
         )
+        return Answer(tuple(values), TTL, additional=records)
 
 
-def known(answers: Answers, expires_at: float = EXPIRES) -> dict[Question, Found]:
+def known(answers: Answers, expires_at: float = EXPIRES) -> dict[Key, CachedRRset]:
     """What such answers have left behind."""
-    return {key(*one): Found(tuple(v or ()), expires_at) for one, v in answers.items()}
+    return {key(*one): CachedRRset(tuple(v or ()), expires_at, TTL) for one, v in answers.items()}
 
 
 def test_an_instance_takes_two_rounds() -> None:
     """SRV and TXT side by side, then both families of addresses."""
     servers = Servers(ONE)
 
-    gathered = servers.run()
+    result = servers.run()
 
     web = "web._http._tcp.example.com."
     assert servers.batches == [
         {(web, "SRV"), (web, "TXT")},
         {("a.example.com.", "A"), ("a.example.com.", "AAAA")},
     ]
-    assert gathered == Gathered(known({k: v for k, v in ONE.items() if k[1] != "PTR"}))
+    assert result == LookupResult(known({k: v for k, v in ONE.items() if k[1] != "PTR"}))
 
 
 def test_a_service_takes_three_rounds() -> None:
@@ -146,20 +153,20 @@ def test_addresses_that_came_with_srv_records_need_no_question() -> None:
     """One round less; that the other family was not asked for is said."""
     servers = Servers(ONE, additional={("a.example.com.", "A"): at("10.0.0.1")})
 
-    gathered = servers.run()
+    result = servers.run()
 
     assert len(servers.batches) == 1
-    assert gathered.incomplete
-    assert key("a.example.com.", "A") in gathered.found
+    assert result.incomplete
+    assert key("a.example.com.", "A") in result.found
 
 
 def test_additional_addresses_of_strangers_are_left_alone() -> None:
     """Only what an SRV record points to is of interest."""
     more: Answers = {("evil.example.com.", "A"): at("10.6.6.6")}
 
-    gathered = Servers(ONE, additional=more).run()
+    result = Servers(ONE, additional=more).run()
 
-    assert key("evil.example.com.", "A") not in gathered.found
+    assert key("evil.example.com.", "A") not in result.found
 
 
 def test_targets_that_are_not_offered_have_no_address() -> None:
@@ -189,10 +196,13 @@ def test_an_instance_that_is_not_there_is_looked_for_in_its_service() -> None:
         ("web._http._tcp.example.com.", "TXT"),
     ],
 )
-def test_a_service_is_never_known_in_part(lost: tuple[str, str]) -> None:
-    """Cold: an instance whose records cannot be had is not left out silently."""
-    with pytest.raises(Unavailable, match=f"{lost[1]}: no answer"):
-        Servers({**ONE, lost: None}).run(SERVICE)
+def test_what_cannot_be_had_is_told_and_keeps_nothing_else_away(lost: tuple[str, str]) -> None:
+    """Cold: what was not answered is missing, not absent; the rest can be used."""
+    result = Servers({**ONE, lost: None}).run(SERVICE)
+
+    assert result.in_part
+    assert result.missing == ((Name.parse(lost[0]), lost[1]),)
+    assert [str(error) for error in result.failures] == [f"{lost[0]} {lost[1]}: no answer"]
 
 
 def test_a_target_without_an_answer_does_not_hide_the_others() -> None:
@@ -203,11 +213,12 @@ def test_a_target_without_an_answer_does_not_hide_the_others() -> None:
         ("b.example.com.", "AAAA"): None,
     }
 
-    gathered = Servers(answers).run()
+    result = Servers(answers).run()
 
-    assert len(gathered.failures) == 2
-    assert not gathered.in_part
-    assert key("b.example.com.", "A") not in gathered.found
+    assert len(result.failures) == 2
+    assert result.in_part
+    assert result.missing == tuple((Name.parse("b.example.com."), kind) for kind in ("A", "AAAA"))
+    assert key("b.example.com.", "A") not in result.found
 
 
 def test_no_address_at_all_and_a_failure_is_a_failure() -> None:
@@ -221,12 +232,12 @@ def test_what_was_known_stands_in_for_an_answer(lost: tuple[str, str]) -> None:
     """Warm: one question fails, the rest is news."""
     before = known(ONE, expires_at=10.0)
 
-    gathered = Servers({**ONE, lost: None}).run(SERVICE, before)
+    result = Servers({**ONE, lost: None}).run(SERVICE, before)
 
-    assert gathered.in_part
-    assert [str(error) for error in gathered.failures] == [f"{lost[0]} {lost[1]}: no answer"]
-    assert gathered.found[key(*lost)] == before[key(*lost)]
-    assert gathered.found == known(ONE) | {key(*lost): before[key(*lost)]}
+    assert result.in_part
+    assert [str(error) for error in result.failures] == [f"{lost[0]} {lost[1]}: no answer"]
+    assert result.found[key(*lost)] == before[key(*lost)]
+    assert result.found == known(ONE) | {key(*lost): before[key(*lost)]}
 
 
 @pytest.mark.parametrize("asked", [SERVICE, WEB])
@@ -246,21 +257,21 @@ def test_a_newcomer_without_an_answer_is_left_for_the_next_time() -> None:
         ("v2._http._tcp.example.com.", "SRV"): None,
     }
 
-    gathered = Servers(answers).run(SERVICE, known(ONE))
+    result = Servers(answers).run(SERVICE, known(ONE))
 
-    assert gathered.in_part
-    assert gathered.found[key("v2._http._tcp.example.com.", "SRV")].values == ()
-    assert gathered.found[key("web._http._tcp.example.com.", "SRV")].values
+    assert result.in_part
+    assert result.found[key("v2._http._tcp.example.com.", "SRV")].values == ()
+    assert result.found[key("web._http._tcp.example.com.", "SRV")].values
 
 
 def test_addresses_that_cannot_be_had_again_stay() -> None:
     """Warm: both families fail, and both are still there."""
-    gathered = Servers(ONE | {("a.example.com.", "A"): None, ("a.example.com.", "AAAA"): None}).run(
+    result = Servers(ONE | {("a.example.com.", "A"): None, ("a.example.com.", "AAAA"): None}).run(
         known=known(ONE)
     )
 
-    assert gathered.in_part
-    assert gathered.found[key("a.example.com.", "A")].values == tuple(at("10.0.0.1"))
+    assert result.in_part
+    assert result.found[key("a.example.com.", "A")].values == tuple(at("10.0.0.1"))
 
 
 @pytest.mark.parametrize(
@@ -275,7 +286,7 @@ def test_a_family_known_to_be_absent_is_not_asked_for_again(
     absent: str, held_until: float, asked: set[str]
 ) -> None:
     """Warm: until that has expired; the other family is."""
-    before = {**known(ONE), key("a.example.com.", absent): Found((), held_until)}
+    before = {**known(ONE), key("a.example.com.", absent): CachedRRset((), held_until)}
     servers = Servers(ONE)
 
     servers.run(known=before, now=30.0)
@@ -298,13 +309,13 @@ def test_a_family_that_nobody_tells_of_is_left_alone(
     before = dict(known(ONE))
     del before[key("a.example.com.", "AAAA")]
     if held_until:
-        before[key("a.example.com.", "AAAA")] = Found((), held_until)
+        before[key("a.example.com.", "AAAA")] = CachedRRset((), held_until)
 
-    gathered = Servers({**ONE, ("a.example.com.", "AAAA"): None}).run(known=before, now=30.0)
+    result = Servers({**ONE, ("a.example.com.", "AAAA"): None}).run(known=before, now=30.0)
 
-    assert gathered.found[key("a.example.com.", "AAAA")] == Found((), holds_until)
-    assert not gathered.in_part
-    assert len(gathered.failures) == 1
+    assert result.found[key("a.example.com.", "AAAA")] == CachedRRset((), holds_until)
+    assert not result.in_part
+    assert len(result.failures) == 1
 
 
 @pytest.mark.parametrize("family", ["A", "AAAA"])
@@ -313,40 +324,40 @@ def test_what_nobody_tells_of_is_no_family_where_nobody_tells_of_the_other(famil
     before = {k: v for k, v in known(ONE).items() if k != key("a.example.com.", family)}
     answers = ONE | {("a.example.com.", "A"): None, ("a.example.com.", "AAAA"): None}
 
-    gathered = Servers(answers).run(known=before, now=30.0)
+    result = Servers(answers).run(known=before, now=30.0)
 
-    assert key("a.example.com.", family) not in gathered.found
-    assert gathered.in_part
+    assert key("a.example.com.", family) not in result.found
+    assert result.in_part
 
 
 @pytest.mark.parametrize(("former", "latter"), [("A", "AAAA"), ("AAAA", "A")])
 def test_a_host_may_move_to_the_other_family(former: str, latter: str) -> None:
     """Warm: it is not left without any address until the next look."""
     target = "a.example.com."
-    before = known(ONE) | {key(target, latter): Found((), 50.0)}
+    before = known(ONE) | {key(target, latter): CachedRRset((), 50.0)}
     servers = Servers({question: v for question, v in ONE.items() if question != (target, former)})
 
-    gathered = servers.run(known=before, now=30.0)
+    result = servers.run(known=before, now=30.0)
 
     assert servers.batches[-2:] == [{(target, former)}, {(target, latter)}]
-    assert gathered.found[key(target, latter)].values
-    assert not gathered.found[key(target, former)].values
+    assert result.found[key(target, latter)].values
+    assert not result.found[key(target, former)].values
 
 
 def test_half_an_answer_about_a_new_target_is_not_the_last_word() -> None:
     """Warm: it may have been bad luck, and for some clients the other family is all there is."""
     before = {k: v for k, v in known(ONE).items() if k[1] not in ("A", "AAAA")}
 
-    gathered = Servers({**ONE, ("a.example.com.", "AAAA"): None}).run(known=before, now=30.0)
+    result = Servers({**ONE, ("a.example.com.", "AAAA"): None}).run(known=before, now=30.0)
 
-    assert key("a.example.com.", "AAAA") not in gathered.found
+    assert key("a.example.com.", "AAAA") not in result.found
 
 
 def test_a_target_without_any_address_is_asked_about_again() -> None:
     """Warm: one lie when it was first looked up must not last for a negative answer's TTL."""
     before = dict(known(ONE))
     for family in ("A", "AAAA"):
-        before[key("a.example.com.", family)] = Found((), 50.0)
+        before[key("a.example.com.", family)] = CachedRRset((), 50.0)
     servers = Servers(ONE)
 
     servers.run(known=before, now=30.0)
@@ -361,13 +372,13 @@ def test_a_look_up_is_completed_by_the_other_family_alone(lost: bool) -> None:
     servers = Servers(answers, additional={("a.example.com.", "A"): at("10.0.0.1")})
     before = servers.run().found
 
-    gathered = servers.follow(complete(before))
+    result = servers.complete(before)
 
     assert servers.batches[1:] == [{("a.example.com.", "AAAA")}]
-    assert {question: gathered.found[question] for question in before} == before
-    assert bool(gathered.found[key("a.example.com.", "AAAA")].values) != lost
-    assert len(gathered.failures) == lost
-    assert not gathered.in_part
+    assert {question: result.found[question] for question in before} == before
+    assert bool(result.found[key("a.example.com.", "AAAA")].values) != lost
+    assert len(result.failures) == lost
+    assert not result.in_part
 
 
 def test_the_other_family_is_asked_for_once_something_is_known() -> None:
@@ -375,10 +386,10 @@ def test_the_other_family_is_asked_for_once_something_is_known() -> None:
     servers = Servers(ONE, additional={("a.example.com.", "A"): at("10.0.0.1")})
     before = servers.run().found
 
-    gathered = servers.run(known=before)
+    result = servers.run(known=before)
 
     assert servers.batches[-1] == {("a.example.com.", "AAAA")}
-    assert gathered.found[key("a.example.com.", "AAAA")].values == tuple(at("2001:db8::1"))
+    assert result.found[key("a.example.com.", "AAAA")].values == tuple(at("2001:db8::1"))
 
 
 @pytest.mark.parametrize(("count", "cut"), [(MAX_INSTANCES - 1, False), (MAX_INSTANCES + 5, True)])
@@ -387,7 +398,7 @@ def test_a_huge_service_is_cut_off(count: int, cut: bool) -> None:
     names = ptr(*(f"i{number}" for number in range(count)))
     servers = Servers({("_http._tcp.example.com.", "PTR"): names})
 
-    gathered = servers.run(SERVICE)
+    result = servers.run(SERVICE)
 
-    assert gathered.cut == cut
+    assert result.cut == cut
     assert len(servers.batches[1]) == 2 * min(count, MAX_INSTANCES)

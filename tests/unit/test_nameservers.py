@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnssd.errors import DnssdError, Unavailable, UsageError
-from dnssd.wire.nameservers import CHECK, NameServer, ResolvConf, system_nameservers
+from dnssd.wire.nameservers import NameServer
+from dnssd.wire.system_servers import CHECK, ResolvConf, system_nameservers
 
 
 @pytest.fixture

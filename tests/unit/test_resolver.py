@@ -9,19 +9,14 @@ import pytest
 from dnssd.errors import NotFound, Unavailable, UsageError
 from dnssd.names import Name
 from dnssd.resolver.balance import choose
+from dnssd.resolver.browsing import domains_of, instances_of, services_in
+from dnssd.resolver.cache import FIRST_RETRY
 from dnssd.resolver.client import Resolver
-from dnssd.resolver.core import (
-    browsing_names,
-    domains_in,
-    enumeration,
-    instances_in,
-    parse_browsed,
-    services_in,
-)
+from dnssd.resolver.lookup import GRACE
 from dnssd.resolver.snapshot import MAX_INSTANCES
 from dnssd.wire.answers import Answer
 from dnssd.wire.nameservers import NameServer
-from kit.simnet import SERVICE, Records, servfail, silent, where
+from kit.simnet import SERVICE, Records, honest, servfail, silent, where
 from kit.simresolver import SimResolver
 
 TWO_INSTANCES: Records = {
@@ -91,15 +86,43 @@ def test_an_instance_is_not_browsed_for() -> None:
     assert sim.network.queries[-1].key == (SERVICE, "PTR")
 
 
-@pytest.mark.parametrize(
-    "lost", [(SERVICE, "PTR"), (f"v2.{SERVICE}", "SRV"), (f"v2.{SERVICE}", "TXT")]
-)
-def test_a_service_is_never_known_in_part(lost: tuple[str, str]) -> None:
-    """An instance whose records cannot be had is not left out silently."""
+@pytest.mark.parametrize("lost", [(f"v2.{SERVICE}", "SRV"), (f"v2.{SERVICE}", "TXT")])
+def test_what_cannot_be_had_of_a_service_hides_nothing_else_and_is_asked_for_soon(
+    lost: tuple[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is there is served soon; what lacks is told, by the snapshot and in the log."""
     sim = SimResolver(TWO_INSTANCES, fault=where(lambda query: query.key == lost, servfail))
+    begin = sim.now
 
-    with pytest.raises(Unavailable, match=f"{lost[1]}: .*SERVFAIL"):
+    with caplog.at_level(logging.WARNING, "dnssd"):
+        snapshot = sim.lookup(SERVICE)
+        assert sim.now - begin < 2 * GRACE
+        sim.advance(sim.limits.timeout)
+
+    assert {e.instance for e in snapshot.endpoints} == (
+        {"v1", "v2"} if lost[1] == "TXT" else {"v1"}
+    )
+    assert snapshot.missing == (" ".join(lost),)
+    assert f"{' '.join(lost)}: 10.0.0.53:53 SERVFAIL" in caplog.text
+    sim.network.fault = honest
+    sim.advance(2 * FIRST_RETRY)
+    assert {e.instance for e in sim.lookup(SERVICE).endpoints} == {"v1", "v2"}
+    assert sim.lookup(SERVICE).missing == ()
+
+
+def test_a_service_that_nobody_tells_the_instances_of_is_not_known() -> None:
+    """It is no service without any, unless it has plain SRV records."""
+    broken = where(lambda query: query.key == (SERVICE, "PTR"), servfail)
+    sim = SimResolver(TWO_INSTANCES, fault=broken)
+    with pytest.raises(Unavailable, match=r"PTR: .*SERVFAIL"):
         sim.lookup(SERVICE)
+
+    plain: Records = {
+        (SERVICE, "SRV"): ["0 0 80 a.example.com."],
+        ("a.example.com.", "A"): ["10.0.0.1"],
+    }
+    sim = SimResolver(plain, fault=broken)
+    assert [e.target for e in sim.lookup(SERVICE).endpoints] == ["a.example.com."]
 
 
 def test_one_target_that_cannot_be_resolved_does_not_hide_the_others(
@@ -111,6 +134,7 @@ def test_one_target_that_cannot_be_resolved_does_not_hide_the_others(
 
     with caplog.at_level(logging.WARNING, "dnssd"):
         snapshot = sim.lookup(SERVICE)
+        sim.advance(sim.limits.timeout)
 
     assert [(e.target, e.addresses) for e in snapshot.endpoints] == [
         ("a.example.com.", ()),
@@ -180,10 +204,10 @@ def test_a_subtype_is_browsed_like_a_service() -> None:
     """Its pointers lead to instances of the service."""
     blue = f"_blue._sub.{SERVICE}"
     sim = SimResolver(TWO_INSTANCES | {(blue, "PTR"): [f"v2.{SERVICE}"]})
-    asked = parse_browsed(blue, None)
+    listing = instances_of(blue, None)
 
     assert [e.instance for e in sim.lookup(blue).endpoints] == ["v2"]
-    assert instances_in(asked, pointers(sim, asked.name)) == ("v2",)
+    assert listing.of([pointers(sim, name) for name in listing.names]) == ("v2",)
 
 
 @pytest.mark.parametrize(
@@ -209,9 +233,7 @@ def test_an_instance_may_have_any_name(label: str, instance: str) -> None:
 
     (endpoint,) = sim.lookup(SERVICE).endpoints
     assert (endpoint.instance, endpoint.addresses) == (instance, ("10.0.0.1",))
-    assert instances_in(parse_browsed(SERVICE, None), pointers(sim, Name.parse(SERVICE))) == (
-        instance,
-    )
+    assert instances_of(SERVICE, None).of([pointers(sim, Name.parse(SERVICE))]) == (instance,)
 
 
 def test_an_instance_is_looked_up_by_its_name_as_people_write_it() -> None:
@@ -295,17 +317,18 @@ def test_two_hundred_targets_come_by_tcp() -> None:
 
 def test_service_types_are_enumerated() -> None:
     """RFC 6763 section 9; what is no service type is passed over."""
-    name = enumeration("example.com")
+    listing = services_in("example.com")
+    (name,) = listing.names
     types = ["_smtp._tcp.example.com.", SERVICE, "nonsense.example.com.", "_x._sctp.example.com."]
     sim = SimResolver({(str(name), "PTR"): types})
 
     assert str(name) == "_services._dns-sd._udp.example.com."
-    assert services_in(pointers(sim, name)) == ("_http._tcp", "_smtp._tcp", "_x._sctp")
+    assert listing.of([pointers(sim, name)]) == ("_http._tcp", "_smtp._tcp", "_x._sctp")
 
 
 def test_browsing_domains_are_found_under_all_their_names() -> None:
     """RFC 6763 section 11; each is told once."""
-    names = browsing_names("example.com")
+    listing = domains_of("example.com")
     sim = SimResolver(
         {
             ("b._dns-sd._udp.example.com.", "PTR"): ["b.example.com.", "a.example.com."],
@@ -313,7 +336,7 @@ def test_browsing_domains_are_found_under_all_their_names() -> None:
         }
     )
 
-    assert domains_in([pointers(sim, name) for name in names]) == (
+    assert listing.of([pointers(sim, name) for name in listing.names]) == (
         "a.example.com.",
         "b.example.com.",
     )

@@ -12,10 +12,10 @@ from dnssd.resolver.snapshot import (
     MAX_ENDPOINTS,
     MAX_INSTANCES,
     Attributes,
+    CachedRRset,
     Endpoint,
-    Findings,
-    Found,
-    Question,
+    Key,
+    Known,
     Snapshot,
     build_snapshot,
 )
@@ -25,17 +25,17 @@ SERVICE = parse_service_name("_http._tcp.example.com")
 INSTANCE = parse_service_name("v1._http._tcp.example.com")
 
 
-Finding = tuple[Question, Found]
+Finding = tuple[Key, CachedRRset]
 
 
 def found(name: str, expires_at: float, *values: Rdata) -> Finding:
     """What there is of one name, of the values' type."""
-    return (Name.parse(name), values[0].rdtype), Found(values, expires_at)
+    return (Name.parse(name).key, values[0].rdtype), CachedRRset(values, expires_at)
 
 
 def absent(name: str, rdtype: str, expires_at: float = 10.0) -> Finding:
     """That there is nothing of one name and type."""
-    return (Name.parse(name), rdtype), Found((), expires_at)
+    return (Name.parse(name).key, rdtype), CachedRRset((), expires_at)
 
 
 def build(asked: ServiceName, findings: Iterable[Finding]) -> Snapshot:
@@ -159,7 +159,7 @@ def test_a_subtype_points_to_instances_of_its_service() -> None:
     asked = parse_service_name("_printer._sub._http._tcp.example.com")
     pointer = Ptr(Name.parse("v1._http._tcp.example.com."))
 
-    snapshot = build(asked, [((asked.name, "PTR"), Found((pointer,), 60)), *V1])
+    snapshot = build(asked, [((asked.name.key, "PTR"), CachedRRset((pointer,), 60)), *V1])
 
     assert [instance.instance for instance in snapshot.instances] == ["v1"]
 
@@ -288,13 +288,13 @@ RDATA = st.one_of(
 )
 FINDINGS = st.dictionaries(
     st.tuples(NAMES, st.sampled_from(["PTR", "SRV", "TXT", "A", "AAAA"])),
-    st.builds(Found, st.lists(RDATA, max_size=4).map(tuple), st.floats(0, 100)),
+    st.builds(CachedRRset, st.lists(RDATA, max_size=4).map(tuple), st.floats(0, 100)),
 )
 
 
 @given(st.sampled_from([SERVICE, INSTANCE]), FINDINGS)
 def test_whatever_was_found_makes_a_sound_snapshot_or_none(
-    asked: ServiceName, findings: Findings
+    asked: ServiceName, findings: Known
 ) -> None:
     """No order of records, no rdata under a wrong type and no loop of names breaks it."""
     try:

@@ -54,7 +54,7 @@ def attempts(endpoints: Iterable[Endpoint]) -> tuple[Attempt, ...]:
     return tuple(dict.fromkeys(tried))
 
 
-class Pacing:
+class Race:
     """When to start which attempt, and what came of them.
 
     Args:

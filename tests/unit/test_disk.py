@@ -19,15 +19,15 @@ from hypothesis import strategies as st
 from dnssd.errors import Unavailable
 from dnssd.names import Name
 from dnssd.records import Address, Ptr, Srv, Txt
-from dnssd.resolver.cache import Limits
-from dnssd.resolver.snapshot import Findings, Found, build_snapshot
-from dnssd.resolver.store import AGAIN, LARGEST, VERSION, Store
+from dnssd.resolver.cache import CachePolicy
+from dnssd.resolver.disk import AGAIN, LARGEST, VERSION, SnapshotFiles
+from dnssd.resolver.snapshot import CachedRRset, Known, build_snapshot
 from dnssd.services import parse_service_name
 from kit.simnet import SERVICE, WEB, silent
 from kit.simresolver import SimResolver, hosts_of, kinds
 
 ASKED = parse_service_name(SERVICE)
-LIMITS = Limits(max_stale=3600)
+LIMITS = CachePolicy(max_stale=3600)
 NOW, WALL = 500.0, 1_700_000_000.0
 
 
@@ -49,20 +49,21 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Store:
+def store(tmp_path: Path, clock: Clock) -> SnapshotFiles:
     """One that has a folder to itself."""
-    return Store(tmp_path / "cache", LIMITS, clock)
+    return SnapshotFiles(tmp_path / "cache", LIMITS, clock)
 
 
-def findings(*targets: str, ttl: float = 60.0, instance: bytes = b"web") -> Findings:
+def findings(*targets: str, ttl: float = 60.0, instance: bytes = b"web") -> Known:
     """One instance that leads to these targets."""
     name = ASKED.name.child(instance)
+    srvs = tuple(Srv(0, 1, 80, Name.parse(target)) for target in targets)
     return {
-        (ASKED.name, "PTR"): Found((Ptr(name),), NOW + ttl),
-        (name, "SRV"): Found(tuple(Srv(0, 1, 80, Name.parse(t)) for t in targets), NOW + ttl),
-        (name, "TXT"): Found((Txt((b"a=\xff", b"b")),), NOW + ttl),
-        (Name.parse("a."), "A"): Found((Address.parse("10.0.0.1"),), NOW + ttl),
-        (Name.parse("a."), "AAAA"): Found((Address.parse("2001:db8::1"),), NOW + ttl),
+        (ASKED.name.key, "PTR"): CachedRRset((Ptr(name),), NOW + ttl),
+        (name.key, "SRV"): CachedRRset(srvs, NOW + ttl),
+        (name.key, "TXT"): CachedRRset((Txt((b"a=\xff", b"b")),), NOW + ttl),
+        (Name.parse("a.").key, "A"): CachedRRset((Address.parse("10.0.0.1"),), NOW + ttl),
+        (Name.parse("a.").key, "AAAA"): CachedRRset((Address.parse("2001:db8::1"),), NOW + ttl),
     }
 
 
@@ -70,13 +71,13 @@ ONE = build_snapshot(ASKED, findings("a."))
 TWO = build_snapshot(ASKED, findings("a.", "b."))
 
 
-def path_of(store: Store) -> Path:
+def path_of(store: SnapshotFiles) -> Path:
     """The only file in its folder."""
     (path,) = store._folder.iterdir()
     return path
 
 
-def test_what_is_saved_comes_back_stale(store: Store, clock: Clock) -> None:
+def test_what_is_saved_comes_back_stale(store: SnapshotFiles, clock: Clock) -> None:
     """It may be outdated by now; it is as old as it is."""
     store.save(ASKED, ONE, NOW)
     clock.now += 100
@@ -91,13 +92,13 @@ SRVS = st.lists(st.builds(Srv, NUMBERS, NUMBERS, NUMBERS, NAMES), unique=True, m
 TXTS = st.builds(Txt, st.lists(st.binary(max_size=255), max_size=3).map(tuple))
 
 
-def answers(instances: dict[bytes, tuple[list[Srv], Txt]]) -> Findings:
+def answers(instances: dict[bytes, tuple[list[Srv], Txt]]) -> Known:
     """What such instances make name servers say."""
     names = {label: ASKED.name.child(label) for label in instances}
-    found = {(ASKED.name, "PTR"): Found(tuple(map(Ptr, names.values())), NOW + 60)}
+    found = {(ASKED.name.key, "PTR"): CachedRRset(tuple(map(Ptr, names.values())), NOW + 60)}
     for label, (srvs, txt) in instances.items():
-        found[names[label], "SRV"] = Found(tuple(srvs), NOW + 60)
-        found[names[label], "TXT"] = Found((txt,), NOW + 60)
+        found[names[label].key, "SRV"] = CachedRRset(tuple(srvs), NOW + 60)
+        found[names[label].key, "TXT"] = CachedRRset((txt,), NOW + 60)
     return found
 
 
@@ -105,18 +106,18 @@ ANSWERS = st.dictionaries(LABELS, st.tuples(SRVS, TXTS), min_size=1, max_size=4)
 
 
 @given(ANSWERS)
-def test_any_snapshot_comes_back_as_it_was(found: Findings) -> None:
+def test_any_snapshot_comes_back_as_it_was(found: Known) -> None:
     """Whatever bytes there are in its names and its TXT data."""
     snapshot = build_snapshot(ASKED, found)
     with TemporaryDirectory() as folder:
-        store = Store(Path(folder), LIMITS, lambda: WALL)
+        store = SnapshotFiles(Path(folder), LIMITS, lambda: WALL)
 
         store.save(ASKED, snapshot, NOW)
 
         assert store.load(ASKED, NOW) == replace(snapshot, status="stale", expires_at=NOW)
 
 
-def test_it_is_for_this_user_alone(store: Store) -> None:
+def test_it_is_for_this_user_alone(store: SnapshotFiles) -> None:
     """Others might plant addresses there."""
     store.save(ASKED, ONE, NOW)
 
@@ -124,7 +125,7 @@ def test_it_is_for_this_user_alone(store: Store) -> None:
     assert path_of(store).stat().st_mode & 0o077 == 0
 
 
-def test_what_is_too_old_is_not_there(store: Store, clock: Clock) -> None:
+def test_what_is_too_old_is_not_there(store: SnapshotFiles, clock: Clock) -> None:
     """`max_stale` holds over restarts."""
     store.save(ASKED, ONE, NOW)
     clock.now += 60 + 3600
@@ -134,7 +135,7 @@ def test_what_is_too_old_is_not_there(store: Store, clock: Clock) -> None:
     assert store.load(ASKED, NOW) is None
 
 
-def test_a_clock_that_was_put_back_makes_nothing_fresh(store: Store, clock: Clock) -> None:
+def test_a_clock_that_was_put_back_makes_nothing_fresh(store: SnapshotFiles, clock: Clock) -> None:
     """What is read is stale in any case."""
     store.save(ASKED, ONE, NOW)
     clock.now -= 1e6
@@ -145,7 +146,7 @@ def test_a_clock_that_was_put_back_makes_nothing_fresh(store: Store, clock: Cloc
     assert (snapshot.status, snapshot.expires_at) == ("stale", NOW)
 
 
-def test_what_has_not_changed_is_written_seldom(store: Store, clock: Clock) -> None:
+def test_what_has_not_changed_is_written_seldom(store: SnapshotFiles, clock: Clock) -> None:
     """Each refresh would mean a file each time; now and then its time is renewed."""
     store.save(ASKED, ONE, NOW)
     path_of(store).write_text("spoilt")
@@ -160,7 +161,7 @@ def test_what_has_not_changed_is_written_seldom(store: Store, clock: Clock) -> N
     assert len(loaded.endpoints) == 2
 
 
-def test_what_is_gone_is_removed(store: Store) -> None:
+def test_what_is_gone_is_removed(store: SnapshotFiles) -> None:
     """And removing what is not there is no failure."""
     store.save(ASKED, ONE, NOW)
     store.save(ASKED, None, NOW)
@@ -170,7 +171,7 @@ def test_what_is_gone_is_removed(store: Store) -> None:
     assert store.load(ASKED, NOW) is None
 
 
-def test_names_do_not_lead_out_of_the_folder(store: Store) -> None:
+def test_names_do_not_lead_out_of_the_folder(store: SnapshotFiles) -> None:
     """A label may be `../../x`."""
     asked = parse_service_name(r"\.\.\047\.\.\047x._http._tcp.example.com.")
     store.save(asked, ONE, NOW)
@@ -178,14 +179,14 @@ def test_names_do_not_lead_out_of_the_folder(store: Store) -> None:
     assert path_of(store).parent == store._folder
 
 
-def test_a_name_is_found_in_any_case(store: Store) -> None:
+def test_a_name_is_found_in_any_case(store: SnapshotFiles) -> None:
     """DNS does not tell them apart."""
     store.save(ASKED, ONE, NOW)
 
     assert store.load(parse_service_name(SERVICE.upper()), NOW)
 
 
-def test_a_file_under_another_name_is_passed_over(store: Store) -> None:
+def test_a_file_under_another_name_is_passed_over(store: SnapshotFiles) -> None:
     """One service's hosts must not answer for another's."""
     store.save(ASKED, ONE, NOW)
     other = parse_service_name("_smtp._tcp.example.com.")
@@ -249,7 +250,7 @@ def instance(**changes: Any) -> Callable[[dict[str, Any]], object]:
     ],
 )
 def test_what_is_not_sound_is_not_there(
-    store: Store, edit: Callable[[dict[str, Any]], object]
+    store: SnapshotFiles, edit: Callable[[dict[str, Any]], object]
 ) -> None:
     """Another version, or something that no snapshot holds."""
     store.save(ASKED, ONE, NOW)
@@ -261,7 +262,9 @@ def test_what_is_not_sound_is_not_there(
 
 
 @pytest.mark.parametrize("expires", [float("nan"), float("inf")])
-def test_an_expiry_that_is_no_time_makes_nothing_fresh(store: Store, expires: float) -> None:
+def test_an_expiry_that_is_no_time_makes_nothing_fresh(
+    store: SnapshotFiles, expires: float
+) -> None:
     """JSON as Python reads it knows such numbers."""
     store.save(ASKED, ONE, NOW)
     content = json.loads(path_of(store).read_text())
@@ -278,7 +281,7 @@ def test_an_expiry_that_is_no_time_makes_nothing_fresh(store: Store, expires: fl
     [b"", b"{", b"[" * 100_000, b"\xff\xfe", b"null", b"[]", b"7", b"9" * 10_000, b" " * LARGEST],
     ids=["empty", "cut", "deep", "bytes", "null", "list", "number", "digits", "large"],
 )
-def test_a_spoilt_file_is_not_there(store: Store, spoilt: bytes) -> None:
+def test_a_spoilt_file_is_not_there(store: SnapshotFiles, spoilt: bytes) -> None:
     """Whatever it is."""
     store.save(ASKED, ONE, NOW)
     path_of(store).write_bytes(spoilt)
@@ -290,7 +293,7 @@ def test_a_spoilt_file_is_not_there(store: Store, spoilt: bytes) -> None:
 def test_a_file_with_some_bytes_changed_does_no_harm(data: st.DataObject) -> None:
     """What comes of it is a snapshot that might have been saved, or nothing."""
     with TemporaryDirectory() as folder:
-        store = Store(Path(folder), LIMITS, lambda: WALL)
+        store = SnapshotFiles(Path(folder), LIMITS, lambda: WALL)
         store.save(ASKED, ONE, NOW)
         content = bytearray(path_of(store).read_bytes())
         for _ in range(data.draw(st.integers(1, 4))):
@@ -311,7 +314,7 @@ def test_a_folder_that_is_a_file_is_no_obstacle(
 ) -> None:
     """Nothing is kept, and that is told."""
     (tmp_path / "cache").write_text("in the way")
-    store = Store(tmp_path / "cache", LIMITS)
+    store = SnapshotFiles(tmp_path / "cache", LIMITS)
 
     with caplog.at_level(logging.WARNING, "dnssd"):
         store.save(ASKED, ONE, NOW)
@@ -321,7 +324,7 @@ def test_a_folder_that_is_a_file_is_no_obstacle(
 
 
 def test_a_full_disk_is_told_and_leaves_what_there_was(
-    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: SnapshotFiles, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No half file either; and not told again with each refresh."""
     store.save(ASKED, ONE, NOW)
@@ -339,19 +342,19 @@ def test_a_full_disk_is_told_and_leaves_what_there_was(
     assert path_of(store).suffix == ".json"
 
 
-def test_whoever_is_killed_while_writing_leaves_what_there_was(store: Store) -> None:
+def test_whoever_is_killed_while_writing_leaves_what_there_was(store: SnapshotFiles) -> None:
     """The file is replaced as a whole, at the very end."""
     store.save(ASKED, ONE, NOW)
     program = f"""if True:
         import os, signal
         from pathlib import Path
         from dataclasses import replace
-        from dnssd.resolver.cache import Limits
-        from dnssd.resolver.store import Store
+        from dnssd.resolver.cache import CachePolicy
+        from dnssd.resolver.disk import SnapshotFiles
         from dnssd.services import parse_service_name
         Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
         asked = parse_service_name({SERVICE!r})
-        store = Store(Path({str(store._folder)!r}), Limits(), lambda: {WALL})
+        store = SnapshotFiles(Path({str(store._folder)!r}), CachePolicy(), lambda: {WALL})
         snapshot = store.load(asked, 0.0)
         one = snapshot.instances[0]
         store.save(asked, replace(snapshot, instances=(one, one)), 0.0)
@@ -366,11 +369,11 @@ def test_whoever_is_killed_while_writing_leaves_what_there_was(store: Store) -> 
 def test_a_restart_in_an_outage_goes_on_with_what_was_known(tmp_path: Path) -> None:
     """Picks come from disk, stale, as long as `max_stale` allows."""
     records = hosts_of(range(1, 4))
-    first = SimResolver(records, saved=Store(tmp_path, LIMITS, lambda: WALL))
+    first = SimResolver(records, saved=SnapshotFiles(tmp_path, LIMITS, lambda: WALL))
     first.lookup(WEB)
     first.engine.close()
 
-    store = Store(tmp_path, LIMITS, lambda: WALL + 1800 + sim.now)
+    store = SnapshotFiles(tmp_path, LIMITS, lambda: WALL + 1800 + sim.now)
     sim = SimResolver(records, saved=store, limits=LIMITS, fault=silent)
     sim.loop.now = 0.0
     told = sim.watch(WEB)

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from dnssd.errors import UsageError
 from dnssd.resolver.balance import choose
-from dnssd.resolver.health import MAX_KEYS, Ejection, Health, Key
+from dnssd.resolver.ejection import MAX_KEYS, Ejection, Health, Key
 from dnssd.resolver.snapshot import Endpoint
 
 A, B = ("a.example.test.", 80), ("b.example.test.", 80)

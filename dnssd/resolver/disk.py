@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 from dnssd.errors import DnssdError
 from dnssd.names import Name
 from dnssd.records import Address, Srv, Txt
-from dnssd.resolver.cache import MAX_TTL, Limits
+from dnssd.resolver.cache import MAX_TTL, CachePolicy
 from dnssd.resolver.snapshot import Endpoint, Instance, Snapshot
 from dnssd.services import ServiceName, instance_text, parse_service_name
 
@@ -39,7 +38,7 @@ _OURS = re.compile(r"[0-9a-f]{32}\.json|tmp\w+\.new")
 _log = logging.getLogger(__name__)
 
 
-class Store:
+class SnapshotFiles:
     """One file for each name, replaced as a whole.
 
     What cannot be written is told in the log, what cannot be read counts as not there.
@@ -50,7 +49,9 @@ class Store:
         wall: Seconds since the epoch.
     """
 
-    def __init__(self, folder: Path, limits: Limits, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, folder: Path, limits: CachePolicy, wall: Callable[[], float] = time.time
+    ) -> None:
         self._folder = folder
         self._limits = limits
         self._wall = wall
@@ -114,6 +115,8 @@ class Store:
             "expires": expires,
             "instances": [_instance_json(instance) for instance in snapshot.instances],
         }
+        import tempfile
+
         descriptor, path = tempfile.mkstemp(dir=self._folder, suffix=".new")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -1,0 +1,98 @@
+"""What a domain has to browse: which names to ask about, and what their PTR records say; pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dnssd.errors import NotFound, UsageError
+from dnssd.names import Name
+from dnssd.records import Ptr
+from dnssd.resolver.snapshot import CachedRRset, instance_names
+from dnssd.services import Service, ServiceType, instance_text, parse_service_name
+from dnssd.wire.answers import Answer
+
+DOMAINS = (b"b", b"db", b"lb")  # what points to domains worth browsing (RFC 6763 section 11)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Something that PTR records list.
+
+    Attributes:
+        names: Whose PTR records do, n >= 1.
+        read: What the answers about these say.
+        empty: What to tell if that is nothing.
+    """
+
+    names: tuple[Name, ...]
+    read: Callable[[Sequence[Answer]], tuple[str, ...]]
+    empty: str
+
+    def of(self, answers: Sequence[Answer]) -> tuple[str, ...]:
+        """What is listed, in order.
+
+        Args:
+            answers: One for each of the names.
+
+        Raises:
+            NotFound: Nothing.
+        """
+        if any(answer.values for answer in answers):
+            return self.read(answers)
+        raise NotFound(self.empty)
+
+
+def instances_of(service: str, domain: str | None) -> Listing:
+    """The instances of a service.
+
+    Raises:
+        UsageError: Not a service.
+    """
+    asked = parse_service_name(service, None if domain is None else Name.parse(domain))
+    if asked.instance is not None:
+        raise UsageError(f"{asked.name}: an instance; browse a service, or look it up")
+
+    def read(answers: Sequence[Answer]) -> tuple[str, ...]:
+        names = instance_names(asked, CachedRRset(answers[0].values, 0.0))
+        return tuple(instance_text(name.labels[0]) for name in names)
+
+    empty = f"{asked.name}: no such service; check the name and the domain"
+    return Listing((asked.name,), read, empty)
+
+
+def services_in(domain: str) -> Listing:
+    """The service types of a domain (RFC 6763 section 9).
+
+    Raises:
+        UsageError: Not a domain.
+    """
+    name = Service("any").enumeration_in(Name.parse(domain))
+
+    def read(answers: Sequence[Answer]) -> tuple[str, ...]:
+        pointers = (value for value in answers[0].values if isinstance(value, Ptr))
+        types = (pointer.target.labels[:2] for pointer in pointers)
+        found = {str(ServiceType.of((name, kind))) for name, kind in filter(_is_type, types)}
+        return tuple(sorted(found))
+
+    return Listing((name,), read, f"{domain}: it lists no services; check the domain")
+
+
+def domains_of(domain: str) -> Listing:
+    """The domains that a domain recommends for browsing (RFC 6763 section 11).
+
+    Raises:
+        UsageError: Not a domain.
+    """
+    where = Name.parse(domain)
+
+    def read(answers: Sequence[Answer]) -> tuple[str, ...]:
+        values = (value for answer in answers for value in answer.values)
+        targets = {value.target for value in values if isinstance(value, Ptr)}
+        return tuple(str(target) for target in sorted(targets))
+
+    names = tuple(where.child(kind, b"_dns-sd", b"_udp") for kind in DOMAINS)
+    return Listing(names, read, f"{domain}: it names no domains to browse; check the domain")
+
+
+def _is_type(labels: tuple[bytes, ...]) -> bool:
+    """Whether labels are those of a service type."""
+    return [label[:1] for label in labels] == [b"_", b"_"]

@@ -1,0 +1,160 @@
+"""One look-up under way: asks what it lacks, and knows who waits for it."""
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from dnssd.errors import Unavailable
+from dnssd.resolver.cache import CacheEntry
+from dnssd.resolver.gather import FAMILIES, Gathering, LookupResult, Question
+from dnssd.resolver.snapshot import NOTHING
+from dnssd.wire.answers import Answer
+from dnssd.wire.client import DnsClient
+from dnssd.wire.resolution import TRUSTING, Doubt
+from dnssd.wire.system_servers import SystemServers
+
+GRACE = 0.5  # seconds that a first look-up waits for more, once an endpoint can be used
+NEWS = Doubt(negatives=3)  # of a service not known before: absence after trouble is doubted
+
+_ALIAS = "%s: an alias of %s; targets of SRV records must have addresses of their own (RFC 2782)"
+
+_log = logging.getLogger(__name__)
+
+
+class Lookup:
+    """Has questions asked and answered until all is gathered that there is.
+
+    Args:
+        client: Asks name servers.
+        time: The clock, in seconds.
+        entry: Whose look-up it is.
+        timeout: Seconds that it may take.
+        learned: Gets it once, when it is over.
+
+    Attributes:
+        entry: Whose look-up it is.
+        done: Who waits for it.
+        finished: Whether it is over.
+        is_first: Whether nothing was known before.
+    """
+
+    __slots__ = (
+        "_client",
+        "_deadline",
+        "_disturbed",
+        "_error",
+        "_gathering",
+        "_heard_at",
+        "_learned",
+        "_time",
+        "done",
+        "entry",
+        "finished",
+        "is_first",
+    )
+
+    def __init__(
+        self,
+        client: DnsClient | SystemServers,
+        time: Callable[[], float],
+        entry: CacheEntry,
+        timeout: float,
+        learned: "Callable[[Lookup], object]",
+    ) -> None:
+        now = time()
+        self._client = client
+        self._time = time
+        self._deadline = now + timeout
+        self._learned = learned
+        self._disturbed = client.disturbed
+        self._error: Unavailable | None = None
+        self._heard_at = now
+        self._gathering = Gathering(entry.asked, entry.found, now)
+        self.entry = entry
+        self.done: list[Callable[[CacheEntry], object]] = []
+        self.finished = False
+        self.is_first = entry.found is NOTHING
+
+    @property
+    def in_trouble(self) -> bool:
+        """Whether something else than an answer came meanwhile, to this look-up or another."""
+        return self._client.disturbed != self._disturbed
+
+    def begin(self) -> None:
+        """Ask the first questions."""
+        self._advance(self._gathering.begin())
+
+    def complete(self) -> None:
+        """Instead of `begin`: ask for what the first look-up had left out."""
+        self._advance(self._gathering.complete())
+
+    def result(self) -> LookupResult:
+        """What has come of it.
+
+        Raises:
+            Unavailable: Nothing that is of use.
+        """
+        if self._error is not None:
+            raise self._error
+        return self._gathering.result()
+
+    def late(self, now: float) -> float:
+        """Time has passed: when to say so again, unless it is over by then."""
+        heard_at = self._heard_at
+        if not self._gathering.usable:
+            self._advance(self._gathering.hasten())
+            return now + GRACE
+        if now - heard_at >= GRACE:
+            self._end()
+        return heard_at + GRACE
+
+    def _advance(self, questions: Sequence[Question]) -> None:
+        """Ask questions side by side."""
+        now = self._time()
+        for question in questions:
+            name, rdtype = question
+            known = self.entry.found.get((name.key, rdtype))
+            if known and known.values:
+                doubt = Doubt(frozenset(known.values))
+            else:
+                doubt = TRUSTING if rdtype in FAMILIES else NEWS
+            done = partial(self._answered, question, now)
+            try:
+                self._client.ask(name, rdtype, self._deadline, done, doubt)
+            except Exception as error:  # whatever it is must not leave anybody waiting
+                self._fail(question, error)
+        if not self._gathering.open:
+            self._end()
+
+    def _answered(self, question: Question, asked_at: float, answer: Answer | Unavailable) -> None:
+        """Take in what has come of a question, and go on."""
+        if self.finished:
+            if isinstance(answer, Unavailable):
+                _log.log(logging.WARNING if self.is_first else logging.DEBUG, "%s", answer)
+            return
+        self._heard_at = self._time()
+        try:
+            if isinstance(answer, Answer) and answer.via and question[1] in FAMILIES:
+                level = logging.WARNING if self.is_first else logging.DEBUG
+                _log.log(level, _ALIAS, question[0], answer.via)
+            questions = self._gathering.take(question, answer, asked_at)
+            if questions:
+                self._advance(questions)
+        except Exception as error:  # likewise
+            self._fail(question, error)
+        if not (self.finished or self._gathering.open):
+            self.finished = True
+            self._learned(self)
+
+    def _fail(self, question: Question, error: Exception) -> None:
+        """Something has gone wrong that should not: that is all there is to tell."""
+        _log.error("unexpected error while asking for %s", question[0], exc_info=error)
+        what = f"unexpected {type(error).__name__}; see the log"
+        self._error = Unavailable(f"{question[0]}: {what}", name=str(question[0]))
+        self._end()
+
+    def _end(self) -> None:
+        """Go on with what there is; what comes from now on is too late."""
+        if not self.finished:
+            self.finished = True
+            self._learned(self)
