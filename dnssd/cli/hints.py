@@ -24,6 +24,7 @@ def of_definition(zone: Zone, name: Name, nameservers: Sequence[str], deadline: 
     remember an absence. And where `_tcp` is delegated, as beside Active Directory, clients are
     sent to other servers: the zone itself is asked only where DNS hints at that.
     """
+    warn_of_name(name)
     try:
         servers = NameServer.parse_all(nameservers) or system_nameservers()
         answer = ask(servers, zone.origin, "SOA", HINT_SECONDS)
@@ -48,6 +49,15 @@ def warn_of_delegation(zone: Zone, name: Name, deadline: Deadline) -> None:
         warn(
             f"{cut}: delegated to other name servers: clients are sent there, and see no service "
             f"below it; remove its NS records from {zone.origin}, or use a zone of your own"
+        )
+
+
+def warn_of_name(name: Name) -> None:
+    """Warn of an instance name that clients take and some tools that keep zones do not."""
+    if not name.labels[0].isascii():
+        warn(
+            f"{name}: octodns stops for a zone that holds a name like this; if you use it, "
+            "give the instance a name of ASCII letters"
         )
 
 

@@ -533,6 +533,13 @@ def test_a_long_negative_ttl_is_pointed_out(dnssd: Command, sandbox: Sandbox) ->
     assert further.err == ""
 
 
+def test_a_name_that_stops_octodns_is_pointed_out(dnssd: Command) -> None:
+    """Once: by the join that defines the instance."""
+    odd = ("join", "db", "--port", 1, "--host", "a", "--address", "10.0.0.1", "--instance", "Café")
+    assert "octodns stops" in dnssd(*odd).err
+    assert dnssd(*odd).err == ""
+
+
 def test_verbose_tells_each_record_and_json_logs_are_json(dnssd: Command) -> None:
     """On stderr; stdout stays the result alone."""
     told = join(dnssd, "a", "--address", "10.0.0.1", "-v", "--log-format", "json", "--json")
