@@ -9,10 +9,11 @@ from dnssd.deadline import Deadline
 from dnssd.errors import UsageError
 from dnssd.names import Name, shown
 from dnssd.zones.base import Zone
+from dnssd.zones.cloudflare.provider import PROVIDER as CLOUDFLARE
 from dnssd.zones.rfc2136.provider import PROVIDER as RFC2136
 from dnssd.zones.route53.provider import PROVIDER as ROUTE53
 
-_PROVIDERS = {"rfc2136": RFC2136, "route53": ROUTE53}
+_PROVIDERS = {"cloudflare": CLOUDFLARE, "rfc2136": RFC2136, "route53": ROUTE53}
 _DEFAULT = "route53"
 
 
@@ -22,7 +23,7 @@ class ZoneAddress:
 
     Attributes:
         text: As it was given.
-        provider: `route53` or `rfc2136`.
+        provider: `route53`, `rfc2136` or `cloudflare`.
         name: The zone's apex; None where only an ID names the zone.
         options: Values by key, such as `id`, `server`, `address`.
     """
