@@ -135,6 +135,7 @@ MEASUREMENTS = {
     "join-storm": join_storm,
     "leave-storm": leave_storm,
     "sandbox": sandbox,
+    "updates": _lookups("updates", "updates"),
     "warm": _lookups("warm", "picks", "threads", "adapter", "memory"),
     "cold": _lookups("cold", "one_at_a_time", "many_at_a_time", "large", "reading"),
 }
