@@ -27,7 +27,7 @@ from dnssd.services import parse_host_label
 FORMAT = 1  # the `dnssd=` that this code writes; a higher one is left as it is
 
 State = Literal["up", "leaving"]
-_KEYS = ("dnssd", "srv", "addr", "owner", "since", "id", "state", "was", "until")
+_KEYS = ("dnssd", "srv", "addr", "owner", "since", "id", "state", "was", "until", "agent", "hold")
 _HOST_KEYS = ("dnssd", "owner", "used")
 
 
@@ -46,6 +46,8 @@ class Member:
         state: `up` or `leaving`.
         was: Superseded values that it may still have in the SRV RRset, in other places.
         until: When its lease ends, if it has one.
+        agent: The announcement that an agent answers for; see `has_agent`.
+        hold: The announcement that somebody wants out of the service; see `is_held`.
         version: The record's format.
         unknown: Strings that this version does not know, kept as they are.
     """
@@ -59,6 +61,8 @@ class Member:
     state: State = "up"
     was: tuple[Srv, ...] = ()
     until: datetime | None = None
+    agent: str = ""
+    hold: str = ""
     version: int = FORMAT
     unknown: tuple[bytes, ...] = ()
 
@@ -89,6 +93,8 @@ class Member:
                 state="up" if state == "up" else "leaving",
                 was=tuple(map(Srv.parse, fields.get("was", ()))),
                 until=parse_time(until[0]) if until else None,
+                agent=fields.get("agent", [""])[0],
+                hold=fields.get("hold", [""])[0],
                 version=_version(fields),
                 unknown=unknown,
             )
@@ -109,6 +115,8 @@ class Member:
             ("state", self.state),
             *(("was", srv.format()) for srv in self.was),
             *([("until", format_time(self.until))] if self.until else []),
+            *([("agent", self.agent)] if self.agent else []),
+            *([("hold", self.hold)] if self.hold else []),
         ]
         return Txt((*_strings(pairs), *self.unknown))
 
@@ -116,6 +124,16 @@ class Member:
     def is_newer(self) -> bool:
         """Whether its format is newer than this code, which then leaves it as it is."""
         return self.version > FORMAT
+
+    @property
+    def has_agent(self) -> bool:
+        """Whether an agent answers for it: older versions copy the key to other announcements."""
+        return self.agent == self.id
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it was taken out on purpose, so that no agent may join it again by itself."""
+        return self.hold == self.id
 
     def claims(self, value: object) -> bool:
         """Whether an SRV value is this member's: by target and port, whatever its weight."""
@@ -137,6 +155,7 @@ class Member:
             and self.owner == other.owner
             and self.state == other.state
             and self.until == other.until
+            and self.has_agent == other.has_agent
         )
 
 

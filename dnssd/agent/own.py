@@ -73,7 +73,7 @@ def sight(seen: Seen, own: Published) -> Sight:
     member = _member(seen, own)
     if member is None:
         return "gone"
-    if f"hold={member.id}".encode() in member.unknown:
+    if member.is_held:
         return "held"
     value = any(srv.target == own.target and srv.port == own.port for srv in seen.srvs)
     return "there" if value and member.state == "up" else "gone"

@@ -37,6 +37,8 @@ MEMBERS = st.builds(
     state=st.sampled_from(["up", "leaving"]),
     was=st.lists(SRVS, max_size=3).map(tuple),
     until=st.none() | TIMES,
+    agent=st.just("") | WORDS,
+    hold=st.just("") | WORDS,
     version=st.integers(1, 999_999_999),
     unknown=st.lists(UNKNOWN, max_size=3).map(tuple),
 )
@@ -51,6 +53,14 @@ MEMBER = Txt(
         b"state=up",
     )
 )
+
+
+def test_words_about_another_announcement_do_not_count() -> None:
+    """A version that does not know them copies them into the next one."""
+    txt = Txt((*MEMBER.strings, b"agent=k3f9", b"hold=old"))
+    member = Member.from_txt(b"i-0abc-4218", txt)
+    assert (member.has_agent, member.is_held) == (True, False)
+    assert not Member.from_txt(b"i-0abc-4218", MEMBER).has_agent
 
 
 @given(MEMBERS)
