@@ -73,11 +73,15 @@ class Session:
         """Forget the client: the next one reads files and asks for credentials again."""
         self._client = self._credentials = None
 
-    def may_change(self) -> bool:
-        """Whether a new session may have credentials that this one lacks."""
-        if self._credentials is not None:
-            return self._credentials.method not in _STATIC
-        return self._client is None or _metadata_answers()
+    def may_change(self, error: Exception) -> bool:
+        """Whether a new session may have what this one lacks.
+
+        Args:
+            error: What came of that.
+        """
+        if isinstance(error, NoCredentialsError):  # nobody has any, unless this is a cloud's host
+            return _metadata_answers()
+        return self._credentials is None or self._credentials.method not in _STATIC
 
     def _made(self) -> "Route53Client":
         session = _checked(boto3.Session(profile_name=self._options.get("profile")))

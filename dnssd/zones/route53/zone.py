@@ -212,7 +212,7 @@ class Route53Zone:
     def _judge(self, action: str, rights: str, error: Exception) -> Verdict:
         verdict = judge(error, f"{self.origin}: {action}", rights)
         hopeful = verdict.renew or verdict.fate is Fate.DENIED
-        if hopeful and not self._session.may_change():
+        if hopeful and not self._session.may_change(error):
             return replace(verdict, fate=Fate.FINAL)
         if verdict.renew:
             self._session.renew()
