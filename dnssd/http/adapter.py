@@ -10,16 +10,19 @@ from typing import Any
 from urllib.request import getproxies
 
 from requests.adapters import HTTPAdapter
-from requests.exceptions import InvalidProxyURL
+from requests.exceptions import InvalidProxyURL, InvalidURL
 from requests.models import PreparedRequest, Response
 from requests.utils import select_proxy
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.util import Retry
 
 from dnssd.errors import UsageError
-from dnssd.http.calls import FAILURES, Call, Chooser
+from dnssd.http.calls import Call
+from dnssd.http.cookies import add_secure_cookies, is_secure
 from dnssd.http.pools import EndpointPool, check_options, pool_to
-from dnssd.http.urls import add_secure_cookies, is_secure, service_name, stay_on_service
+from dnssd.http.urls import on_service, service_name
+from dnssd.http.walk import ATTEMPTS, Chooser
+from dnssd.resolver.connecting import host_name
 from dnssd.resolver.snapshot import Endpoint
 
 _Patience = float | tuple[float, float] | tuple[float, None] | None
@@ -81,7 +84,7 @@ class Adapter(HTTPAdapter):
         self,
         resolver: Chooser,
         *,
-        attempts: int = 3,
+        attempts: int = ATTEMPTS,
         connect_timeout: float | None = 3.0,
         max_retries: Retry | int = 0,
         pool_connections: int = 100,
@@ -120,53 +123,47 @@ class Adapter(HTTPAdapter):
                 in time). What the resolver said is its cause, or what the last try met.
             RetryError: All tries were answered by statuses that are to be tried again.
         """
-        name = service_name(request)
+        try:
+            name = service_name(request.url or "")
+        except UsageError as error:
+            raise InvalidURL(str(error), request=request) from error
         _refuse_proxy(request, proxies)
         request.headers.pop("Proxy-Authorization", None)  # requests adds it on redirects
-        if is_secure(request):
-            add_secure_cookies(request)
+        add_secure_cookies(request)
         if timeout is None and self._connect_timeout is not None:
             timeout = self._connect_timeout, None  # a host that is gone does not even refuse
         if isinstance(verify, PathLike):
             verify = fspath(verify)  # requests would keep no connections of its own for it
-        send = partial(self._try, request, stream, timeout=timeout, verify=verify, cert=cert)
-        retries = self.max_retries
-        return Call(request, name, self._resolver, self._attempts, retries, send).answer()
+        options = {"stream": stream, "timeout": timeout, "verify": verify, "cert": cert}
+        send = partial(self._try, request, options)
+        return Call(
+            request,
+            name,
+            self._resolver,
+            self._attempts,
+            self.max_retries,
+            send,
+            self._monotonic,
+        ).answer()
 
     def _try(
-        self,
-        request: PreparedRequest,
-        stream: bool,
-        endpoint: Endpoint,
-        picked: bool,
-        **options: Any,
+        self, request: PreparedRequest, options: Mapping[str, Any], endpoint: Endpoint
     ) -> Response:
-        """One try, reported once however it ends.
+        """One try.
 
         What is not streamed is read here, so that an answer that breaks off can be had from
         another endpoint.
         """
-        ok: bool | None = None  # of what the caller's own code raises nobody can tell
-        started = self._monotonic()
-        try:
-            response = self._send_to(endpoint, request, stream, **options)
-            if not (stream or response.is_redirect):
-                response.content  # noqa: B018 (reads it)
-            ok = True
-            return response
-        except FAILURES:
-            ok = False
-            raise
-        finally:
-            self._resolver.report(endpoint, ok, self._monotonic() - started, picked=picked)
+        response = self._send_to(endpoint, request, **options)
+        if not (options["stream"] or response.is_redirect):
+            response.content  # noqa: B018 (reads it)
+        return response
 
-    def _send_to(
-        self, endpoint: Endpoint, request: PreparedRequest, stream: bool = False, **options: Any
-    ) -> Response:
+    def _send_to(self, endpoint: Endpoint, request: PreparedRequest, **options: Any) -> Response:
         """Send a request to this endpoint, once."""
         token = _endpoint.set(endpoint)
         try:
-            return super().send(request, stream, **{**options, "proxies": None})
+            return super().send(request, **{**options, "proxies": None})
         finally:
             _endpoint.reset(token)
 
@@ -212,7 +209,9 @@ class Adapter(HTTPAdapter):
         endpoint = _endpoint.get()
         response.connection = _Connection(self, endpoint)  # type: ignore[assignment] # it is sent to
         if response.is_redirect:
-            stay_on_service(response, req, endpoint)
+            host = req.headers.get("Host") or f"{host_name(endpoint.target)}:{endpoint.port}"
+            location = response.headers["location"]
+            response.headers["location"] = on_service(location, req.url or "", host)
         return response
 
 

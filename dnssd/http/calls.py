@@ -1,14 +1,12 @@
-"""One request to a service: which endpoints it is sent to, in which order and how often.
+"""A request of requests on its way: what urllib3's `Retry` allows beyond walking the endpoints.
 
-Two things decide. `attempts` is how many endpoints are tried without a pause, where one fails.
-What urllib3's `Retry` allows comes on top: when those have failed, or an answer has a status
-that it names, it says whether to go on and how long to wait before. What it forbids is not
-done for the first reason either.
+`attempts` is how many endpoints are tried without a pause, where one fails. What `Retry` allows
+comes on top: when those have failed, or an answer has a status that it names, it says whether
+to go on and how long to wait before. What it forbids is not done for the first reason either.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from requests.exceptions import (
     ChunkedEncodingError,
@@ -27,32 +25,9 @@ from urllib3.util import Retry
 
 from dnssd.errors import DnssdError, UsageError
 from dnssd.http.pools import Handshake
-from dnssd.names import shown
-from dnssd.resolver.connecting import host_name
-from dnssd.resolver.race import SHOWN, why
+from dnssd.http.walk import Chooser, Verdict, Walk, root_of
+from dnssd.resolver.race import why
 from dnssd.resolver.snapshot import Endpoint
-
-FAILURES = (ConnectionError, Timeout, ChunkedEncodingError)  # the endpoint's doing
-
-
-class Chooser(Protocol):
-    """What the adapter asks of a resolver; `dnssd.Resolver` is one."""
-
-    def pick(self, name: str) -> Endpoint:
-        """Whom to ask first."""
-
-    def order(self, name: str) -> tuple[Endpoint, ...]:
-        """Everybody, in the order in which to try them."""
-
-    def report(
-        self,
-        endpoint: Endpoint,
-        ok: bool | None,
-        seconds: float | None = None,
-        *,
-        picked: bool = True,
-    ) -> None:
-        """How a call to an endpoint went (see `Resolver.report`)."""
 
 
 @dataclass(slots=True)
@@ -65,7 +40,8 @@ class Call:
         chooser: Knows its endpoints.
         attempts: How many of them are tried without a pause.
         retries: What is allowed beyond that.
-        send: Sends the request to an endpoint, once; told whether it was picked.
+        send: Sends the request to an endpoint, once.
+        monotonic: The clock, in seconds.
     """
 
     request: PreparedRequest
@@ -73,10 +49,9 @@ class Call:
     chooser: Chooser
     attempts: int
     retries: Retry
-    send: Callable[[Endpoint, bool], Response]
-    _left: int = field(init=False)
-    _failed: list[str] = field(default_factory=list, init=False)
-    _others: Iterator[Endpoint] = field(default=iter(()), init=False)
+    send: Callable[[Endpoint], Response]
+    monotonic: Callable[[], float]
+    _walk: Walk = field(init=False)
 
     def answer(self) -> Response:
         """Send the request until it is answered.
@@ -84,73 +59,42 @@ class Call:
         Raises:
             RequestException: It was not, or by no other status than those to be retried.
         """
-        endpoint, picked = self._pick()
+        self._walk = Walk(
+            self.chooser,
+            self.name,
+            judge=self._judge,
+            translate=self._translate,
+            attempts=self.attempts,
+            monotonic=self.monotonic,
+        )
         while True:
-            try:
-                response = self.send(endpoint, picked)
-            except FAILURES as error:
-                self._note(endpoint, _why(error))
-                self._left -= not _was_refused(error)
-                endpoint, picked = self._after(error)
-            else:
-                if not self._is_retried(response):
-                    response.raw.retries = self.retries
-                    return response
-                self._note(endpoint, f"answered {response.status_code}")
-                if not self._allows_another(response):
-                    return response
-                endpoint, picked = self._again()
+            tried = self._try()
+            if tried is None:
+                self._wait_after_failure()
+                continue
+            endpoint, response = tried
+            if not self._is_retried(response):
+                response.raw.retries = self.retries
+                return response
+            self._walk.note(endpoint, f"answered {response.status_code}")
+            if not self._wait_after(response):
+                return response
 
-    def _after(self, error: RequestException) -> tuple[Endpoint, bool]:
-        """The endpoint to turn to after a failure."""
-        may_repeat = self._may_repeat(error)
-        other = next(self._others, None) if self._left and may_repeat else None
-        if other:
-            return other, False
-        try:
-            if not may_repeat:
-                raise error
-            met = _reason(error)
-            self.retries = self.retries.increment(
-                self.request.method,
-                self.request.path_url,
-                error=met if isinstance(met, Exception) else error,
-            )
-        except (HTTPError, RequestException):
-            raise type(error)(self._all_failed(), request=self.request) from error
-        self.retries.sleep()
-        return self._again()
+    def _try(self) -> tuple[Endpoint, Response] | None:
+        """The first answer; None if nobody has given one."""
+        for attempt in self._walk:
+            with attempt as endpoint:
+                return endpoint, self.send(endpoint)
+        return None
 
-    def _again(self) -> tuple[Endpoint, bool]:
-        """The next endpoint of those that have not been tried, or of all."""
-        self._left = self.attempts
-        if other := next(self._others, None):
-            return other, False
-        return self._pick()
+    def _judge(self, error: Exception) -> Verdict | None:
+        if not isinstance(error, ConnectionError | Timeout | ChunkedEncodingError):
+            return None
+        return Verdict(_why(error), refused=_was_refused(error), repeat=self._may_repeat(error))
 
-    def _pick(self) -> tuple[Endpoint, bool]:
-        """The endpoint to ask first; others are known from then on."""
-        try:
-            first = self.chooser.pick(self.name)
-        except UsageError as error:
-            raise InvalidURL(str(error), request=self.request) from error
-        except DnssdError as error:
-            raise ConnectionError(str(error), request=self.request) from error
-        self._left = self.attempts
-        self._others = self._turned_to(first)
-        return first, True
-
-    def _turned_to(self, first: Endpoint) -> Iterator[Endpoint]:
-        """The endpoints to turn to after the first one."""
-        tried = {(first.target, first.port)}
-        try:
-            others = self.chooser.order(self.name)
-        except DnssdError:
-            return  # it has gone meanwhile; what the first try met says more
-        for endpoint in others:
-            if (endpoint.target, endpoint.port) not in tried:
-                tried.add((endpoint.target, endpoint.port))
-                yield endpoint
+    def _translate(self, error: DnssdError) -> Exception:
+        kind = InvalidURL if isinstance(error, UsageError) else ConnectionError
+        return kind(str(error), request=self.request)
 
     def _may_repeat(self, error: RequestException) -> bool:
         """Whether a request that has failed may be sent to another endpoint."""
@@ -162,6 +106,27 @@ class Call:
         method = self.request.method or ""
         return retries._is_method_retryable(method) and _is_rewound(self.request)
 
+    def _wait_after_failure(self) -> None:
+        """Wait for the next round.
+
+        Raises:
+            RequestException: There is none.
+        """
+        error = self._walk.error
+        assert isinstance(error, RequestException)  # noqa: S101 (no round ends without)
+        try:
+            if not self._may_repeat(error):
+                raise error
+            met = _reason(error)
+            self.retries = self.retries.increment(
+                self.request.method,
+                self.request.path_url,
+                error=met if isinstance(met, Exception) else error,
+            )
+        except (HTTPError, RequestException):
+            raise type(error)(self._walk.told, request=self.request) from error
+        self.retries.sleep()
+
     def _is_retried(self, response: Response) -> bool:
         """Whether an answer is one to try again after, and that can be done."""
         has_retry_after = bool(response.headers.get("Retry-After"))
@@ -169,8 +134,12 @@ class Call:
         retried = self.retries.is_retry(method, response.status_code, has_retry_after)
         return retried and _is_rewound(self.request)
 
-    def _allows_another(self, response: Response) -> bool:
-        """Wait for the next try, if there is one; else it is the caller's what came."""
+    def _wait_after(self, response: Response) -> bool:
+        """Wait for the next try, if there is one; else it is the caller's what came.
+
+        Raises:
+            RetryError: There is none, and that is an error.
+        """
         try:
             self.retries = self.retries.increment(
                 self.request.method, self.request.path_url, response=response.raw
@@ -179,17 +148,10 @@ class Call:
             if not self.retries.raise_on_status:
                 return False
             response.close()
-            raise RetryError(self._all_failed(), request=self.request) from error
+            raise RetryError(self._walk.told, request=self.request) from error
         response.raw.drain_conn()
         self.retries.sleep(response.raw)
         return True
-
-    def _note(self, endpoint: Endpoint, what: str) -> None:
-        self._failed.append(f"{host_name(endpoint.target)}:{endpoint.port} {what}")
-
-    def _all_failed(self) -> str:
-        """The error of a request: who failed last, and how."""
-        return _told(self.name, self._failed)
 
 
 def _never_sent(error: RequestException) -> bool:
@@ -197,15 +159,7 @@ def _never_sent(error: RequestException) -> bool:
 
 
 def _was_refused(error: RequestException) -> bool:
-    return _never_sent(error) and isinstance(_root(error), ConnectionRefusedError)
-
-
-def _root(error: RequestException) -> object:
-    """What the system met."""
-    root = _reason(error)
-    while cause := getattr(root, "__cause__", None):
-        root = cause
-    return root
+    return _never_sent(error) and isinstance(root_of(_reason(error)), ConnectionRefusedError)
 
 
 def _reason(error: RequestException) -> object:
@@ -235,11 +189,4 @@ def _why(error: RequestException) -> str:
         return "did not answer in time"
     if not _never_sent(error):
         return "broke off"
-    return f"did not connect ({why(_root(error))})"
-
-
-def _told(name: str, failed: Sequence[str]) -> str:
-    told = ", ".join(failed[-SHOWN:])
-    if len(failed) > SHOWN:
-        told = f"{len(failed) - SHOWN} endpoints and then {told}"
-    return f"{shown(name)}: {told}; check that the service runs"
+    return f"did not connect ({why(root_of(_reason(error)))})"

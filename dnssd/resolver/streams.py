@@ -54,7 +54,7 @@ async def open_connection(
 
     now = asyncio.get_running_loop().time()
     race = Race(attempts(endpoints), now, timeout, report, delay)
-    return await _first(race, opened, lambda streams: streams[1].transport.abort())
+    return await first(race, opened, lambda streams: streams[1].transport.abort())
 
 
 async def connect_async(
@@ -79,15 +79,24 @@ async def connect_async(
         return sock
 
     race = Race(attempts(endpoints), loop.time(), timeout, report, delay)
-    return await _first(race, connected, socket.socket.close)
+    return await first(race, connected, socket.socket.close)
 
 
-async def _first(
+async def first(
     race: Race,
     opened: Callable[[Attempt], Coroutine[Any, Any, _Opened]],
     drop: Callable[[_Opened], object],
 ) -> _Opened:
-    """What opens first; the others are abandoned."""
+    """What opens first; the others are abandoned.
+
+    Args:
+        race: When to try what.
+        opened: Opens a connection; OSError and UnicodeError say that it could not.
+        drop: Lets go of one that came too late.
+
+    Raises:
+        Unavailable: None has opened (`DeadlineExceeded`: in time).
+    """
     tasks: dict[asyncio.Task[_Opened], Attempt] = {}
     won: list[_Opened] = []
     try:

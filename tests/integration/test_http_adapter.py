@@ -26,12 +26,11 @@ from dnssd.http import Adapter
 from dnssd.names import Name
 from dnssd.resolver.client import Resolver
 from dnssd.resolver.snapshot import Endpoint
-from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
 from dnssd.sandbox.sandbox import Sandbox
-from dnssd.zones.route53.text import read_name
 from kit.web import (
     NAME,
     PATIENCE,
+    SERVICE,
     SOON,
     TLS_URL,
     URL,
@@ -40,6 +39,7 @@ from kit.web import (
     Web,
     certified,
     endpoint_of,
+    publish,
     session_of,
     turns,
 )
@@ -788,29 +788,6 @@ class Reporting(Resolver):
         """Note how a call went."""
         super().report(endpoint, ok, *rest, **options)
         self.reports.append((endpoint.target, ok))
-
-
-SERVICE = "_http._tcp.example.test."
-
-
-def publish(sandbox: Sandbox, refused: Endpoint, web: Web) -> None:
-    """Put a service into DNS whose first host is down and whose second one answers."""
-    instance = "My\\040Web." + SERVICE
-    records = {
-        (SERVICE, "PTR"): [instance],
-        (instance, "SRV"): [
-            f"0 1 {refused.port} gone.example.test.",
-            f"1 1 {web.port} b.example.test.",
-        ],
-        (instance, "TXT"): ['""'],
-        ("gone.example.test.", "A"): ["127.0.0.1"],
-        ("b.example.test.", "A"): ["127.0.0.2"],
-    }
-    edits = [
-        Edit(Action.CREATE, HostedRRset(read_name(name), rdtype, 60, tuple(values)))
-        for (name, rdtype), values in records.items()
-    ]
-    sandbox.zones.change(sandbox.zone_id, edits)
 
 
 def test_from_dns_to_an_answer(sandbox: Sandbox, serve: Serve, refused: Endpoint) -> None:

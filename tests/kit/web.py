@@ -21,8 +21,12 @@ from urllib3.util import Timeout
 from dnssd.errors import DnssdError
 from dnssd.http import Adapter, Chooser
 from dnssd.resolver.snapshot import Endpoint
+from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
+from dnssd.sandbox.sandbox import Sandbox
+from dnssd.zones.route53.text import read_name
 
-NAME = "v1._http._tcp.example.test"
+SERVICE = "_http._tcp.example.test."
+NAME = f"v1.{SERVICE[:-1]}"
 URL = f"http+dnssd://{NAME}"
 TLS_URL = f"https+dnssd://{NAME}"
 SOON = 0.3  # seconds after which a server that hangs is given up
@@ -40,6 +44,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Remember the connection, so that the server can break it."""
         super().setup()
         self.server.connections.append(self.connection)
+        self.server.peers.append(self.client_address[0])
 
     def answer(self) -> None:
         """Answer one request, whatever its method."""
@@ -105,13 +110,16 @@ class Web(http.server.ThreadingHTTPServer):
 
     daemon_threads = False  # they are waited for
 
-    def __init__(self, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
-        super().__init__((host, 0), Handler)
+    def __init__(
+        self, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, port: int = 0
+    ) -> None:
+        super().__init__((host, port), Handler)
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
         self.asked = threading.Semaphore(0)
         self.connections: list[socket.socket] = []
+        self.peers: list[str] = []  # whence they came
         self.fault = ""
         self.replies: list[tuple[int, dict[str, str]]] = []  # what it says first
         self.challenge = ""  # to whoever gives no credentials
@@ -219,6 +227,22 @@ class Stub:
             self.in_flight[endpoint.target] -= picked
 
 
+class AsyncStub:
+    """The same for asyncio."""
+
+    def __init__(self, stub: Stub) -> None:
+        self._stub = stub
+        self.report = stub.report
+
+    async def pick(self, name: str) -> Endpoint:
+        """The first endpoint."""
+        return self._stub.pick(name)
+
+    async def order(self, name: str) -> tuple[Endpoint, ...]:
+        """All endpoints."""
+        return self._stub.order(name)
+
+
 Serve = Callable[..., Web]
 
 
@@ -251,6 +275,26 @@ def certified(ca: trustme.CA, name: str, asked: list[str | None]) -> ssl.SSLCont
 
     context.sni_callback = note
     return context
+
+
+def publish(sandbox: Sandbox, refused: Endpoint, web: Web) -> None:
+    """Put a service into DNS whose first host is down and whose second one answers."""
+    instance = "My\\040Web." + SERVICE
+    records = {
+        (SERVICE, "PTR"): [instance],
+        (instance, "SRV"): [
+            f"0 1 {refused.port} gone.example.test.",
+            f"1 1 {web.port} b.example.test.",
+        ],
+        (instance, "TXT"): ['""'],
+        ("gone.example.test.", "A"): ["127.0.0.1"],
+        ("b.example.test.", "A"): ["127.0.0.2"],
+    }
+    edits = [
+        Edit(Action.CREATE, HostedRRset(read_name(name), rdtype, 60, tuple(values)))
+        for (name, rdtype), values in records.items()
+    ]
+    sandbox.zones.change(sandbox.zone_id, edits)
 
 
 @pytest.fixture
