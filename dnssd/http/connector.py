@@ -20,7 +20,6 @@ from dnssd.http.walk import ATTEMPTS, AsyncChooser, Verdict, Walk, root_of
 from dnssd.resolver.connecting import host_name
 from dnssd.resolver.race import why
 from dnssd.resolver.snapshot import Endpoint
-from dnssd.services import parse_service_name
 
 REMEMBERED = 1000  # endpoints whose addresses are kept
 
@@ -78,7 +77,7 @@ class AiohttpConnector(aiohttp.TCPConnector):
 
     `https://web._http._tcp.example.com/path` then goes to an endpoint of that service. The
     next one is tried where no connection could be made, TLS included; each is reported.
-    Other hosts are connected to as always.
+    Hosts without a label that begins with `_` are connected to as always.
 
     Args:
         resolver: Picks endpoints and hears how connecting went.
@@ -202,12 +201,8 @@ class _Targets(AbstractResolver):
 
 
 def _is_service(host: str) -> bool:
-    """Whether a host of a URL is the name of a service."""
-    try:
-        parse_service_name(unquote(host))
-    except DnssdError:
-        return False
-    return True
+    """Whether a host of a URL is the name of a service: some label of it begins with `_`."""
+    return any(label.startswith("_") for label in unquote(host).split("."))
 
 
 def _has_own_host(req: aiohttp.ClientRequest) -> bool:

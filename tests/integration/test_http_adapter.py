@@ -800,8 +800,8 @@ def test_from_dns_to_an_answer(sandbox: Sandbox, serve: Serve, refused: Endpoint
             answer = session.get(f"http+dnssd://My%20Web.{SERVICE}/x", timeout=PATIENCE)
             with pytest.raises(exceptions.ConnectionError, match="no such"):
                 session.get("http+dnssd://_none._tcp.example.test/", timeout=PATIENCE)
-            with pytest.raises(exceptions.InvalidURL, match="no service type"):
-                session.get("http+dnssd://www.example.test/", timeout=PATIENCE)
+            with pytest.raises(exceptions.InvalidURL, match="label"):
+                session.get("http+dnssd://a..example.test/", timeout=PATIENCE)
 
     assert answer.json() == {"port": web.port, "path": "/x"}
     assert resolver.reports == [("gone.example.test.", False), ("b.example.test.", True)]
