@@ -199,8 +199,7 @@ def what_next(seconds: float) -> None:
     heading(f"Done, in {seconds:.0f} seconds. Try it yourself:")
     print(
         textwrap.dedent("""
-        . .venv/bin/activate
-        dnssd sandbox -- sh          # a shell with a Route 53 of its own; in it:
+        .venv/bin/dnssd sandbox -- sh       # a shell with a Route 53 of its own; in it:
         dnssd join http --instance web --port 8080
         dnssd lookup web._http._tcp
 
