@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dnssd import errors as errors
     from dnssd import http as http
-    from dnssd.registration.registrar import Outcome, join, joined, leave
+    from dnssd.registration.calls import join, joined, leave
+    from dnssd.registration.operation import Outcome
     from dnssd.registration.request import Registration
     from dnssd.resolver.asyncio import AsyncResolver
     from dnssd.resolver.client import Resolver
@@ -44,13 +45,13 @@ _HOMES = {
     "Endpoint": "dnssd.resolver.snapshot",
     "Event": "dnssd.resolver.events",
     "Instance": "dnssd.resolver.snapshot",
-    "Outcome": "dnssd.registration.registrar",
+    "Outcome": "dnssd.registration.operation",
     "Registration": "dnssd.registration.request",
     "Resolver": "dnssd.resolver.client",
     "Snapshot": "dnssd.resolver.snapshot",
-    "join": "dnssd.registration.registrar",
-    "joined": "dnssd.registration.registrar",
-    "leave": "dnssd.registration.registrar",
+    "join": "dnssd.registration.calls",
+    "joined": "dnssd.registration.calls",
+    "leave": "dnssd.registration.calls",
     "open_zone": "dnssd.zones.factory",
 }
 

@@ -19,8 +19,10 @@ from dnssd.deadline import Deadline
 from dnssd.errors import DnssdError, UsageError
 from dnssd.hosts import HostFacts
 from dnssd.hosts.kept import Kept, StateFolder
+from dnssd.registration.joining import join
+from dnssd.registration.leaving import leave
 from dnssd.registration.of_host import departure_of, facts_within, registration_of
-from dnssd.registration.registrar import Registrar
+from dnssd.registration.operation import Operation
 from dnssd.registration.request import Registration
 from dnssd.zones.base import Zone
 from dnssd.zones.factory import ZoneAddress, open_zone
@@ -80,13 +82,13 @@ def _warm(request: _Json) -> _Json:
 def _join(request: _Json) -> _Json:
     """Publish the member in one zone; again changes nothing."""
     zone, deadline = _opened(request)
-    registrar = Registrar(zone, deadline, splay=request["splay"])
+    operation = Operation(zone, deadline, splay=request["splay"])
     registration = _registration(request)
     wish = registration.wish_in(zone.origin)
     _state().keep(Kept.of(_facts(request), str(wish.name), registration.port, _options(request)))
-    outcome = registrar.join(wish)
+    outcome = join(operation, wish)
     if request["wait"]:
-        registrar.wait(wish.name)
+        operation.wait(wish.name)
     return {
         "name": str(wish.name),
         "record": str(wish.record_name),
@@ -110,7 +112,7 @@ def _leave(request: _Json) -> _Json:
         instance=asked["instance"],
         port=asked["port"],
     )
-    outcome = Registrar(zone, deadline).leave(departure)
+    outcome = leave(Operation(zone, deadline), departure)
     _state().forget(str(departure.name), asked["port"])
     return {
         "name": str(departure.name),

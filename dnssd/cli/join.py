@@ -25,7 +25,7 @@ from dnssd.cli.whoami import cloud_option
 
 if TYPE_CHECKING:  # --help needs none of it
     from dnssd.hosts import HostFacts
-    from dnssd.registration.registrar import Outcome
+    from dnssd.registration.operation import Outcome
     from dnssd.registration.request import Registration
     from dnssd.zones.factory import ZoneAddress
 
@@ -208,7 +208,8 @@ def _join(asked: JoinOptions) -> None:
     from dnssd.deadline import Deadline
     from dnssd.hosts import METADATA_AT_JOIN_SECONDS, this_host
     from dnssd.hosts.kept import Kept, StateFolder
-    from dnssd.registration.registrar import Registrar
+    from dnssd.registration.joining import join, plan_join
+    from dnssd.registration.operation import Operation
     from dnssd.registration.request import check_host_and_service
     from dnssd.zones.factory import ZoneAddress
 
@@ -218,15 +219,15 @@ def _join(asked: JoinOptions) -> None:
     registration = asked.registration(facts, ZoneAddress.parse(asked.zone_address))
     zone = registering.open_within(asked.zone_address, deadline)
     wish = registration.wish_in(zone.origin)
-    registrar = Registrar(zone, deadline, splay=asked.splay)
+    operation = Operation(zone, deadline, splay=asked.splay)
     if asked.dry_run:
-        return registering.print_changes(registrar.plan_join(wish), asked.as_json)
+        return registering.print_changes(plan_join(operation, wish), asked.as_json)
     StateFolder.find(os.environ).keep(Kept.of(facts, str(wish.name), asked.port, asdict(asked)))
-    outcome = registrar.join(wish)
+    outcome = join(operation, wish)
     error = None
     if asked.wait:
         seen = registering.Seen(asked.nameservers, wanted=frozenset({wish.srv}))
-        error = registering.wait(registrar, wish.name, seen, deadline)
+        error = registering.wait(operation, wish.name, seen, deadline)
     told = f"{_verb(outcome)} {outcome.name} as {wish.label}"
     registering.print_outcome(outcome, zone, {"member": wish.label}, told, asked.as_json, error)
     if outcome.defined:

@@ -26,11 +26,14 @@ from dnssd.names import shown
 if TYPE_CHECKING:  # --help needs none of it
     from collections.abc import Iterator, Sequence
 
+    from dnssd.cli import registering
     from dnssd.deadline import Deadline
+    from dnssd.errors import DnssdError
     from dnssd.hosts import HostFacts
+    from dnssd.names import Name
     from dnssd.records import Change
-    from dnssd.registration.registrar import Outcome
-    from dnssd.registration.request import Departure
+    from dnssd.registration.operation import Operation, Outcome
+    from dnssd.registration.wish import Departure
     from dnssd.zones.base import Zone
 
 EPILOG = """\b
@@ -94,7 +97,6 @@ class LeaveOptions:
 def _leave(asked: LeaveOptions) -> None:
     from dnssd.cli import registering
     from dnssd.deadline import Deadline
-    from dnssd.registration.registrar import Registrar
     from dnssd.registration.request import check_host_and_service
 
     check_host_and_service(asked.service, asked.host)
@@ -106,8 +108,7 @@ def _leave(asked: LeaveOptions) -> None:
         return
     outcome = leaving.run()
     seen = registering.Seen(asked.nameservers, gone=outcome.removed)
-    registrar = Registrar(zone, deadline)
-    error = registering.wait(registrar, outcome.name, seen, deadline) if asked.wait else None
+    error = leaving.wait(outcome.name, seen) if asked.wait else None
     elsewhere = leaving.elsewhere() if not outcome.members and asked.instance is None else ()
     extra: dict[str, Any] = {"members": list(outcome.members), "elsewhere": list(elsewhere)}
     registering.print_outcome(outcome, zone, extra, _told(outcome), asked.as_json, error)
@@ -139,26 +140,32 @@ class _Leaving:
         self._name = str(browse.child(instance_label(self._instance)))
         self._state = StateFolder.find(os.environ)
         self._identities = self._who()
+        self._operation = self._begin()
 
     def run(self) -> Outcome:
         """Leave as the first of them that is a member."""
-        from dnssd.registration.registrar import Registrar
+        from dnssd.registration.leaving import leave
 
-        outcome = None
         for departure in self._departures():
-            outcome = Registrar(self._zone, self._deadline).leave(departure)
+            self._operation = self._begin()
+            outcome = leave(self._operation, departure)
             if outcome.members:
                 break
-        assert outcome is not None  # noqa: S101 (this host is somebody)
         self._state.forget(self._name, self._asked.port)
         return outcome
 
     def plan(self) -> Sequence[Change]:
         """What `run` would change."""
-        from dnssd.registration.registrar import Registrar
+        from dnssd.registration.leaving import plan_leave
 
-        plans = (Registrar(self._zone, self._deadline).plan_leave(d) for d in self._departures())
+        plans = (plan_leave(self._begin(), departure) for departure in self._departures())
         return next(filter(None, plans), ())
+
+    def wait(self, name: Name, seen: registering.Seen) -> DnssdError | None:
+        """Return once what `run` did is served; why not, if it is not."""
+        from dnssd.cli import registering
+
+        return registering.wait(self._operation, name, seen, self._deadline)
 
     def elsewhere(self) -> tuple[str, ...]:
         """The other instances of the service that this host is a member of."""
@@ -166,6 +173,11 @@ class _Leaving:
 
         facts = self._identities[0]
         return elsewhere(self._zone, self._service, facts.label, facts.owner, self._deadline)
+
+    def _begin(self) -> Operation:
+        from dnssd.registration.operation import Operation
+
+        return Operation(self._zone, self._deadline)
 
     def _departures(self) -> Iterator[Departure]:
         from dnssd.registration.of_host import departure_of

@@ -11,7 +11,7 @@ from dnssd.deadline import Deadline
 from dnssd.errors import DnssdError
 from dnssd.names import Name
 from dnssd.records import Change, Rdata, RRset
-from dnssd.registration.registrar import Outcome, Registrar
+from dnssd.registration.operation import Operation, Outcome
 from dnssd.zones.base import Zone
 from dnssd.zones.factory import open_zone
 from dnssd.zones.served import wait_seen
@@ -49,10 +49,10 @@ class Seen:
     gone: frozenset[Rdata] = frozenset()
 
 
-def wait(registrar: Registrar, name: Name, seen: Seen, deadline: Deadline) -> DnssdError | None:
+def wait(operation: Operation, name: Name, seen: Seen, deadline: Deadline) -> DnssdError | None:
     """Return once what was changed is being served; the error if it is not."""
     try:
-        registrar.wait(name)
+        operation.wait(name)
         wait_seen(seen.nameservers, name, seen.wanted, seen.gone, deadline)
     except DnssdError as error:
         return error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import click
 
 from dnssd.cli.options import Command, json_option, option, zone_option
@@ -31,6 +29,7 @@ def command(service: str, zone_address: str, yes: bool, as_json: bool) -> None:
     from dnssd.cli import registering
     from dnssd.cli.output import print_json, safe
     from dnssd.deadline import Deadline
+    from dnssd.registration.operation import Operation
     from dnssd.registration.uninstall import plan_uninstall, uninstall
     from dnssd.services import Service
     from dnssd.zones.factory import open_zone
@@ -40,12 +39,12 @@ def command(service: str, zone_address: str, yes: bool, as_json: bool) -> None:
     deadline = Deadline(DEADLINE)
     zone = open_zone(zone_address, deadline=deadline)
     if not yes:
-        changes = plan_uninstall(zone, browse, deadline, now=lambda: datetime.now(UTC))
+        changes = plan_uninstall(zone, browse, deadline)
         registering.print_changes(changes, as_json)
         if changes and not as_json:
             click.echo("nothing was removed: run it with --yes", err=True)
         return
-    outcome = uninstall(zone, browse, deadline, now=lambda: datetime.now(UTC))
+    outcome = uninstall(Operation(zone, deadline), browse)
     name = str(browse.in_domain(zone.origin))
     if as_json:
         result = {"zone": zone.address, "changed": outcome.changed, "requests": zone.requests}

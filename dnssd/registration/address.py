@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from dnssd.errors import AddressConflict, OwnedByAnother, Refused
-from dnssd.members import HostRecord
+from dnssd.members import FORMAT, HostRecord
 from dnssd.names import Name
 from dnssd.records import Address, Change, RRset
-from dnssd.registration.request import Wish
 from dnssd.registration.views import HostView
+from dnssd.registration.wish import Wish
 
 
 def claim(wish: Wish) -> tuple[Change, ...]:
@@ -59,24 +59,24 @@ def use(
     record, rrset = view.record
     _check_owner(wish, view, record, freed)
     used = dict.fromkeys((*record.used, wish.record_name))
-    after = replace(record, owner=wish.owner, used=tuple(used))
+    after = replace(record, owner=wish.owner, used=tuple(used), version=FORMAT)
     swapped = _swaps(wish, view, sole=len(used) == 1)
     if after == record and all(change.is_guard for change in swapped) and not announcing:
         return ()
     return Change(rrset, rrset.with_values((after.to_txt(wish.origin),), wish.ttl)), *swapped
 
 
-def release(view: HostView | None, gone: Iterable[Name], origin: Name) -> tuple[Change, ...]:
+def release(view: HostView | None, gone: Iterable[Name]) -> tuple[Change, ...]:
     """Take users out of the host record; the addresses go with the last."""
     if view is None or view.record is None:
         return ()
     record, rrset = view.record
     leaving = set(gone) & set(record.used)
-    if not leaving or record.is_newer:
+    if not leaving:
         return ()
     left = record.without(leaving)
     if left:
-        return (Change(rrset, rrset.with_values((left.to_txt(origin),))),)
+        return (Change(rrset, rrset.with_values((left.to_txt(view.origin),))),)
     return Change(rrset, None), *(Change(address, None) for address in view.addresses.values())
 
 
@@ -103,12 +103,19 @@ def _check_foreign(wish: Wish, view: HostView) -> None:
 
 
 def _check_owner(wish: Wish, view: HostView, record: HostRecord, freed: str | None) -> None:
+    if wish.takeover:
+        return
     if record.is_newer:
-        raise Refused(f"{view.name}: its host record is of a newer format; upgrade dnssd")
-    if record.owner not in (wish.owner, freed) and not wish.takeover:
+        raise Refused(
+            f"{view.name}: its host record is of a newer format; "
+            "upgrade dnssd, or replace it with --takeover"
+        )
+    if record.owner != freed and not wish.owns(record.owner):
         raise OwnedByAnother(
             f"host {view.name}: its address belongs to {record.owner}, this is {wish.owner}; "
-            "give another --host, or --takeover if that owner is gone"
+            "give another --host, or --takeover if that owner is gone",
+            name=str(view.name),
+            owner=record.owner,
         )
 
 

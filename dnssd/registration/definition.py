@@ -3,8 +3,8 @@
 from dnssd.errors import NotShareable
 from dnssd.names import Name
 from dnssd.records import Change, Ptr, RRset, Txt
-from dnssd.registration.request import Wish
 from dnssd.registration.views import DefinitionView, InstanceView, holds_pointer
+from dnssd.registration.wish import Wish
 
 
 def is_needed(wish: Wish, view: InstanceView) -> bool:

@@ -5,7 +5,17 @@
     claimed by a newer format         stays: its rules are not known here
     claimed by a leaving member       goes
     claimed by a member that is up    is that member's value, and no other of its values
-    of an up member, never published  added, if the member is young or the caller's own
+    of an up member, never published  added, if the member is the caller's own, or young and
+                                      the caller sees to the definition
+
+What the caller's own members need is always done first. What is done for others depends on
+what the fold is for:
+
+    aim      own members need something   own members need nothing   publishes the young
+    JOIN     others are folded too        nothing is done            yes
+    REPAIR   others are folded too        others are folded          yes
+    LEAVE    others are folded too        nothing is done            no
+    ALONE    others are left as they are  nothing is done            no
 
 A batch restates the record of every member whose value it adds or removes. So it conflicts
 with whatever changes such a record meanwhile, even though the SRV RRset looks the same.
@@ -15,20 +25,30 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import Enum
 
 from dnssd.errors import RRsetFull
 from dnssd.members import Member
 from dnssd.names import Name
 from dnssd.records import Change, Rdata, RRset
-from dnssd.registration.request import DEFAULT_TTL
 from dnssd.registration.views import InstanceView
+from dnssd.registration.wish import DEFAULT_TTL
 from dnssd.zones.limits import CommitLimits, Cost
 
 ADOPTABLE_FOR = timedelta(minutes=15)  # an announcement older than this waits for its own host
 
 
+class Aim(Enum):
+    """What a fold is for; the table above says what follows from it."""
+
+    JOIN = "the caller has announced a member"
+    REPAIR = "the caller found its member published"
+    LEAVE = "the caller takes members out"
+    ALONE = "the zone refuses the batch for no reason that can be read"
+
+
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MemberChange:
     """A member as read, and as the batch will leave it.
 
     Attributes:
@@ -73,59 +93,51 @@ class _Task:
     change: Change
 
 
-def entries_of(view: InstanceView) -> dict[str, Entry]:
-    """Every member of a view, to be left as it is."""
+def unchanged(view: InstanceView) -> dict[str, MemberChange]:
+    """Every member of a view, left as it is."""
     return {
-        label: Entry(record, member, member) for label, (member, record) in view.members.items()
+        label: MemberChange(record, member, member)
+        for label, (member, record) in view.members.items()
     }
 
 
 def fold(
     view: InstanceView,
-    entries: Mapping[str, Entry],
+    entries: Mapping[str, MemberChange],
+    aim: Aim,
     *,
     own: AbstractSet[str],
     now: datetime,
     limits: CommitLimits,
     ttl: int | None = None,
     beside: Sequence[Change] = (),
-    adopt: bool = True,
-    repair: bool = True,
-    alone: bool = False,
 ) -> Fold:
     """Plan one fold, within what a commit can hold: own members first, then the oldest.
 
     Args:
         view: The instance as read.
         entries: Its members, with what the same batch makes of them.
+        aim: What it is for.
         own: Labels of the caller's own members.
         now: The time of day.
         limits: What a commit can hold.
         ttl: Seconds for the SRV RRset and for new records; None keeps what is there.
         beside: Further changes of the same batch, for their cost.
-        adopt: Publish what others have announced. Only for who sees to the definition too.
-        repair: Fold for others although the caller's own members need nothing.
-        alone: Leave other members' values for another time.
 
     Raises:
         RRsetFull: Nothing of what is needed fits.
     """
-    current = frozenset(view.values)
-    tasks = [
-        task
-        for task in _tasks(view, entries, own, now if adopt else None, ttl)
-        if not alone or task.label in own
-    ]
+    adopts = aim in (Aim.JOIN, Aim.REPAIR)
+    tasks = _tasks(view, entries, own, now if adopts else None, ttl)
     needed = {task.label for task in tasks if task.label in own}
-    base = limits.cost([*beside, *([Change(view.srv, view.srv)] if view.srv else [])])
-    if not needed and not repair:
+    if aim is Aim.ALONE:
+        tasks = [task for task in tasks if task.label in own]
+    elif not needed and aim is not Aim.REPAIR:
         tasks = []
-    chosen, values = _choose(tasks, own, current, base, limits)
+    base = limits.cost([*beside, *([Change(view.srv, view.srv)] if view.srv else [])])
+    chosen, values = _choose(tasks, own, frozenset(view.values), base, limits)
     if needed and not chosen:
-        raise RRsetFull(
-            f"{view.name}: its SRV RRset is full: {len(current)} values, and {limits.characters} "
-            "characters a change; use a second instance of the service: clients merge them"
-        )
+        raise _full(view, limits)
     srv = _srv_change(view, values, ttl, restate=bool(chosen))
     return Fold(
         changes=(*([srv] if srv else []), *(task.change for task in chosen)),
@@ -142,7 +154,7 @@ def member_rrset(instance: Name, member: Member, ttl: int | None) -> RRset:
 
 def _tasks(
     view: InstanceView,
-    entries: Mapping[str, Entry],
+    entries: Mapping[str, MemberChange],
     own: AbstractSet[str],
     now: datetime | None,
     ttl: int | None,
@@ -152,7 +164,7 @@ def _tasks(
     kept = frozenset().union(*wanted.values(), _pinned(entries, current))
     tasks = []
     for label, entry in entries.items():
-        if any(member.is_newer for member in entry.sides):
+        if entry.new is not None and entry.new.is_newer:
             continue
         claimed = {v for v in current if any(member.claims(v) for member in entry.sides)}
         add, drop = wanted[label] - current, frozenset(claimed - kept)
@@ -164,7 +176,7 @@ def _tasks(
 
 
 def _wanted(
-    entry: Entry, current: AbstractSet[Rdata], is_own: bool, now: datetime | None
+    entry: MemberChange, current: AbstractSet[Rdata], is_own: bool, now: datetime | None
 ) -> frozenset[Rdata]:
     """The value that an up member is to have; nothing if it is not to be published."""
     member = entry.new
@@ -181,12 +193,13 @@ def _is_adoptable(member: Member, now: datetime) -> bool:
     return leased or abs(now - member.since) < ADOPTABLE_FOR
 
 
-def _pinned(entries: Mapping[str, Entry], current: AbstractSet[Rdata]) -> frozenset[Rdata]:
-    newer = [member for entry in entries.values() for member in entry.sides if member.is_newer]
+def _pinned(entries: Mapping[str, MemberChange], current: AbstractSet[Rdata]) -> frozenset[Rdata]:
+    """The values of members of a newer format that stay."""
+    newer = [e.new for e in entries.values() if e.new is not None and e.new.is_newer]
     return frozenset(value for value in current if any(m.claims(value) for m in newer))
 
 
-def _record_change(instance: Name, entry: Entry, ttl: int | None) -> Change:
+def _record_change(instance: Name, entry: MemberChange, ttl: int | None) -> Change:
     """The record's change, or its guard; superseded values go in the same batch."""
     if entry.new is None:
         return Change(entry.record, None)
@@ -247,6 +260,14 @@ def _srv_change(
     if after == view.srv:
         return Change(view.srv, view.srv) if restate else None
     return Change(view.srv, after)
+
+
+def _full(view: InstanceView, limits: CommitLimits) -> RRsetFull:
+    return RRsetFull(
+        f"{view.name}: its SRV RRset is full: {len(view.values)} values, and {limits.characters} "
+        "characters a change; use a second instance of the service: clients merge them",
+        name=str(view.name),
+    )
 
 
 def _length(values: Iterable[Rdata]) -> int:

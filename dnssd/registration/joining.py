@@ -1,124 +1,166 @@
-"""One join: announce, then fold until the member is published."""
+"""A join: announce, then fold until the member is published."""
 
-from collections.abc import Callable
-from datetime import datetime
+from dataclasses import dataclass
 
+from dnssd.errors import NotShareable, PlaceTaken, RRsetFull
 from dnssd.members import Member
+from dnssd.records import Change
 from dnssd.registration import plan
-from dnssd.registration.commits import Commits, Result
-from dnssd.registration.request import Wish
+from dnssd.registration.leaving import take_out
+from dnssd.registration.operation import Operation, Outcome, Result
 from dnssd.registration.views import HostView, InstanceView
+from dnssd.registration.wish import Wish
 
-GIVE_WAY = 2  # times, to hosts that announced themselves earlier
-WAY = 3.0  # seconds, each time
+GIVE_WAY_TIMES = 2  # to hosts that announced themselves earlier
+GIVE_WAY_SECONDS = 3.0  # each time
 
 
-class Joining:
-    """A join under way.
+def join(operation: Operation, wish: Wish) -> Outcome:
+    """Publish a member; changes nothing if it is published as wanted.
+
+    Raises:
+        Refused: Another owner's records, or records of another kind, are in the way.
+        RRsetFull: The instance is full; the announcement was withdrawn.
+        ZoneError: The provider said no.
+        DeadlineExceeded: It took too long; the message says what is in the zone now.
+    """
+    own = _Announcement()
+    with operation.telling():
+        try:
+            _announce_blind(operation, wish, own)
+            while not _advance(operation, wish, own):
+                pass
+        except (RRsetFull, NotShareable, PlaceTaken):
+            if own.is_new:
+                take_out(operation, wish.undone())
+                operation.truth = "its announcement was withdrawn"
+            raise
+    operation.truth = "it has joined"
+    return operation.outcome(wish.name, (wish.label,), former=own.former)
+
+
+def plan_join(operation: Operation, wish: Wish) -> tuple[Change, ...]:
+    """What `join` would change. Reads only.
+
+    Raises:
+        DnssdError: As `join` would.
+    """
+    with operation.telling():
+        host = operation.read_host(wish.host)
+        view = operation.read_instance(wish.name)
+        step = _plan(operation, wish, _Announcement(), view, host)
+    return tuple(change for change in step.changes if not change.is_guard)
+
+
+@dataclass(slots=True)
+class _Announcement:
+    """How far a join has come with its own records.
 
     Attributes:
-        is_new: Whether it has announced a member that was not there before.
+        member: As this run announced it; None while it has not.
+        is_new: Whether this run has announced a member that was not there before.
+        former: The member as it was first read, if it was there.
+        sent: The id of an announcement whose answer was lost.
+        ways_given: How often it has waited for a host that came first.
     """
 
-    def __init__(
-        self,
-        wish: Wish,
-        commits: Commits,
-        *,
-        splay: float,
-        now: Callable[[], datetime],
-        new_id: Callable[[], str],
-    ) -> None:
-        self._wish = wish
-        self._commits = commits
-        self._splay = splay
-        self._now = now
-        self._new_id = new_id
-        self._announced: Member | None = None
-        self.is_new = False
-        self._way_given = 0
-        self._sent = ""  # the id of an announcement whose answer was lost
+    member: Member | None = None
+    is_new: bool = False
+    former: Member | None = None
+    sent: str = ""
+    ways_given: int = 0
 
-    def run(self) -> None:
-        """Announce blind, then take steps until there is none left."""
-        draft = self._draft()
-        result = self._commits.attempt(plan.announce(self._wish, draft))
-        if result is Result.MADE:
-            self.is_new = True
-            self._note_announced(draft)
-        elif result is Result.UNKNOWN:
-            self._sent = draft.id
-        while not self._advance():
-            pass
 
-    def look(self) -> plan.JoinStep:
-        """The step that would be taken first, from reads alone."""
-        host = self._commits.read_host(self._wish.host)
-        return self._plan(self._draft(), self._commits.read_instance(self._wish.name), host)
+def _announce_blind(operation: Operation, wish: Wish, own: _Announcement) -> None:
+    """Announce without a look: most hosts are new."""
+    draft = _draft(operation, wish)
+    result = operation.attempt(plan.announce(wish, draft))
+    if result is Result.MADE:
+        own.is_new = True
+        _note_announced(operation, wish, own, draft)
+    elif result is Result.UNKNOWN:
+        own.sent = draft.id
 
-    def _advance(self) -> bool:
-        """Read, plan, commit; whether the host has joined."""
-        host = None if self._announced else self._commits.read_host(self._wish.host)
-        view = self._commits.read_instance(self._wish.name)
-        if self._announced and self._wish.label not in view.members:
-            self._announced = None  # somebody removed the announcement: start over
-            return False
-        if self._announced and self._gives_way(view):
-            return False
-        if self._wish.label in view.members:
-            self.is_new |= view.members[self._wish.label][0].id == self._sent
-        step = self._plan(self._announced or self._draft(), view, host)
-        if step.changes or step.completes:
-            result = self._commits.attempt(step.changes)
-            if result is Result.MADE:
-                return step.completes
-            if result is Result.UNKNOWN or self._announced:
-                self._commits.back_off()
-                return False
-        self._announce_alone(step, view)
+
+def _advance(operation: Operation, wish: Wish, own: _Announcement) -> bool:
+    """Read, plan, commit; whether the host has joined."""
+    host = None if own.member else operation.read_host(wish.host)
+    view = operation.read_instance(wish.name)
+    found = view.members.get(wish.label)
+    if own.member and found is None:
+        own.member = None  # somebody removed the announcement: start over
         return False
-
-    def _announce_alone(self, step: plan.JoinStep, view: InstanceView) -> None:
-        """What nobody contends for; the fold comes next."""
-        if self._commits.attempt(step.own) is Result.MADE:
-            self.is_new |= self._wish.label not in view.members
-            self._note_announced(step.member)
-        else:
-            self._commits.back_off()
-
-    def _gives_way(self, view: InstanceView) -> bool:
-        """Wait for the host that came first, at a time when every request counts."""
-        if self._way_given == GIVE_WAY or not plan.gives_way(self._wish, view, self._now()):
+    if own.member and _gives_way(operation, wish, own, view):
+        return False
+    if found and not own.member:
+        own.is_new |= found[0].id == own.sent
+        own.former = own.former or (None if own.is_new else found[0])
+    step = _plan(operation, wish, own, view, host)
+    if step.changes or step.completes:
+        result = operation.attempt(step.changes)
+        if result is Result.MADE:
+            return step.completes
+        if result is Result.UNKNOWN or own.member:
+            operation.back_off()
             return False
-        self._way_given += 1
-        self._commits.deadline.give_way(WAY, "waiting for the host that came first")
-        return True
+    _announce_alone(operation, wish, own, step, is_new=found is None)
+    return False
 
-    def _plan(self, draft: Member, view: InstanceView, host: HostView | None) -> plan.JoinStep:
-        definition = None
-        while True:
-            step = plan.join(
-                self._wish,
-                draft,
-                view,
-                host,
-                definition,
-                announced=self._announced is not None,
-                now=self._now(),
-                limits=self._commits.zone.limits,
-                alone=self._commits.unexplained,
-            )
-            if step is not None:
-                return step
-            definition = self._commits.read_definition(self._wish.service, self._wish.enumeration)
 
-    def _draft(self) -> Member:
-        return self._wish.member(self._new_id(), self._now().replace(microsecond=0))
+def _announce_alone(
+    operation: Operation, wish: Wish, own: _Announcement, step: plan.JoinStep, *, is_new: bool
+) -> None:
+    """What nobody contends for; the fold comes next."""
+    if operation.attempt(step.own) is Result.MADE:
+        own.is_new |= is_new
+        _note_announced(operation, wish, own, step.member)
+    else:
+        operation.back_off()
 
-    def _note_announced(self, member: Member) -> None:
-        self._announced = member
-        self._commits.truth = (
-            f"{self._wish.record_name} is announced, and may not be published yet; "
-            "join again to finish, or leave"
+
+def _gives_way(operation: Operation, wish: Wish, own: _Announcement, view: InstanceView) -> bool:
+    """Wait for the host that came first, at a time when every request counts."""
+    if own.ways_given == GIVE_WAY_TIMES or not plan.gives_way(wish, view, operation.now()):
+        return False
+    own.ways_given += 1
+    operation.deadline.give_way(GIVE_WAY_SECONDS, "waiting for the host that came first")
+    return True
+
+
+def _plan(
+    operation: Operation,
+    wish: Wish,
+    own: _Announcement,
+    view: InstanceView,
+    host: HostView | None,
+) -> plan.JoinStep:
+    draft = own.member or _draft(operation, wish)
+    definition = None
+    while True:
+        step = plan.join(
+            wish,
+            draft,
+            view,
+            host,
+            definition,
+            announced=own.member is not None,
+            now=operation.now(),
+            limits=operation.zone.limits,
+            alone=operation.refused_alone,
         )
-        self._commits.deadline.splay(self._splay)
+        if step is not None:
+            return step
+        definition = operation.read_definition(wish.service, wish.enumeration)
+
+
+def _draft(operation: Operation, wish: Wish) -> Member:
+    return wish.member(operation.new_id(), operation.now().replace(microsecond=0))
+
+
+def _note_announced(operation: Operation, wish: Wish, own: _Announcement, member: Member) -> None:
+    own.member = member
+    operation.truth = (
+        f"{wish.record_name} is announced, and may not be published yet; "
+        "join again to finish, or leave"
+    )
+    operation.splay()

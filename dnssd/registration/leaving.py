@@ -1,124 +1,110 @@
-"""One leave: all at once, or else mark as leaving, fold, clean up."""
+"""A leave: all at once, or else by the general removal."""
 
-from collections.abc import Callable, Iterable, Sequence
-from collections.abc import Set as AbstractSet
-from datetime import datetime
+from collections.abc import Mapping
 
-from dnssd.errors import Superseded
+from dnssd.errors import OwnedByAnother, Superseded
 from dnssd.members import Member
 from dnssd.records import Change
 from dnssd.registration import plan
-from dnssd.registration.commits import Commits, Result
-from dnssd.registration.request import Departure
+from dnssd.registration.operation import Operation, Outcome, Result
+from dnssd.registration.removal import Removal, mark, remove
 from dnssd.registration.views import InstanceView
+from dnssd.registration.wish import Departure
 
 
-class Leaving:
-    """A leave under way."""
+def leave(operation: Operation, departure: Departure) -> Outcome:
+    """Take the host's members out; changes nothing if there are none.
 
-    def __init__(
-        self,
-        departure: Departure,
-        commits: Commits,
-        *,
-        splay: float,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._departure = departure
-        self._commits = commits
-        self._splay = splay
-        self._now = now
-        self._members: dict[str, Member] = {}  # that set out to leave, by label
-        self._settled: set[str] = set()  # ids that were leaving before the next listing begins
+    Raises:
+        OwnedByAnother: They are another owner's.
+        Superseded: The host has joined again meanwhile.
+        ZoneError: The provider said no.
+        DeadlineExceeded: It took too long; the message says what is in the zone now.
+    """
+    with operation.telling():
+        members = take_out(operation, departure)
+    operation.truth = "it has left"
+    labels = tuple(sorted(member.label for member in members))
+    values = frozenset(member.srv for member in members)
+    return operation.outcome(departure.name, labels, removed=values)
 
-    def run(self) -> tuple[Member, ...]:
-        """Take this host's members out; return them."""
-        view = self._commits.read_instance(self._departure.name)
-        self._members = _members(view, plan.own_labels(self._departure, view))
-        if not self._members:
-            return ()
-        result = Result.STALE
-        throttled = self._commits.requests > 1  # then a record of its own is surer
-        if view.srv and not throttled:
-            step = self._withdrawal(view)
-            if step.completes:
-                result = self._commits.attempt(step.changes)
-        if result is Result.MADE:
-            return tuple(self._members.values())
-        if result is Result.STALE:
-            labels = frozenset(self._members)
-            self._mark(plan.mark_leaving(view, labels), view, labels)
-        while not self._advance():
-            pass
-        return tuple(self._members.values())
 
-    def look(self) -> plan.Step:
-        """How the members would leave, all at once, from reads alone."""
-        view = self._commits.read_instance(self._departure.name)
-        self._members = _members(view, plan.own_labels(self._departure, view))
-        return self._withdrawal(view)
+def plan_leave(operation: Operation, departure: Departure) -> tuple[Change, ...]:
+    """What `leave` would change. Reads only.
 
-    def _withdrawal(self, view: InstanceView) -> plan.Step:
-        # Read after the listing: what a listed member announced is there by now.
-        host = self._commits.read_host(self._departure.host_name if self._members else None)
-        return plan.withdraw(
-            self._departure,
-            frozenset(self._members),
-            view,
-            host,
-            now=self._now(),
-            limits=self._commits.zone.limits,
+    Raises:
+        DnssdError: As `leave` would.
+    """
+    with operation.telling():
+        view = operation.read_instance(departure.name)
+        step = _withdrawal(operation, departure, view, own_members(departure, view))
+    return tuple(change for change in step.changes if not change.is_guard)
+
+
+def take_out(operation: Operation, departure: Departure) -> tuple[Member, ...]:
+    """Take the host's members out; return them."""
+    view = operation.read_instance(departure.name)
+    members = own_members(departure, view)
+    if not members:
+        return ()
+
+    def select(view: InstanceView) -> frozenset[str]:
+        return _still_there(departure, members, view)
+
+    removal = Removal(departure.name, select, marks_first=True)
+    result = Result.STALE
+    if view.srv and not operation.throttled:  # under throttling a record of its own is surer
+        step = _withdrawal(operation, departure, view, members)
+        if step.completes:
+            result = operation.attempt(step.changes)
+    if result is Result.STALE:
+        mark(operation, removal, view, frozenset(members))
+    if result is not Result.MADE:
+        remove(operation, removal)
+    return tuple(members.values())
+
+
+def own_members(departure: Departure, view: InstanceView) -> Mapping[str, Member]:
+    """The members that leave, by label.
+
+    Raises:
+        OwnedByAnother: There are some, and none is this owner's.
+    """
+    found = {
+        label: member
+        for label, (member, _) in sorted(view.members.items())
+        if departure.means(label)
+    }
+    own = {label: member for label, member in found.items() if departure.owns(member.owner)}
+    if found and not own:
+        label, member = next(iter(found.items()))
+        raise OwnedByAnother(
+            f"member {label}: belongs to {member.owner}, this is {departure.owner}; "
+            "leave from there, or join it here with --takeover first",
+            name=str(view.name),
+            owner=member.owner,
         )
-
-    def _advance(self) -> bool:
-        """Read, then mark, fold or clean up; whether the host has left."""
-        view = self._commits.read_instance(self._departure.name)
-        labels = self._still_there(view)
-        if not labels:
-            return True
-        if marks := plan.mark_leaving(view, labels):
-            self._mark(marks, view, labels)
-            return False
-        limits = self._commits.zone.limits
-        folded = plan.fold_out(view, labels, now=self._now(), limits=limits)
-        ids = {view.members[label][0].id for label in labels}
-        known = ids <= self._settled
-        self._settled |= ids
-        if folded.needed:
-            changes, last = folded.changes, False
-        elif known or view.srv:
-            host = self._commits.read_host(self._departure.host_name)
-            changes = plan.clean_up(self._departure, labels, view, host, guarded=not known)
-            last = True
-        else:
-            return False  # an absent RRset cannot be restated: list once more
-        if self._commits.attempt(changes) is Result.MADE:
-            return last
-        self._commits.back_off()
-        return False
-
-    def _mark(self, marks: Sequence[Change], view: InstanceView, labels: AbstractSet[str]) -> None:
-        if self._commits.attempt(marks) is not Result.MADE:
-            self._commits.back_off()
-            return
-        self._settled |= {view.members[label][0].id for label in labels}
-        self._commits.truth = (
-            f"{', '.join(sorted(labels))}: marked as leaving: the next join or leave of any "
-            "host takes the value out; leave again to remove the rest"
-        )
-        self._commits.deadline.splay(self._splay)
-
-    def _still_there(self, view: InstanceView) -> frozenset[str]:
-        """The labels of those that set out to leave and are listed."""
-        labels = plan.own_labels(self._departure, view) & self._members.keys()
-        for label in labels:
-            if view.members[label][0].id != self._members[label].id:
-                raise Superseded(
-                    f"member {label}: this host has joined again meanwhile; "
-                    "leave again if it is to go"
-                )
-        return labels
+    return own
 
 
-def _members(view: InstanceView, labels: Iterable[str]) -> dict[str, Member]:
-    return {label: view.members[label][0] for label in sorted(labels)}
+def _withdrawal(
+    operation: Operation, departure: Departure, view: InstanceView, members: Mapping[str, Member]
+) -> plan.Step:
+    # Read after the listing: what a listed member announced is there by now.
+    host = operation.read_host(departure.host_name) if members else None
+    return plan.withdraw(
+        frozenset(members), view, host, now=operation.now(), limits=operation.zone.limits
+    )
+
+
+def _still_there(
+    departure: Departure, members: Mapping[str, Member], view: InstanceView
+) -> frozenset[str]:
+    """The labels of those that set out to leave and are listed."""
+    labels = own_members(departure, view).keys() & members.keys()
+    for label in labels:
+        if view.members[label][0].id != members[label].id:
+            raise Superseded(
+                f"member {label}: this host has joined again meanwhile; leave again if it is to go"
+            )
+    return frozenset(labels)

@@ -7,7 +7,8 @@ from dnssd.deadline import Deadline
 from dnssd.errors import UsageError
 from dnssd.hosts import HostFacts, this_host
 from dnssd.names import Name
-from dnssd.registration.request import Departure, Registration
+from dnssd.registration.request import Registration
+from dnssd.registration.wish import Departure
 
 
 def registration_of(

@@ -1,6 +1,6 @@
-"""What to write next, from what was read. Pure: registrar.py does what this says.
+"""What to write next, from what was read. Pure: joining, leaving and removal do what this says.
 
-A join, as the registrar drives it:
+A join:
 
     announce blind --------------------------------------> fold until done
         | conflict                                            ^
@@ -12,10 +12,9 @@ and a leave:
     direct: fold and clean up in one batch
         | conflict
         v
-    mark leaving --> fold until the value is gone --> clean up
+    mark leaving --> fold until the value is gone --> clean up (removal.py)
 """
 
-from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -28,13 +27,12 @@ from dnssd.errors import (
     Superseded,
 )
 from dnssd.members import Member
-from dnssd.names import Name
 from dnssd.records import Change, RRset
 from dnssd.registration import address
 from dnssd.registration import definition as definitions
-from dnssd.registration.fold import Entry, Fold, entries_of, fold, member_rrset
-from dnssd.registration.request import Departure, Wish
+from dnssd.registration.fold import Aim, Fold, MemberChange, fold, member_rrset, unchanged
 from dnssd.registration.views import DefinitionView, HostView, InstanceView
+from dnssd.registration.wish import Wish
 from dnssd.zones.limits import CommitLimits
 
 FOUNDING = timedelta(minutes=2)  # how long a live host may take from announcing to folding
@@ -109,34 +107,16 @@ def join(
         return None
     _check_place(wish, view)
     entry = _still_there(wish, draft, view) if announced else _entry(wish, draft, view, now)
-    assert entry.new is not None  # noqa: S101 (a join leaves a member)
-    announces = entry.new != entry.old
+    member = entry.new or draft
+    announces = member != entry.old
     own = address.use(wish, host, announcing=announces, freed=_freed(entry.old, now))
     beside = (*definitions.complete(wish, view, definition), *own)
-    try:
-        folded = fold(
-            view,
-            {**entries_of(view), wish.label: entry},
-            own={wish.label},
-            now=now,
-            limits=limits if view.publishes(entry.new) else limits.for_newcomers(),
-            ttl=wish.ttl,
-            beside=beside,
-            repair=not announced,
-            alone=alone,
-        )
-    except RRsetFull:
-        if announced:
-            raise
-        folded = Fold((), needed=True, complete=False)  # apart, announcement and fold may fit
+    aim = Aim.ALONE if alone else Aim.JOIN if announced else Aim.REPAIR
+    folded = _fold_in(wish, view, entry, aim, beside=beside, now=now, limits=limits)
     if announces:
-        own = (Change(entry.record, _record(wish, entry.new, entry.record)), *own)
-    return JoinStep(
-        changes=(*beside, *folded.changes) if folded.complete else folded.changes,
-        own=own,
-        member=entry.new,
-        completes=folded.complete,
-    )
+        own = (Change(entry.record, _record(wish, member, entry.record)), *own)
+    changes = (*beside, *folded.changes) if folded.complete else folded.changes
+    return JoinStep(changes, folded.complete, own=own, member=member)
 
 
 def gives_way(wish: Wish, view: InstanceView, now: datetime) -> bool:
@@ -157,7 +137,6 @@ def gives_way(wish: Wish, view: InstanceView, now: datetime) -> bool:
 
 
 def withdraw(
-    departure: Departure,
     labels: AbstractSet[str],
     view: InstanceView,
     host: HostView | None,
@@ -165,25 +144,18 @@ def withdraw(
     now: datetime,
     limits: CommitLimits,
 ) -> Step:
-    """Take members out and remove their records, all in one batch, if one can hold it.
+    """Take members of one host out and remove their records, in one batch, if one can hold it.
 
     The SRV RRset is in the batch even where it does not hold their values: an announcement
     that somebody is just adopting then conflicts. An absent one cannot be restated, so where
     it is absent a leave has to mark first.
     """
-    entries = entries_of(view)
-    gone = {label: replace(entries[label], new=None) for label in labels}
-    released = address.release(host, _record_names(view, labels), departure.origin)
+    entries = unchanged(view)
+    entries |= {label: replace(entries[label], new=None) for label in labels}
+    names = [view.members[label][1].name for label in labels]
+    released = address.release(host, names)
     try:
-        folded = fold(
-            view,
-            {**entries, **gone},
-            own=labels,
-            now=now,
-            limits=limits,
-            beside=released,
-            adopt=False,
-        )
+        folded = fold(view, entries, Aim.LEAVE, own=labels, now=now, limits=limits, beside=released)
     except RRsetFull:
         return Step((), completes=False)
     if not folded.complete:
@@ -203,61 +175,44 @@ def mark_leaving(view: InstanceView, labels: AbstractSet[str]) -> tuple[Change, 
 def fold_out(
     view: InstanceView, labels: AbstractSet[str], *, now: datetime, limits: CommitLimits
 ) -> Fold:
-    """Fold for the sake of leaving members; `needed` tells whether a value is still there."""
-    return fold(
-        view, entries_of(view), own=labels, now=now, limits=limits, adopt=False, repair=False
-    )
+    """Mark members as leaving and take their values out; `needed` tells whether one is left."""
+    entries = unchanged(view)
+    for label in labels:
+        member = view.members[label][0]
+        entries[label] = replace(entries[label], new=member.leaving())
+    return fold(view, entries, Aim.LEAVE, own=labels, now=now, limits=limits)
 
 
-def clean_up(
-    departure: Departure,
-    labels: AbstractSet[str],
+def _fold_in(
+    wish: Wish,
     view: InstanceView,
-    host: HostView | None,
+    entry: MemberChange,
+    aim: Aim,
     *,
-    guarded: bool,
-) -> tuple[Change, ...]:
-    """Remove the records of leaving members whose values are gone.
-
-    Args:
-        departure: Who leaves.
-        labels: The members.
-        view: A listing that shows their values gone.
-        host: What stands at the host's name.
-        guarded: Restate the SRV RRset: the members may have been marked as leaving only
-            while the listing was under way.
-    """
-    records = [view.members[label][1] for label in sorted(labels)]
-    guard = (Change(view.srv, view.srv),) if guarded and view.srv else ()
-    return (
-        *guard,
-        *(Change(record, None) for record in records),
-        *address.release(host, _record_names(view, labels), departure.origin),
-    )
-
-
-def own_labels(departure: Departure, view: InstanceView) -> frozenset[str]:
-    """The labels of the members that leave.
-
-    Raises:
-        OwnedByAnother: There are some, and none is this owner's.
-        Refused: One is of a newer format.
-    """
-    found = {label: member for label, (member, _) in view.members.items() if departure.means(label)}
-    for label, member in found.items():
-        if member.is_newer and member.owner == departure.owner:
-            raise Refused(f"member {label}: its record is of a newer format; upgrade dnssd")
-    own = frozenset(label for label, m in found.items() if m.owner == departure.owner)
-    if found and not own:
-        label, member = next(iter(found.items()))
-        raise OwnedByAnother(
-            f"member {label}: belongs to {member.owner}, this is {departure.owner}; "
-            "leave from there, or join it here with --takeover first"
+    beside: tuple[Change, ...],
+    now: datetime,
+    limits: CommitLimits,
+) -> Fold:
+    """Fold the own member in. What an announcement needs may fit apart from it."""
+    known = entry.new is not None and view.publishes(entry.new)
+    try:
+        return fold(
+            view,
+            {**unchanged(view), wish.label: entry},
+            aim,
+            own={wish.label},
+            now=now,
+            limits=limits if known else limits.for_newcomers(),
+            ttl=wish.ttl,
+            beside=beside,
         )
-    return own
+    except RRsetFull:
+        if entry.new == entry.old:
+            raise
+        return Fold((), needed=True, complete=False)
 
 
-def _entry(wish: Wish, draft: Member, view: InstanceView, now: datetime) -> Entry:
+def _entry(wish: Wish, draft: Member, view: InstanceView, now: datetime) -> MemberChange:
     """The own member as found, and as this join wants it."""
     for rrset in view.others:
         if rrset.name == wish.record_name:
@@ -266,16 +221,17 @@ def _entry(wish: Wish, draft: Member, view: InstanceView, now: datetime) -> Entr
                 "name; remove it, or give another --host"
             )
     if wish.label not in view.members:
-        return Entry(None, None, draft)
+        return MemberChange(None, None, draft)
     found, record = view.members[wish.label]
     _check_owner(wish, found, now)
     if found.same_as(draft):
-        return Entry(record, found, found)
+        return MemberChange(record, found, found)
     was = dict.fromkeys(v for v in (*found.was, found.srv) if not draft.claims(v))
-    return Entry(record, found, replace(draft, was=tuple(was), unknown=found.unknown))
+    kept = () if found.is_newer else found.unknown
+    return MemberChange(record, found, replace(draft, was=tuple(was), unknown=kept))
 
 
-def _still_there(wish: Wish, announced: Member, view: InstanceView) -> Entry:
+def _still_there(wish: Wish, announced: Member, view: InstanceView) -> MemberChange:
     """The own member after its announcement, provided that nobody had a later word."""
     found, record = view.members[wish.label]
     if found.owner != announced.owner:
@@ -288,7 +244,7 @@ def _still_there(wish: Wish, announced: Member, view: InstanceView) -> Entry:
             f"member {wish.label}: another run on this host has changed it meanwhile to "
             f"{found.srv.format()!r}, {found.state}; let one of them manage it"
         )
-    return Entry(record, found, found)
+    return MemberChange(record, found, found)
 
 
 def _check_place(wish: Wish, view: InstanceView) -> None:
@@ -307,9 +263,14 @@ def _freed(found: Member | None, now: datetime) -> str | None:
 
 
 def _check_owner(wish: Wish, found: Member, now: datetime) -> None:
+    if wish.takeover:
+        return
     if found.is_newer:
-        raise Refused(f"member {found.label}: its record is of a newer format; upgrade dnssd")
-    if found.owner not in (wish.owner, _freed(found, now)) and not wish.takeover:
+        raise Refused(
+            f"member {found.label}: its record is of a newer format; "
+            "upgrade dnssd, or replace it with --takeover"
+        )
+    if found.owner != _freed(found, now) and not wish.owns(found.owner):
         raise OwnedByAnother(
             f"member {found.label}: belongs to {found.owner} since {found.since:%Y-%m-%d %H:%M} "
             f"UTC, this is {wish.owner}; give another --host, or --takeover if that owner is gone"
@@ -319,7 +280,3 @@ def _check_owner(wish: Wish, found: Member, now: datetime) -> None:
 def _record(wish: Wish, member: Member, record: RRset | None) -> RRset:
     ttl = record.ttl if record and wish.ttl is None else wish.ttl
     return member_rrset(wish.name, member, ttl)
-
-
-def _record_names(view: InstanceView, labels: Iterable[str]) -> tuple[Name, ...]:
-    return tuple(view.name.child(label.encode()) for label in labels)

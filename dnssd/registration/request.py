@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dnssd.errors import MalformedName, MalformedRecord, UsageError
-from dnssd.members import Member, member_label
+from dnssd.members import member_label
 from dnssd.names import Name, shown
 from dnssd.records import MAX_TTL, TXT_SIZE, Address, Srv, Txt
+from dnssd.registration.wish import Departure, Wish, check_range, default_owner
 from dnssd.services import Service, instance_label, parse_host_label, parse_instance
-
-DEFAULT_TTL = 60  # seconds: of what this project writes, where nothing else was there or asked for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +30,7 @@ class Registration:
         txt: The instance's TXT data; None keeps what it has.
         owner: Who may change or remove this member; by default named after the host.
         takeover: Replace a member or host record of another owner.
+        former_owners: What `owner` was called by earlier versions: their records are its own.
 
     Raises:
         UsageError: One of them is not legal; the message names it.
@@ -48,16 +48,17 @@ class Registration:
     txt: Mapping[str, str | bytes | None] | None = None
     owner: str = ""
     takeover: bool = False
+    former_owners: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         Service.parse(self.service)
         object.__setattr__(self, "instance", parse_instance(self.instance))
         parse_host_label(self.host)
-        _check_range("port", self.port, 1, 65535)
-        _check_range("priority", self.priority, 0, 65535)
-        _check_range("weight", self.weight, 0, 65535)
+        check_range("port", self.port, 1, 65535)
+        check_range("priority", self.priority, 0, 65535)
+        check_range("weight", self.weight, 0, 65535)
         if self.ttl is not None:
-            _check_range("ttl", self.ttl, 1, MAX_TTL)
+            check_range("ttl", self.ttl, 1, MAX_TTL)
         if self.target is None and not self.addresses:
             raise UsageError(f"host {self.host}: no address; give one, or a target that has one")
         if self.target is not None and self.addresses:
@@ -117,7 +118,7 @@ class Registration:
         asked |= {"ttl": ttl, "txt": txt, "takeover": takeover, "target": target, "port": port}
         return registration_of(facts, service, addresses=addresses, **asked)
 
-    def wish_in(self, origin: Name) -> "Wish":
+    def wish_in(self, origin: Name) -> Wish:
         """What this registration asks of the zone at `origin`.
 
         Raises:
@@ -142,11 +143,12 @@ class Registration:
             ttl=self.ttl,
             txt=self._txt(),
             takeover=self.takeover,
+            former_owners=self.former_owners,
         )
         wish.member("0" * 8, datetime.fromtimestamp(0, UTC)).to_txt()  # would it fit?
         return wish
 
-    def departure_in(self, origin: Name) -> "Departure":
+    def departure_in(self, origin: Name) -> Departure:
         """The departure that undoes this registration."""
         return Departure.of(
             origin,
@@ -155,6 +157,7 @@ class Registration:
             host=self.host,
             port=self.port,
             owner=self.owner,
+            former_owners=self.former_owners,
         )
 
     def _txt(self) -> Txt | None:
@@ -166,120 +169,6 @@ class Registration:
         return txt
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A registration in one zone: names and values, nothing left to parse.
-
-    Attributes:
-        origin: The zone's apex.
-        name: The service instance name.
-        service: The name that clients browse: holds PTR records to instances.
-        enumeration: Holds PTR records to services.
-        label: The member's label below `name`.
-        srv: The member's value.
-        host: The name that gets `addresses`; None if the target is somebody else's.
-        addresses: What it gets.
-        owner: Whose member it is.
-        ttl: Seconds, None to keep what is there.
-        txt: None to keep what is there.
-        takeover: Whether another owner's records may be replaced.
-    """
-
-    origin: Name
-    name: Name
-    service: Name
-    enumeration: Name
-    label: str
-    srv: Srv
-    host: Name | None
-    addresses: tuple[Address, ...]
-    owner: str
-    ttl: int | None
-    txt: Txt | None
-    takeover: bool
-
-    def member(self, id: str, since: datetime) -> Member:
-        """The member that this wish is for, announced at `since`."""
-        return Member(
-            label=self.label,
-            srv=self.srv,
-            addresses=self.addresses,
-            owner=self.owner,
-            since=since,
-            id=id,
-        )
-
-    @property
-    def record_name(self) -> Name:
-        """Where the member record stands."""
-        return self.name.child(self.label.encode())
-
-    @property
-    def new_ttl(self) -> int:
-        """Seconds: the TTL of what was not there before."""
-        return DEFAULT_TTL if self.ttl is None else self.ttl
-
-    def undone(self) -> "Departure":
-        """The departure that undoes this wish."""
-        host, _, port = self.label.rpartition("-")
-        host_name = self.origin.child(host.encode())
-        return Departure(self.origin, self.name, host, host_name, int(port), self.owner)
-
-
-@dataclass(frozen=True, slots=True)
-class Departure:
-    """Who leaves which instance.
-
-    Attributes:
-        origin: The zone's apex.
-        name: The service instance name.
-        host: The host's label.
-        host_name: The name that may hold its address.
-        port: One member only; None for every port of the host.
-        owner: Whose members may be removed.
-    """
-
-    origin: Name
-    name: Name
-    host: str
-    host_name: Name
-    port: int | None
-    owner: str
-
-    @classmethod
-    def of(
-        cls,
-        origin: Name,
-        service: str,
-        *,
-        instance: str = "default",
-        host: str,
-        port: int | None = None,
-        owner: str = "",
-    ) -> "Departure":
-        """Build one; see `Registration` for the arguments.
-
-        Raises:
-            UsageError: One of them is not legal; the message names it.
-        """
-        label = parse_host_label(host)
-        if port is not None:
-            _check_range("port", port, 1, 65535)
-        return cls(
-            origin=origin,
-            name=Service.parse(service).in_domain(origin).child(instance_label(instance)),
-            host=label,
-            host_name=origin.child(label.encode()),
-            port=port,
-            owner=owner or default_owner(label),
-        )
-
-    def means(self, label: str) -> bool:
-        """Whether a member's label is one of those that leave."""
-        host, _, port = label.rpartition("-")
-        return host == self.host.lower() and (self.port is None or port == str(self.port))
-
-
 def check_host_and_service(service: str, host: str | None) -> None:
     """Check what can be before anybody is asked.
 
@@ -289,16 +178,6 @@ def check_host_and_service(service: str, host: str | None) -> None:
     Service.parse(service)
     if host is not None:
         parse_host_label(host)
-
-
-def default_owner(host: str) -> str:
-    """The owner of a member whose caller names none."""
-    return f"name/{host.lower()}"
-
-
-def _check_range(what: str, value: int, least: int, most: int) -> None:
-    if not least <= value <= most:
-        raise UsageError(f"{what} {value}: {least} to {most} is allowed")
 
 
 def check_target(text: str) -> None:

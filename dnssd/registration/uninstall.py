@@ -1,23 +1,19 @@
 """Removes everything that this tool wrote for a service: members, their values, definitions.
 
-For each instance: mark every member as leaving and fold it out, then remove member records
-with their host records and addresses, then, if no foreign value is left, the definition.
-Each step is a compare-and-swap, so a host that joins meanwhile is either removed with the
-others or left whole; only the definition that it relied on may be gone, which is told.
+For each instance: all members go as if they had left, and then, if no foreign value is left,
+the definition. Each step is a compare-and-swap, so a host that joins meanwhile is either
+removed with the others or left whole; only the definition that it relied on may be gone,
+which is told.
 """
 
-from collections.abc import Callable, Iterator
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 
 from dnssd.deadline import Deadline
 from dnssd.errors import Superseded
 from dnssd.names import Name
 from dnssd.records import Change, Ptr, RRset
-from dnssd.registration import address
-from dnssd.registration.commits import Commits, Result
-from dnssd.registration.fold import entries_of, fold
+from dnssd.registration.operation import Operation, Result
+from dnssd.registration.removal import Removal, remove
 from dnssd.registration.views import InstanceView
 from dnssd.services import Service
 from dnssd.zones.base import Zone
@@ -39,34 +35,29 @@ class Uninstalled:
     requests: int
 
 
-def uninstall(
-    zone: Zone, service: Service, deadline: Deadline, *, now: Callable[[], datetime]
-) -> Uninstalled:
+def uninstall(operation: Operation, service: Service) -> Uninstalled:
     """Remove what `join` has written for a service, whoever ran it; foreign values stay.
 
     Args:
-        zone: Where.
+        operation: Where, and when to give up.
         service: Every instance of it.
-        deadline: When to give up.
-        now: The time of day.
 
     Raises:
         Superseded: A host has joined meanwhile.
         ZoneError: The provider said no.
         DeadlineExceeded: It took too long; run it again to go on.
     """
-    commits = Commits(zone, deadline)
-    with commits.telling():
-        run = _Uninstalling(service, commits, now)
-        instances = run.instances()
+    browse = service.in_domain(operation.zone.origin)
+    with operation.telling():
+        below = operation.zone.read_below(browse, operation.deadline)
+        instances = tuple(view.name for view in _views(browse, below))
         for instance in instances:
-            run.remove(instance)
-    return Uninstalled(instances, commits.last is not None, commits.requests)
+            _remove_instance(operation, service, instance)
+    done = operation.outcome(browse, ())
+    return Uninstalled(instances, done.changed, done.requests)
 
 
-def plan_uninstall(
-    zone: Zone, service: Service, deadline: Deadline, *, now: Callable[[], datetime]
-) -> tuple[Change, ...]:
+def plan_uninstall(zone: Zone, service: Service, deadline: Deadline) -> tuple[Change, ...]:
     """What `uninstall` would change: it is run on a copy. Reads only.
 
     Raises:
@@ -75,107 +66,57 @@ def plan_uninstall(
     """
     browse = service.in_domain(zone.origin)
     below = zone.read_below(browse, deadline)
-    hosts = {host for view in _views(browse, below) for host in _hosts(view, zone.origin)}
+    hosts = {
+        zone.origin.child(label.rpartition("-")[0].encode())
+        for view in _views(browse, below)
+        for label in view.members
+    }
     nodes = [rrset for host in sorted(hosts) for rrset in zone.read_node(host, deadline)]
     enumeration = zone.read(service.enumeration_in(zone.origin), "PTR", deadline)
     copy = MemoryZone(
         zone.origin, [*below, *nodes, *([enumeration] if enumeration else [])], limits=zone.limits
     )
-    uninstall(copy, service, deadline, now=now)
+    uninstall(Operation(copy, deadline), service)
     before, after = copy.states[0], copy.states[-1]
     return tuple(
         Change(before[key], after.get(key)) for key in before if before[key] != after.get(key)
     )
 
 
-class _Uninstalling:
-    def __init__(self, service: Service, commits: Commits, now: Callable[[], datetime]) -> None:
-        self._browse = service.in_domain(commits.zone.origin)
-        self._enumeration = service.enumeration_in(commits.zone.origin)
-        self._commits = commits
-        self._now = now
-
-    def instances(self) -> tuple[Name, ...]:
-        """The instances that have records."""
-        below = self._commits.zone.read_below(self._browse, self._commits.deadline)
-        return tuple(view.name for view in _views(self._browse, below))
-
-    def remove(self, name: Name) -> None:
-        """Remove one instance's members and its definition."""
-        while True:
-            view = self._commits.read_instance(name)
-            labels = {label for label, (m, _) in view.members.items() if not m.is_newer}
-            changes = self._fold_out(view, labels) or next(self._records(view, labels), ())
-            if not changes:
-                break
-            self._attempt(changes)
-        if view.srv is None and not view.members:
-            self._remove_definition(view)
-
-    def _fold_out(self, view: InstanceView, labels: AbstractSet[str]) -> tuple[Change, ...]:
-        entries = entries_of(view)
-        leaving = {
-            label: replace(entries[label], new=member.leaving())
-            for label, (member, _) in view.members.items()
-            if label in labels
-        }
-        folded = fold(
-            view,
-            {**entries, **leaving},
-            own=labels,
-            now=self._now(),
-            limits=self._commits.zone.limits,
-            adopt=False,
-            repair=False,
-        )
-        return folded.changes
-
-    def _records(
-        self, view: InstanceView, labels: AbstractSet[str]
-    ) -> Iterator[tuple[Change, ...]]:
-        """Member records of one host after another, as many as fit, with what it uses."""
-        changes: tuple[Change, ...] = ()
-        for host in sorted({view.members[label][0].srv.target for label in labels}):
-            own = [label for label in labels if view.members[label][0].srv.target == host]
-            records = tuple(Change(view.members[label][1], None) for label in sorted(own))
-            released = address.release(
-                self._commits.read_host(host if host.is_below(self._commits.zone.origin) else None),
-                [change.name for change in records],
-                self._commits.zone.origin,
-            )
-            limits = self._commits.zone.limits
-            if not limits.fits([*changes, *records, *released]):
-                yield changes
-                changes = ()
-            changes = (*changes, *records, *released)
-        yield changes
-
-    def _remove_definition(self, view: InstanceView) -> None:
-        pointers = self._commits.zone.read(self._browse, "PTR", self._commits.deadline)
-        services = self._commits.zone.read(self._enumeration, "PTR", self._commits.deadline)
-        changes = [Change(view.txt, None)] if view.txt else []
-        left = _without(pointers, view.name)
-        if left is not None:
-            changes.append(left)
-        if pointers is None or (left is not None and left.after is None):
-            last = _without(services, self._browse)
-            changes += [last] if last else []
-        if self._commits.attempt(changes) is not Result.MADE:
-            self._commits.back_off()
-            self.remove(view.name)
+def _remove_instance(operation: Operation, service: Service, name: Name) -> None:
+    """Remove one instance's members and its definition."""
+    removal = Removal(name, lambda view: frozenset(view.members))
+    while True:
+        remove(operation, removal)
+        view = operation.read_instance(name)
+        if view.srv is not None:
             return
-        joined = self._commits.read_instance(view.name)
-        if changes and (joined.srv or joined.members):
-            raise Superseded(
-                f"{view.name}: a host has joined while its definition was removed; "
-                "join it again, or uninstall again"
-            )
+        if not view.members and _remove_definition(operation, service, view):
+            return
 
-    def _attempt(self, changes: tuple[Change, ...]) -> None:
-        if self._commits.attempt(changes) is Result.MADE:
-            self._commits.truth = "part of it is removed: run it again to go on"
-        else:
-            self._commits.back_off()
+
+def _remove_definition(operation: Operation, service: Service, view: InstanceView) -> bool:
+    """Remove the definition of an instance that nobody offers; whether it is gone."""
+    origin = operation.zone.origin
+    browse, enumeration = service.in_domain(origin), service.enumeration_in(origin)
+    definition = operation.read_definition(browse, enumeration)
+    changes = [Change(view.txt, None)] if view.txt else []
+    left = _without(definition.service, view.name)
+    if left is not None:
+        changes.append(left)
+    if definition.service is None or (left is not None and left.after is None):
+        last = _without(definition.enumeration, browse)
+        changes += [last] if last else []
+    if operation.attempt(changes) is not Result.MADE:
+        operation.back_off()
+        return False
+    joined = operation.read_instance(view.name)
+    if changes and (joined.srv or joined.members):
+        raise Superseded(
+            f"{view.name}: a host has joined while its definition was removed; "
+            "join it again, or uninstall again"
+        )
+    return True
 
 
 def _views(browse: Name, below: tuple[RRset, ...]) -> list[InstanceView]:
@@ -194,11 +135,6 @@ def _views(browse: Name, below: tuple[RRset, ...]) -> list[InstanceView]:
 def _below(name: Name, browse: Name) -> Name:
     """The instance that a name below a service belongs to."""
     return browse.child(name.labels[len(name.labels) - len(browse.labels) - 1])
-
-
-def _hosts(view: InstanceView, origin: Name) -> set[Name]:
-    targets = {member.srv.target for member, _ in view.members.values()}
-    return {target for target in targets if target.is_below(origin)}
 
 
 def _without(rrset: RRset | None, target: Name) -> Change | None:

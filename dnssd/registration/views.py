@@ -94,12 +94,14 @@ class HostView:
 
     Attributes:
         name: The host's name.
+        origin: The zone's apex, which names in the host record are relative to.
         record: The host record, with its RRset; None if there is none.
         addresses: The A and AAAA RRsets by type.
         others: Everything else at the name.
     """
 
     name: Name
+    origin: Name
     record: tuple[HostRecord, RRset] | None
     addresses: Mapping[str, RRset]
     others: tuple[RRset, ...]
@@ -116,7 +118,7 @@ class HostView:
                 addresses[rrset.rdtype] = rrset
             else:
                 others.append(rrset)
-        return cls(name, record, MappingProxyType(addresses), tuple(others))
+        return cls(name, origin, record, MappingProxyType(addresses), tuple(others))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from dnssd.deadline import Deadline
 from dnssd.errors import Conflict, DnssdError
 from dnssd.names import Name
 from dnssd.records import Change, RRset, Srv
-from dnssd.registration.registrar import Registrar
+from dnssd.registration import joining, leaving
+from dnssd.registration.operation import Operation
 from dnssd.registration.request import Registration
 from dnssd.registration.views import InstanceView
 from dnssd.sandbox.api.hostedzones import HostedZones
@@ -158,8 +159,8 @@ def announce_then_fold(stage: Stage) -> Work:
     """What `dnssd join` does."""
 
     def work(zone: Route53Zone, deadline: Deadline, number: int) -> None:
-        registrar = Registrar(zone, deadline, now=stage.now)
-        registrar.join(_registration(number).wish_in(ORIGIN))
+        operation = Operation(zone, deadline, now=stage.now)
+        joining.join(operation, _registration(number).wish_in(ORIGIN))
 
     return work
 
@@ -168,8 +169,8 @@ def leave(stage: Stage) -> Work:
     """What `dnssd leave` does."""
 
     def work(zone: Route53Zone, deadline: Deadline, number: int) -> None:
-        registrar = Registrar(zone, deadline, now=stage.now)
-        registrar.leave(_registration(number).departure_in(ORIGIN))
+        operation = Operation(zone, deadline, now=stage.now)
+        leaving.leave(operation, _registration(number).departure_in(ORIGIN))
 
     return work
 

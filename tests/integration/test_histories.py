@@ -25,7 +25,8 @@ from hypothesis.stateful import (
 from dnssd import open_zone
 from dnssd.errors import Refused
 from dnssd.records import Change, Rdata, RRset
-from dnssd.registration.registrar import Outcome
+from dnssd.registration import joining
+from dnssd.registration.operation import Outcome
 from dnssd.registration.request import Registration
 from dnssd.sandbox.sandbox import Sandbox
 from dnssd.zones.memory import MemoryZone
@@ -37,8 +38,8 @@ from kit.interleaving import (
     Stepped,
     joins,
     leaves,
+    operation,
     patient,
-    registrar,
 )
 from kit.invariants import INSTANCE, ORIGIN, check_projection, check_state, srv, view_of
 
@@ -155,7 +156,7 @@ class Zones(RuleBasedStateMachine):
     @rule()
     def heal(self) -> None:
         """One fold of a live host, while nobody else moves: the projection of the records."""
-        registrar(self.recorded.zone).join(registration("healer").wish_in(ORIGIN))
+        joining.join(operation(self.recorded.zone), registration("healer").wish_in(ORIGIN))
         check_projection(self.recorded.states()[-1], self.foreign, self.revived)
 
     @invariant()

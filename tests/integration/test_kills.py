@@ -19,7 +19,8 @@ import pytest
 
 from dnssd import open_zone
 from dnssd.records import Change, Rdata, RRset
-from dnssd.registration.registrar import Registrar
+from dnssd.registration import joining
+from dnssd.registration.operation import Operation
 from dnssd.registration.request import Registration
 from dnssd.sandbox.api.exchange import Handler, Request, Response
 from dnssd.sandbox.api.hostedzones import HostedZones
@@ -119,7 +120,7 @@ def registration(host: str, owner: str = "") -> Registration:
 
 def join(zone: Zone, host: str, owner: str = "") -> None:
     """Join a host, without waiting."""
-    Registrar(zone, patient()).join(registration(host, owner).wish_in(ORIGIN))
+    joining.join(Operation(zone, patient()), registration(host, owner).wish_in(ORIGIN))
 
 
 @contextmanager

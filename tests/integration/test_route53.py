@@ -12,7 +12,8 @@ import trustme
 
 from dnssd import Registration, errors, join, open_zone
 from dnssd.records import Change, RRset
-from dnssd.registration.registrar import Registrar
+from dnssd.registration import joining
+from dnssd.registration.operation import Operation
 from dnssd.sandbox.api.exchange import Handler, Request, Response, refusal
 from dnssd.sandbox.api.hostedzones import HostedZones, Vpc
 from dnssd.sandbox.api.operations import action
@@ -203,7 +204,7 @@ def test_an_unreachable_api_is_tried_until_the_deadline(monkeypatch: pytest.Monk
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
     zone = open_zone("example.test,id=Z0123456789ABC")
     with pytest.raises(errors.DeadlineExceeded) as caught:
-        Registrar(zone, patient(60)).join(WEB.wish_in(ORIGIN))
+        joining.join(Operation(zone, patient(60)), WEB.wish_in(ORIGIN))
     assert f"127.0.0.1:{port}" in str(caught.value)
     assert "nothing was written" in str(caught.value)
     assert zone.requests > 3
@@ -225,7 +226,7 @@ def test_throttling_for_ever_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatc
     with faulty(monkeypatch, endless) as (_, address):
         zone = open_zone(address)
         with pytest.raises(errors.DeadlineExceeded, match=r"Throttling.*nothing was written"):
-            Registrar(zone, patient(60)).join(WEB.wish_in(ORIGIN))
+            joining.join(Operation(zone, patient(60)), WEB.wish_in(ORIGIN))
 
 
 @pytest.mark.parametrize("done", [True, False], ids=["carried out", "not carried out"])
@@ -252,7 +253,7 @@ def test_an_error_of_the_server_leaves_the_outcome_unknown(
 def test_a_join_goes_on_after_a_lost_answer(
     monkeypatch: pytest.MonkeyPatch, done: bool, at: int
 ) -> None:
-    """The registrar reads again, and ends with one value and one record of each."""
+    """The join reads again, and ends with one value and one record of each."""
     changes = [0]
 
     def wrap(handler: Handler) -> Handler:
@@ -268,7 +269,7 @@ def test_a_join_goes_on_after_a_lost_answer(
 
     with faulty(monkeypatch, wrap) as (_, address):
         zone = open_zone(address)
-        Registrar(zone, patient()).join(WEB.wish_in(ORIGIN))
+        joining.join(Operation(zone, patient()), WEB.wish_in(ORIGIN))
         found = zone.read_below(INSTANCE, patient())
         assert [one.rdtype for one in found] == ["SRV", "TXT", "TXT"]
         assert zone.read(INSTANCE, "SRV", patient()) == ADD[0].after
@@ -359,7 +360,7 @@ def test_a_batch_that_the_zone_never_takes_ends_as_rejected(
     with faulty(monkeypatch, first(10**6, fault)) as (_, address):
         zone = open_zone(address)
         with pytest.raises(errors.ChangeRejected, match="no records of that kind"):
-            Registrar(zone, patient()).join(WEB.wish_in(ORIGIN))
+            joining.join(Operation(zone, patient()), WEB.wish_in(ORIGIN))
         assert zone.requests < 40
 
 

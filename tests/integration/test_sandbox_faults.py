@@ -18,7 +18,8 @@ from botocore.parsers import ResponseParserError
 
 from dnssd import Registration, open_zone
 from dnssd.cli.main import run
-from dnssd.registration.registrar import Registrar
+from dnssd.registration import joining, leaving
+from dnssd.registration.operation import Operation
 from dnssd.sandbox.api import counts
 from dnssd.sandbox.api import server as api_module
 from dnssd.sandbox.api.exchange import Request, Wrap
@@ -266,14 +267,14 @@ def test_joins_survive_a_bad_day(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setenv(key, value)
         zone = open_zone(f"example.test,id={sandbox.zone_id}")
         for number in range(5):
-            Registrar(zone, patient(3600)).join(_registration(number).wish_in(ORIGIN))
+            joining.join(Operation(zone, patient(3600)), _registration(number).wish_in(ORIGIN))
         served = sandbox.zones.zone(sandbox.zone_id).node(INSTANCE)
         (srv,) = [rrset for rrset in served if rrset.rdtype == "SRV"]
         assert len(srv.texts) == 5
         assert len(_counts(sandbox)["faults"]) >= 3
         for number in range(5):
             departure = _registration(number).departure_in(ORIGIN)
-            Registrar(zone, patient(3600)).leave(departure)
+            leaving.leave(Operation(zone, patient(3600)), departure)
         left = sandbox.zones.zone(sandbox.zone_id).node(INSTANCE)
         assert [rrset for rrset in left if rrset.rdtype == "SRV"] == []
 

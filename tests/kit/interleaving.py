@@ -15,7 +15,9 @@ from dnssd.deadline import Deadline
 from dnssd.errors import DnssdError, OutcomeUnknown
 from dnssd.names import Name
 from dnssd.records import Change, RRset
-from dnssd.registration.registrar import Outcome, Registrar
+from dnssd.registration.joining import join
+from dnssd.registration.leaving import leave
+from dnssd.registration.operation import Operation, Outcome
 from dnssd.registration.request import Registration
 from dnssd.sandbox.api.hostedzones import HostedZones
 from dnssd.zones.base import Question, Zone
@@ -189,16 +191,16 @@ def patient(seconds: float = 1e9) -> Deadline:
     return Deadline(seconds, monotonic=lambda: clock[0], sleep=sleep, draw=lambda: 0.5)
 
 
-def registrar(zone: Zone, *, now: datetime = NOW) -> Registrar:
-    """A registrar that never waits."""
-    return Registrar(zone, patient(), now=lambda: now)
+def operation(zone: Zone, *, now: datetime = NOW) -> Operation:
+    """An operation that never waits."""
+    return Operation(zone, patient(), now=lambda: now)
 
 
 def joins(registration: Registration) -> Callable[[Stepped], Outcome]:
     """Work: to join."""
-    return lambda zone: registrar(zone).join(registration.wish_in(zone.origin))
+    return lambda zone: join(operation(zone), registration.wish_in(zone.origin))
 
 
 def leaves(registration: Registration) -> Callable[[Stepped], Outcome]:
     """Work: to leave."""
-    return lambda zone: registrar(zone).leave(registration.departure_in(zone.origin))
+    return lambda zone: leave(operation(zone), registration.departure_in(zone.origin))

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from dnssd.errors import Refused
 from dnssd.records import RRset, Srv
-from dnssd.registration.registrar import Outcome
+from dnssd.registration import joining
+from dnssd.registration.operation import Outcome
 from dnssd.registration.request import Registration
 from dnssd.zones.memory import MemoryZone
-from kit.interleaving import NOW, Actor, Fate, Killed, joins, leaves, registrar
+from kit.interleaving import NOW, Actor, Fate, Killed, joins, leaves, operation
 from kit.invariants import INSTANCE, ORIGIN, check_projection, check_state, srv, view_of
 
 FOREIGN = srv("elsewhere", 8080)
@@ -120,7 +121,7 @@ def test_every_state_keeps_the_invariants(
         event(f"{'leave' if act.leave else 'join'}: {type(actor.result).__name__}")
         assert isinstance(actor.result, Outcome | Refused | Killed), actor.result
     healer = registration("healer")
-    registrar(zone).join(healer.wish_in(ORIGIN))
+    joining.join(operation(zone), healer.wish_in(ORIGIN))
     check_projection(zone.states[-1], values)
 
 
@@ -146,7 +147,7 @@ def test_a_leave_that_returned_is_gone(schedule: list[tuple[int, Fate]]) -> None
     """Invariant 6: from the state in which a leave returned, nothing of the host is there."""
     zone = zone_with(foreign=True)
     for host in HOSTS:
-        registrar(zone).join(registration(host).wish_in(ORIGIN))
+        joining.join(operation(zone), registration(host).wish_in(ORIGIN))
     actors = [Actor(zone, leaves(registration(host))) for host in HOSTS]
     returned = run_all(zone, actors, schedule)
     for number, since in returned.items():

@@ -11,12 +11,14 @@ from dnssd import errors, joined
 from dnssd.members import Member
 from dnssd.names import Name
 from dnssd.records import Address, Change, Opaque, Ptr, Rdata, RRset, Txt
-from dnssd.registration.registrar import Outcome, Registrar
-from dnssd.registration.request import Departure, Registration
+from dnssd.registration import joining, leaving
+from dnssd.registration.operation import Operation, Outcome
+from dnssd.registration.request import Registration
+from dnssd.registration.wish import Departure
 from dnssd.zones.limits import CommitLimits
 from dnssd.zones.memory import MemoryZone
 from dnssd.zones.route53.text import LIMITS
-from kit.interleaving import NOW, Actor, Fate, joins, patient, registrar
+from kit.interleaving import NOW, Actor, Fate, joins, leaves, operation, patient
 from kit.invariants import (
     BROWSE,
     ENUMERATION,
@@ -35,14 +37,17 @@ def registration(host: str = "a", **more: Any) -> Registration:
     return Registration(host=host, **{**settings, "addresses": ["10.0.0.1"], **more})
 
 
+HOST_NEW = ORIGIN.child(b"new")
+
+
 def join(zone: MemoryZone, host: str = "a", **more: Any) -> Outcome:
     """Join a host."""
-    return registrar(zone).join(registration(host, **more).wish_in(ORIGIN))
+    return joining.join(operation(zone), registration(host, **more).wish_in(ORIGIN))
 
 
 def leave(zone: MemoryZone, host: str = "a", **more: Any) -> Outcome:
     """Take a host out."""
-    return registrar(zone).leave(registration(host, **more).departure_in(ORIGIN))
+    return leaving.leave(operation(zone), registration(host, **more).departure_in(ORIGIN))
 
 
 def rrset(name: Name, *values: Rdata, ttl: int = 60) -> RRset:
@@ -192,24 +197,61 @@ def test_an_overwritten_rrset_is_healed_by_the_next_join() -> None:
     assert values(zone) == {srv("hand"), srv("a"), srv("b")}
 
 
-@pytest.mark.parametrize("how", ["join", "leave"])
-def test_a_newer_members_record_and_value_are_left_alone(how: str) -> None:
+def newer(zone: MemoryZone, host: str, **more: Any) -> RRset:
+    """A host joins, and a later version has the last word about its member record."""
+    join(zone, host)
+    edit_member(zone, f"{host}-80", lambda m: replace(m, version=2, unknown=(b"x=y",), **more))
+    return zone.states[-1][INSTANCE.child(f"{host}-80".encode()), "TXT"]
+
+
+@pytest.mark.parametrize("state", ["up", "leaving"])
+@pytest.mark.parametrize("call", [join, leave])
+def test_another_hosts_newer_record_and_value_are_left_alone(
+    call: Callable[..., Outcome], state: str
+) -> None:
     """An older reader does not know its rules: even leaving, its value stays."""
     zone = MemoryZone(ORIGIN)
-    join(zone, "new")
     join(zone, "b")
-    edit_member(zone, "new-80", lambda m: replace(m.leaving(), version=2, unknown=(b"x=y",)))
-    record = zone.states[-1][INSTANCE.child(b"new-80"), "TXT"]
-    if how == "join":
-        join(zone, "c")
-    else:
-        leave(zone, "b")
-        with pytest.raises(errors.Refused, match="newer format"):
-            leave(zone, "new")
+    record = newer(zone, "new", state=state)
+
+    call(zone, "b", weight=7)
+
     assert srv("new") in values(zone)
     assert zone.states[-1][INSTANCE.child(b"new-80"), "TXT"] == record
-    with pytest.raises(errors.Refused, match="newer format"):
+
+
+def test_an_own_newer_record_is_removed_and_never_changed() -> None:
+    """After a downgrade a host can still leave; it joins again only by replacing the record."""
+    zone = MemoryZone(ORIGIN)
+    newer(zone, "new")
+    with pytest.raises(errors.Refused, match="newer format; upgrade dnssd, or replace it"):
         join(zone, "new")
+
+    assert leave(zone, "new").members == ("new-80",)
+    assert values(zone) == set()
+    assert (HOST_NEW, "TXT") not in zone.states[-1]
+
+    newer(zone, "new")
+    join(zone, "new", takeover=True, weight=7)
+    member, _ = view_of(zone.states[-1]).members["new-80"]
+    assert (member.version, member.unknown) == (1, ())
+    assert values(zone) == {srv("new", weight=7)}
+
+
+def test_a_newer_record_goes_in_one_batch_however_contended() -> None:
+    """Somebody folds at each moment of the leave: the record goes with its value or stays."""
+    for steps in range(6):
+        zone = MemoryZone(ORIGIN)
+        newer(zone, "new")
+        actor = Actor(zone, leaves(registration("new")))
+        for _ in range(steps):
+            if not actor.done:
+                actor.step()
+        join(zone, f"other{steps}")
+        actor.finish()
+        assert srv("new") not in values(zone)
+        for state in zone.states:
+            check_state(state)
 
 
 def test_keys_of_later_versions_survive_a_change() -> None:
@@ -281,7 +323,7 @@ def test_leaving_all_ports_of_a_host_at_once() -> None:
     join(zone, "a-1", port=80)
     join(zone, "a", port=82, target="x.example.org", addresses=[], owner="another")
     departure = Departure.of(ORIGIN, "http", instance="web", host="a")
-    outcome = registrar(zone).leave(departure)
+    outcome = leaving.leave(operation(zone), departure)
     assert (outcome.members, outcome.requests) == (("a-80", "a-81"), 3)
     assert sorted(view_of(zone.states[-1]).members) == ["a-1-80", "a-82"]
 
@@ -356,10 +398,10 @@ def test_a_deadline_says_what_is_true_in_the_zone(call: str) -> None:
     seed = MemoryZone(ORIGIN)
     join(seed, "a")
     zone.states = seed.states
-    run = Registrar(zone, patient(5), now=lambda: NOW)
+    run = Operation(zone, patient(5), now=lambda: NOW)
     work: dict[str, Callable[[], Outcome]] = {
-        "join": lambda: run.join(registration("b").wish_in(ORIGIN)),
-        "leave": lambda: run.leave(registration("a").departure_in(ORIGIN)),
+        "join": lambda: joining.join(run, registration("b").wish_in(ORIGIN)),
+        "leave": lambda: leaving.leave(run, registration("a").departure_in(ORIGIN)),
     }
     with pytest.raises((errors.DeadlineExceeded, errors.ChangeRejected)) as caught:
         work[call]()
@@ -514,7 +556,7 @@ def test_many_ports_leave_a_crowded_rrset_whole() -> None:
     view = view_of(zone.states[-1])
     edit(zone, INSTANCE, "SRV", *view.values, *crowd(320))
     departure = Departure.of(ORIGIN, "http", instance="web", host="a")
-    assert len(registrar(zone).leave(departure).members) == 24
+    assert len(leaving.leave(operation(zone), departure).members) == 24
     assert values(zone) == set(crowd(320))
     assert not [key for key in zone.states[-1] if key[0] == ORIGIN.child(b"a")]
 
@@ -552,7 +594,7 @@ def test_leaving_all_ports_leaves_a_newcomer_alone() -> None:
     zone = MemoryZone(ORIGIN)
     join(zone, port=80)
     departure = Departure.of(ORIGIN, "http", instance="web", host="a")
-    actor = Actor(zone, lambda stepped: registrar(stepped).leave(departure))
+    actor = Actor(zone, lambda stepped: leaving.leave(operation(stepped), departure))
     actor.step()
     join(zone, port=81)
     result = actor.finish()
@@ -568,7 +610,7 @@ def test_failing_to_wait_says_that_it_has_joined() -> None:
         def wait_served(self, commit: str, deadline: Any) -> None:
             raise errors.DeadlineExceeded("not served yet")
 
-    run = registrar(Slow(ORIGIN))
-    run.join(registration().wish_in(ORIGIN))
+    run = operation(Slow(ORIGIN))
+    joining.join(run, registration().wish_in(ORIGIN))
     with pytest.raises(errors.DeadlineExceeded, match="it has joined"):
         run.wait(INSTANCE)
