@@ -557,3 +557,31 @@ def test_the_deadline_bounds_a_join(
     assert failed.code == 1
     assert "nothing was written" in failed.err
     assert failed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("foreign", [310, 400])
+def test_a_calm_leave_takes_four_requests_however_long_the_listing(
+    sandbox: Sandbox, dnssd: Command, foreign: int
+) -> None:
+    """A second page is no sign of throttling: two pages, the host's name, one batch."""
+    join(dnssd, "a")
+    changes = [
+        {
+            "Action": "CREATE",
+            "ResourceRecordSet": {
+                "Name": f"note{number}.{WEB}",
+                "Type": "TXT",
+                "TTL": 60,
+                "ResourceRecords": [{"Value": '"by hand"'}],
+            },
+        }
+        for number in range(foreign)
+    ]
+    client: Any = boto3.client("route53")
+    client.change_resource_record_sets(
+        HostedZoneId=sandbox.zone_id, ChangeBatch={"Changes": changes}
+    )
+
+    left = dnssd("leave", "http", "--instance", "web", "--host", "a", "--json")
+
+    assert (left.code, left.json["zones"][0]["requests"]) == (0, 4)
