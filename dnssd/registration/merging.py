@@ -19,8 +19,8 @@ from dnssd.members import Member
 from dnssd.names import Name
 from dnssd.records import Change, Ptr, Rdata, RRset, Txt
 from dnssd.registration import address, plan
-from dnssd.registration.request import Departure, Wish
 from dnssd.registration.views import DefinitionView, HostView, InstanceView
+from dnssd.registration.wish import Departure, Wish
 from dnssd.zones.base import Question
 
 
@@ -123,7 +123,7 @@ def leave(
     sharers = [(m, r) for m, r in left.values() if any(map(m.claims, claimed))]
     dropped = [v for v in claimed if not any(member.claims(v) for member, _ in sharers)]
     names = [record.name for _, record in gone]
-    released = address.release(host, names, departure.origin)
+    released = address.release(host, names)
     changes = (
         *_removal(view, dropped),
         *(Change(record, record) for _, record in sharers),
