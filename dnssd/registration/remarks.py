@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from dnssd.members import Member
 from dnssd.records import Rdata, RRset
-from dnssd.registration.request import Wish
+from dnssd.registration.wish import Wish
 
 CROWDED = 90  # values of one RRset: at 101 the name servers of BIND stop serving it
 YOUNG = timedelta(minutes=15)  # an announcement that a live host may well have made
