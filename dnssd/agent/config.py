@@ -247,6 +247,9 @@ _AGENT: dict[str, _Read] = {
 }
 
 
+AGENT_KEYS = frozenset(_AGENT)  # of the agent itself
+
+
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if zones := environ.get("DNSSD_ZONE", "").split():

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from dnssd.agent import agentcheck, metrics, systemd
-from dnssd.agent.agent import Agent
+from dnssd.agent.agent import LEAVE, MOMENT, Agent
 from dnssd.agent.around import Around
 from dnssd.agent.config import LeaveOnExit, Settings
 from dnssd.agent.systemd import Notifier
@@ -77,7 +77,7 @@ class _Life:
             telling = asyncio.create_task(self._tell())
             running.callback(telling.cancel)
             await living
-            self._notifier.tell("STOPPING=1")
+            self._notifier.tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={self._end_takes() * 1e6:.0f}")
             if await is_to_leave(self._settings.leave_on_exit, alone=parent is None):
                 await self._leave()
             await self._checks.aclose()
@@ -116,6 +116,11 @@ class _Life:
             leaving.cancel()
             await asyncio.gather(leaving, return_exceptions=True)
         await self._agent.leave(drain=False)
+
+    def _end_takes(self) -> float:
+        """Seconds, at most: systemd waits for a drain if it knows of one."""
+        drain = max((service.drain for service in self._settings.services), default=0.0)
+        return drain + LEAVE + 2 * MOMENT + STATUS
 
     def _read_again(self) -> None:
         if self._reload and not (self._reloading and not self._reloading.done()):

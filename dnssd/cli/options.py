@@ -152,7 +152,7 @@ def _check_zone(text: str) -> None:
     ZoneAddress.parse(text)
 
 
-def _one_zone(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> str:
+def one_zone(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> str:
     """The zone of a command that takes one.
 
     Raises:
@@ -172,7 +172,7 @@ zone_option = option(
     words=True,
     required=True,
     multiple=True,
-    callback=_one_zone,
+    callback=one_zone,
     help="Where the records live: a name, a hosted zone ID, or PROVIDER:NAME[,key=value]...",
 )
 

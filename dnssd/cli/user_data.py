@@ -9,10 +9,12 @@ from typing import Any
 
 import click
 
+from dnssd.cli.agent_file import check_without_agent, tables_of
+from dnssd.cli.agent_options import agent_options
 from dnssd.cli.join import check_target, txt_pairs
 from dnssd.cli.join import command as join_command
 from dnssd.cli.leave import command as leave_command
-from dnssd.cli.options import Command, Option, check_nameserver, checked, option
+from dnssd.cli.options import Command, Option, check_nameserver, checked, one_zone, option
 from dnssd.cli.reporting import warn
 
 EPILOG = """\b
@@ -47,7 +49,8 @@ class _UserData(Command):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         (service, *own) = self.params
-        self.params = [service, *map(_unattended, JOIN_OPTIONS), *own]
+        service.required = False  # a file may say
+        self.params = [service, *map(_unattended, JOIN_OPTIONS), *own, *agent_options()]
 
 
 def _unattended(param: Option) -> Option:
@@ -57,7 +60,15 @@ def _unattended(param: Option) -> Option:
         param.default = SPLAY
     if param.name == "nameservers":
         param.callback = _readable
+    if param.name in ("zone_address", "port"):
+        param.required = False  # where a file has them
+    if param.name == "zone_address":
+        param.callback = _zone_if_any
     return param
+
+
+def _zone_if_any(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Any:
+    return one_zone(ctx, param, value) if value else None
 
 
 def _readable(
@@ -89,18 +100,50 @@ def _readable(
     "host, or git+https://...  [required, but for --format systemd and --uninstall]",
 )
 @option("--uninstall", is_flag=True, help="Print what leaves and removes all of it.")
-def command(service: str, form: str, install: str | None, uninstall: bool, **options: Any) -> None:
+@option("--agent", is_flag=True, help="Keep the service in DNS only while it is healthy.")
+@option("--config", metavar="FILE", help="With --agent: the services of the host, in TOML.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    service: str | None,
+    form: str,
+    install: str | None,
+    uninstall: bool,
+    agent: bool,
+    config: str | None,
+    **options: Any,
+) -> None:
     """Print user-data with which a host joins at every start and leaves at every stop.
 
-    It installs dnssd into /opt/dnssd, and a systemd unit that takes join's options.
+    It installs dnssd into /opt/dnssd, and a systemd unit that takes join's options. With
+    --agent the unit is an agent's, for one service or for those in a file; its options are
+    those from --check on.
     """
-    from dnssd.provisioning.userdata import Format, Life, joining, uninstalling
+    from dnssd.provisioning.userdata import Format, keeping, uninstalling
 
-    _check(service, options)
+    if agent:
+        tables = tables_of(ctx, service, config, options)
+    else:
+        check_without_agent(ctx, config)
+        service = _given(service, options)
+        _check(service, options)
     if uninstall:
-        click.echo(uninstalling(Format(form)), nl=False)
+        click.echo(uninstalling(Format(form), agent=agent), nl=False)
         return
     _check_install(form, install)
+    if agent:
+        click.echo(keeping(Format(form), tables, install), nl=False)
+    else:
+        click.echo(_joining(form, service or "", install, options), nl=False)
+        _warn_of_zone(options["zone_address"])
+    _warn_of_digest(install)
+
+
+def _joining(form: str, service: str, install: str | None, options: Mapping[str, Any]) -> str:
+    """User-data for one service, without an agent."""
+    from dnssd.provisioning.userdata import Format, Life, joining
+
     life = Life(
         join=("join", "-v", service, *_words(JOIN_OPTIONS, options)),
         leave=(
@@ -110,9 +153,18 @@ def command(service: str, form: str, install: str | None, uninstall: bool, **opt
         deadline=options["deadline"],
         install=install,
     )
-    click.echo(joining(Format(form), life), nl=False)
-    _warn_of_zone(options["zone_address"])
-    _warn_of_digest(install)
+    return joining(Format(form), life)
+
+
+def _given(service: str | None, options: Mapping[str, Any]) -> str:
+    """The service; with it comes what only a file can take the place of."""
+    if service is None:
+        raise click.UsageError("missing argument 'SERVICE'")
+    for name, variable in (("zone_address", "DNSSD_ZONE"), ("port", "DNSSD_USER_DATA_PORT")):
+        if options[name] is None:
+            told = name.partition("_")[0]
+            raise click.UsageError(f"missing option '--{told}' or {variable}")
+    return service
 
 
 def _words(known: Iterable[Option], values: Mapping[str, Any]) -> list[str]:

@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from dnssd.errors import UsageError
 from dnssd.names import shown
 from dnssd.provisioning.systemd import command_line
+from dnssd.provisioning.toml import toml
 
 MAX_USER_DATA = 16_384  # octets, before base64 (EC2)
 MAX_DEADLINE = 86_400.0  # seconds
@@ -46,6 +48,17 @@ _JOINING = {
 _UNINSTALLING = {
     Format.SHELL: "uninstall.sh",
     Format.CLOUD_CONFIG: "cloud-config-uninstall.yaml",
+}
+
+
+_KEEPING = {
+    Format.SHELL: "agent.sh",
+    Format.CLOUD_CONFIG: "cloud-config-agent.yaml",
+    Format.SYSTEMD: "systemd/dnssd-agent.service",
+}
+_UNINSTALLING_AGENT = {
+    Format.SHELL: "uninstall-agent.sh",
+    Format.CLOUD_CONFIG: "cloud-config-uninstall-agent.yaml",
 }
 
 
@@ -93,24 +106,48 @@ def joining(form: Format, life: Life) -> str:
     Raises:
         UsageError: It is too long for EC2.
     """
-    text = _filled(_JOINING[form], life.values())
+    return _fitting(_filled(_JOINING[form], life.values()))
+
+
+def keeping(form: Format, config: Mapping[str, Any], install: str | None) -> str:
+    """User-data with an agent.
+
+    Args:
+        form: What it is written as; the unit alone has no configuration in it.
+        config: The agent's, as tables.
+        install: What pip installs dnssd from; None where it is installed already.
+
+    Raises:
+        UsageError: It is too long for EC2, or hosts must not install from there.
+    """
+    if install is not None:
+        _check_source(install)
+    values = {
+        "INSTALL": None if install is None else command_line([install]),
+        "CONFIG": toml(config).rstrip("\n"),
+    }
+    return _fitting(_filled(_KEEPING[form], values))
+
+
+def uninstalling(form: Format, *, agent: bool = False) -> str:
+    """User-data that leaves, and removes what `joining`, or `keeping`, put on a host.
+
+    Raises:
+        UsageError: A unit cannot remove itself.
+    """
+    templates = _UNINSTALLING_AGENT if agent else _UNINSTALLING
+    if form not in templates:
+        raise UsageError(f"uninstall: a unit cannot remove itself; use --format {Format.SHELL}")
+    return _filled(templates[form], {})
+
+
+def _fitting(text: str) -> str:
     if (size := len(text.encode())) > MAX_USER_DATA:
         raise UsageError(
             f"user-data: {size} octets, and EC2 takes {MAX_USER_DATA}; shorten the options, "
             "such as --txt"
         )
     return text
-
-
-def uninstalling(form: Format) -> str:
-    """User-data that leaves, and removes what `joining` put on a host.
-
-    Raises:
-        UsageError: A unit cannot remove itself.
-    """
-    if form not in _UNINSTALLING:
-        raise UsageError(f"uninstall: a unit cannot remove itself; use --format {Format.SHELL}")
-    return _filled(_UNINSTALLING[form], {})
 
 
 def template(name: str) -> str:
@@ -127,7 +164,11 @@ def _filled(name: str, values: Mapping[str, str | None]) -> str:
         if file:
             return textwrap.indent(_filled(file, values), indent)
         words = values[value]
-        return "" if words is None else before + words + after
+        if words is None:
+            return ""
+        if not before.strip():  # a whole text, on lines of its own
+            return textwrap.indent(words + after, before)
+        return before + words + after
 
     return _SLOT.sub(fill, template(name))
 

@@ -279,7 +279,7 @@ def test_systemd_hears_how_things_are(sandbox: Sandbox, web: Listener, tmp_path:
             out.sendto(b"end", str(path))
         listening.join()
     web.start()
-    assert heard[-1] == "STOPPING=1"
+    assert heard[-2:] == ["STOPPING=1", "EXTEND_TIMEOUT_USEC=25000000"]
 
 
 @servers.needs("haproxy")
