@@ -172,7 +172,10 @@ def parse_service_name(text: str, domain: Name | None = None) -> ServiceName:
 def _without_service_type(
     text: str, labels: tuple[bytes, ...], absolute: bool, domain: Name | None
 ) -> ServiceName:
-    if len(labels) == 1 and not absolute and _BARE.fullmatch(bare := display(labels[0])):
+    if len(labels) == 1 and not absolute:
+        bare = display(labels[0])
+        if not _BARE.fullmatch(bare):
+            raise MalformedName(f"service {shown(bare)}: a service name has no such characters")
         return _named(text, (), ServiceType.of((f"_{bare}".encode(), b"_tcp")), domain)
     if len(labels) > 2:  # shorter ones are mistyped more often than meant
         return ServiceName(ServiceType((labels[0], labels[1])), Name(labels[2:]))

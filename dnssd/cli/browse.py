@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dnssd.cli.domain import domain_option, zone_domain
-from dnssd.cli.options import Command, json_option, nameserver_option
+from dnssd.cli.domain import domain_option
+from dnssd.cli.options import Command, json_option, nameserver_option, timeout_option
 from dnssd.cli.reporting import start_logging
 
 if TYPE_CHECKING:  # importing the resolver takes longer than printing --help
@@ -24,34 +24,34 @@ Examples:
 @click.argument("service", required=False)
 @domain_option
 @nameserver_option
+@timeout_option
 @json_option
 def command(
-    service: str | None, domain: Name | None, nameservers: tuple[str, ...], as_json: bool
+    service: str | None,
+    domain: Name | None,
+    nameservers: tuple[str, ...],
+    timeout: float,
+    as_json: bool,
 ) -> None:
     """List the service types of a domain, or the instances of SERVICE, one a line."""
     from dnssd.cli.output import print_json, safe
     from dnssd.errors import UsageError
     from dnssd.resolver.client import Resolver
-    from dnssd.services import parse_service_name
+    from dnssd.resolver.defaults import default_domain, parse_name
 
     start_logging()
-    where = domain or zone_domain()
-    with Resolver(nameservers) as resolver:
+    with Resolver(nameservers, timeout=timeout) as resolver:
         if service is not None:
-            asked = parse_service_name(service, where)
+            asked = parse_name(service, domain)
             found = resolver.browse(asked.name.master())
-            report = {
-                "domain": str(asked.domain),
-                "service": str(asked.service),
-                "instances": list(found),
-            }
-        elif where is not None:
+            of = {"domain": str(asked.domain), "service": str(asked.service)}
+        elif (where := domain or default_domain()) is not None:
             found = resolver.services(str(where))
-            report = {"domain": str(where), "services": list(found)}
+            of = {"domain": str(where)}
         else:
             raise UsageError("browse: no domain; give --domain or set DNSSD_DOMAIN")
     if as_json:
-        print_json(report)
+        print_json({**of, "instances" if service is not None else "services": list(found)})
     else:
         for line in found:
             print(safe(line))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -30,22 +29,3 @@ domain_option = option(
     callback=_parse,
     help="The domain of what is no absolute name.  [default: the name in DNSSD_ZONE]",
 )
-
-
-def zone_domain() -> Name | None:
-    """The name in `DNSSD_ZONE`; None if there is none, as in a bare hosted zone ID.
-
-    Raises:
-        UsageError: Not a zone address; the message names the variable.
-    """
-    from dnssd.errors import UsageError
-    from dnssd.zones.factory import ZoneAddress
-
-    for address in os.environ.get("DNSSD_ZONE", "").splitlines():
-        try:
-            parsed = ZoneAddress.parse(address.strip())
-        except UsageError as error:
-            raise UsageError(f"DNSSD_ZONE: {error}") from error
-        if parsed.name is not None:
-            return parsed.name
-    return None

@@ -41,8 +41,10 @@ class Failure:
             return cls(2, "UsageError", _usage_message(error))
         if isinstance(error, click.Abort | KeyboardInterrupt | Terminated):
             return cls(INTERRUPTED, "Interrupted", _interrupted(error))
-        if isinstance(error, BrokenPipeError):  # whoever read it has read enough
-            return cls(0, "Unavailable", "")
+        if isinstance(error, SystemExit) and error.__context__ is not None:
+            error = error.__context__  # click's way out of a closed pipe
+        if isinstance(error, BrokenPipeError):  # whoever read it has read enough, and knows it
+            return cls(1, "Unavailable", "")
         if isinstance(error, OSError):  # of stdout, as on a full disk; commands translate others
             why = f"output: {error.strerror or error}; check where it goes"
             return cls(1, "Unavailable", why)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dnssd.cli.domain import domain_option, zone_domain
-from dnssd.cli.options import Command, json_option, nameserver_option, option
+from dnssd.cli.domain import domain_option
+from dnssd.cli.options import Command, json_option, nameserver_option, option, timeout_option
 from dnssd.cli.reporting import start_logging, warn
 
 if TYPE_CHECKING:  # importing the resolver takes longer than printing --help
     from collections.abc import Iterable, Iterator
 
     from dnssd.names import Name
+    from dnssd.resolver.client import Resolver
     from dnssd.resolver.core import Policy
     from dnssd.resolver.snapshot import Endpoint, Instance, Snapshot
 
@@ -26,17 +29,36 @@ Examples:
   dnssd lookup web._http._tcp.example.com          # one instance
   dnssd lookup http --domain example.com --json    # all instances of a service
   curl "http://$(dnssd lookup web._http._tcp.example.com --pick)/"
+  curl "https://$(dnssd lookup web._https._tcp.example.com --pick --target)/"
+  dnssd lookup web._http._tcp.example.com --wait 60    # until the first host is there
 """
 
 HEADINGS = ("INSTANCE", "PRIORITY", "WEIGHT", "TARGET", "ADDRESSES", "TXT")
+
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?", re.ASCII)
+POLL_SECONDS = 1.0  # between look-ups of what is waited for
 
 
 @click.command("lookup", cls=Command, epilog=EPILOG)
 @click.argument("name")
 @domain_option
 @nameserver_option
+@timeout_option
+@option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Look it up again until somebody offers it, for so long.",
+)
 @option("--pick", "pick_one", is_flag=True, help="Choose one by priority and weight.")
 @option("--all", "all_lines", is_flag=True, help="Print ADDRESS:PORT lines in failover order.")
+@option(
+    "--target",
+    "by_target",
+    is_flag=True,
+    help="With --pick or --all, print TARGET:PORT: the name that a TLS certificate is for.",
+)
 @option(
     "--policy",
     type=click.Choice(["weighted", "least_pending"]),
@@ -45,38 +67,68 @@ HEADINGS = ("INSTANCE", "PRIORITY", "WEIGHT", "TARGET", "ADDRESSES", "TXT")
     help="How --pick chooses within a priority.",
 )
 @json_option
-def command(
-    name: str,
-    domain: Name | None,
-    nameservers: tuple[str, ...],
-    pick_one: bool,
-    all_lines: bool,
-    policy: Policy,
-    as_json: bool,
-) -> None:
+def command(name: str, domain: Name | None, **options: Any) -> None:
     """Find the endpoints of a service or of one instance.
 
     Prints a table; with --pick one ADDRESS:PORT, chosen anew each time; with --all
     every ADDRESS:PORT, in an order in which to try them.
     """
-    if all_lines and (pick_one or as_json):
+    asked = LookupOptions(**options)
+    if asked.all_lines and (asked.pick_one or asked.as_json):
         raise click.UsageError("--all goes with neither --pick nor --json")
+    if asked.by_target and not (asked.all_lines or asked.pick_one):
+        raise click.UsageError("--target goes with --pick or --all")
 
     from dnssd.resolver.client import Resolver
-    from dnssd.services import parse_service_name
+    from dnssd.resolver.defaults import parse_name
 
     start_logging()
-    asked = parse_service_name(name, domain or zone_domain()).name.master()
-    with Resolver(nameservers, policy=policy) as resolver:
-        snapshot = resolver.lookup(asked)
-        if pick_one:
-            _print_one(resolver.pick(asked), snapshot.status, as_json)
-        elif all_lines:
-            _print_all(resolver.order(asked))
+    wanted = parse_name(name, domain).name.master()
+    with Resolver(asked.nameservers, timeout=asked.timeout, policy=asked.policy) as resolver:
+        snapshot = _snapshot(resolver, wanted, asked.wait)
+        if asked.pick_one:
+            _print_one(resolver.pick(wanted), snapshot.status, asked)
+        elif asked.all_lines:
+            _print_all(resolver.order(wanted), asked.by_target)
         else:
-            _print_snapshot(snapshot, as_json)
+            _print_snapshot(snapshot, asked.as_json)
     if snapshot.status == "stale":
         warn(f"{snapshot.name}: stale: no name server answers; this is what was known before")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupOptions:
+    """What `dnssd lookup` was told; see its options."""
+
+    nameservers: tuple[str, ...]
+    timeout: float
+    wait: float | None
+    pick_one: bool
+    all_lines: bool
+    by_target: bool
+    policy: Policy
+    as_json: bool
+
+
+def _snapshot(resolver: Resolver, name: str, wait: float | None) -> Snapshot:
+    """What there is, or what there is as soon as there is something.
+
+    Raises:
+        NotFound: Nobody offers it, still.
+        Unavailable: No name server answers, still.
+    """
+    from dnssd.deadline import Deadline
+    from dnssd.errors import NotFound, Unavailable
+
+    deadline = Deadline(wait or 0.0)
+    while True:
+        try:
+            return resolver.lookup(name)
+        except (NotFound, Unavailable):
+            if deadline.remaining <= POLL_SECONDS:
+                raise
+        deadline.pause(POLL_SECONDS, name)
+        resolver.clear()  # an absence is remembered for longer than anybody waits
 
 
 def endpoint_json(endpoint: Endpoint) -> dict[str, Any]:
@@ -113,31 +165,41 @@ def _instance_json(instance: Instance) -> dict[str, Any]:
     }
 
 
-def _print_one(endpoint: Endpoint, status: str, as_json: bool) -> None:
+def _print_one(endpoint: Endpoint, status: str, asked: LookupOptions) -> None:
     from dnssd.cli.output import print_json
 
-    if as_json:
+    if asked.as_json:
         instance = {"instance": endpoint.instance}
         print_json(instance | endpoint_json(endpoint) | {"status": status})
     else:
-        print(_authorities(endpoint)[0])
+        print(_authorities(endpoint, asked.by_target)[0])
 
 
-def _print_all(endpoints: Iterable[Endpoint]) -> None:
+def _print_all(endpoints: Iterable[Endpoint], by_target: bool) -> None:
     """Those with addresses; if none has one, that is the error."""
     endpoints = tuple(endpoints)
-    for endpoint in tuple(e for e in endpoints if e.addresses) or endpoints:
-        print("\n".join(_authorities(endpoint)))
+    for endpoint in tuple(e for e in endpoints if e.addresses or by_target) or endpoints:
+        print("\n".join(_authorities(endpoint, by_target)))
 
 
-def _authorities(endpoint: Endpoint) -> tuple[str, ...]:
-    """`ADDRESS:PORT`, n >= 1: scripts are promised addresses.
+def _authorities(endpoint: Endpoint, by_target: bool) -> tuple[str, ...]:
+    """`ADDRESS:PORT`, n >= 1, or one `TARGET:PORT`: what scripts can connect to.
 
     Raises:
-        NotFound: The target has none.
+        NotFound: The target has no address.
+        Unavailable: The target is no host name: a script could take it for something else.
     """
-    from dnssd.errors import NotFound
+    from dnssd.cli.output import safe
+    from dnssd.errors import NotFound, Unavailable
 
+    if by_target:
+        target = endpoint.target.removesuffix(".")
+        if not _HOST_NAME.fullmatch(target):
+            raise Unavailable(
+                f"{safe(target)}: not a host name, although SRV records point there; "
+                "correct them, or leave out --target"
+            )
+        return (f"{target}:{endpoint.port}",)
     if not endpoint.addresses:
         raise NotFound(
             f"{endpoint.target}: no address record, although SRV records point there; "

@@ -224,6 +224,14 @@ host_option = option(
     callback=checked(_check_host),
     help="This host's label.  [default: from metadata or its name]",
 )
+timeout_option = option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True, max=3600),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a look-up may take.",
+)
 wait_option = option("--wait", is_flag=True, help="Return only once the change is being served.")
 dry_run_option = option("--dry-run", is_flag=True, help="Show the changes, make none.")
 json_option = option(

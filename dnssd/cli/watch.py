@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import select
+import subprocess
+import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dnssd.cli.domain import domain_option, zone_domain
+from dnssd.cli.domain import domain_option
 from dnssd.cli.failures import Terminated
-from dnssd.cli.options import Command, json_option, nameserver_option, option
+from dnssd.cli.options import Command, json_option, nameserver_option, option, timeout_option
 from dnssd.cli.reporting import start_logging, warn
 
 if TYPE_CHECKING:  # importing the resolver takes longer than printing --help
@@ -29,6 +33,7 @@ Examples:
   dnssd watch http --domain example.com --exec 'systemctl reload haproxy'
 """
 
+GRACE_SECONDS = 5.0  # that a command gets to end in
 WIDEST = 32  # columns: what is longer makes no room for itself in later lines
 _TOLD = {
     "stale": "no name server answers; its endpoints stay as they were",
@@ -52,6 +57,7 @@ def _split(ctx: click.Context, param: click.Parameter, value: str | None) -> lis
 @click.argument("name")
 @domain_option
 @nameserver_option
+@timeout_option
 @option(
     "--exec",
     "words",
@@ -64,6 +70,7 @@ def command(
     name: str,
     domain: Name | None,
     nameservers: tuple[str, ...],
+    timeout: float,
     words: list[str],
     as_json: bool,
 ) -> None:
@@ -77,15 +84,18 @@ def command(
     """
     from dnssd.resolver.client import Resolver
     from dnssd.resolver.debounce import bursts
-    from dnssd.services import parse_service_name
+    from dnssd.resolver.defaults import parse_name
 
     start_logging()
-    asked = parse_service_name(name, domain or zone_domain()).name.master()
-    with contextlib.suppress(Terminated), Resolver(nameservers) as resolver:
+    asked = parse_name(name, domain).name.master()
+    with contextlib.suppress(Terminated), Resolver(nameservers, timeout=timeout) as resolver:
+        has_reader = _end_with_reader(resolver)
         _tell_absence(resolver, asked)
         for burst in bursts(resolver.watch(asked), _printer(as_json)):
             if words:
                 _run(words, burst)
+        if not has_reader.is_set():
+            raise BrokenPipeError
 
 
 def _tell_absence(resolver: Resolver, name: str) -> None:
@@ -148,22 +158,57 @@ def _time(event: Event) -> str:
     return event.time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _run(words: Sequence[str], burst: Sequence[Event]) -> None:
-    """Run the command; that it fails is told, and ends nothing."""
-    import subprocess
-    import sys
+def _end_with_reader(resolver: Resolver) -> threading.Event:
+    """Close the resolver once nobody reads stdout: there may be no event to find that out by.
 
+    Returns:
+        Whether somebody still does.
+    """
+    has_reader = threading.Event()
+    has_reader.set()
+    poll = select.poll()
+    try:
+        poll.register(sys.stdout.fileno(), 0)  # errors and hang-ups are told without asking
+    except (AttributeError, OSError, ValueError):  # closed from the start, or no file
+        return has_reader
+
+    def wait() -> None:
+        poll.poll()
+        has_reader.clear()
+        resolver.close()
+
+    threading.Thread(target=wait, name="dnssd-reader", daemon=True).start()
+    return has_reader
+
+
+def _run(words: Sequence[str], burst: Sequence[Event]) -> None:
+    """Run the command; that it fails is told, and ends nothing. It ends with this program."""
     from dnssd.cli.output import json_line
 
     lines = "".join(json_line(event_json(event)) + "\n" for event in burst)
     try:
         # Its output goes to stderr, since stdout holds events and nothing else.
-        done = subprocess.run(words, input=lines.encode(), stdout=sys.stderr, check=False)
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=sys.stderr)
     except OSError as error:
         warn(f"--exec {words[0]}: {error.strerror}; it is tried again at the next event")
         return
-    if done.returncode:
-        warn(f"--exec {words[0]}: it ended with {_ending(done.returncode)}")
+    try:
+        process.communicate(lines.encode())
+    except BaseException:
+        _end(process)
+        raise
+    if process.returncode:
+        warn(f"--exec {words[0]}: it ended with {_ending(process.returncode)}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a command as this program was told to end; by force if it takes too long."""
+    process.terminate()
+    try:
+        process.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _ending(code: int) -> str:

@@ -13,11 +13,12 @@ from dnssd.resolver.browsing import Listing, domains_of, instances_of, services_
 from dnssd.resolver.cache import CacheEntry
 from dnssd.resolver.connecting import EndpointSocket
 from dnssd.resolver.core import Core
+from dnssd.resolver.defaults import parse_browsed, parse_name
 from dnssd.resolver.engine import Engine
 from dnssd.resolver.events import Event
 from dnssd.resolver.snapshot import Endpoint, Snapshot
 from dnssd.resolver.streams import connect_async, open_connection
-from dnssd.services import ServiceName, parse_service_name
+from dnssd.services import ServiceName
 
 
 class AsyncResolver(Core):
@@ -90,7 +91,7 @@ class AsyncResolver(Core):
 
     async def browse(self, service: str, domain: str | None = None) -> tuple[str, ...]:
         """The instances of a service, offered or not, in the order of their names."""
-        return await self._listed(instances_of(service, domain))
+        return await self._listed(instances_of(parse_browsed(service, domain)))
 
     async def services(self, domain: str) -> tuple[str, ...]:
         """The service types of a domain (RFC 6763 section 9), in order."""
@@ -105,7 +106,7 @@ class AsyncResolver(Core):
 
         Cancelling whoever waits for the next event ends it, as a time-out around `anext` does.
         """
-        return self._events(parse_service_name(name))
+        return self._events(parse_name(name))
 
     async def clear(self) -> None:
         """Empty the cache; what is watched stays watched."""
@@ -127,7 +128,7 @@ class AsyncResolver(Core):
         entry = self._entries.get(name)
         if entry is not None and (snapshot := self._known(entry)):
             return entry, snapshot
-        found: CacheEntry = await _called_back(engine.want, name, parse_service_name(name))
+        found: CacheEntry = await _called_back(engine.want, name, parse_name(name))
         return found, found.latest()
 
     async def _listed(self, listing: Listing) -> tuple[str, ...]:

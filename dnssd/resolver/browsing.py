@@ -7,7 +7,7 @@ from dnssd.errors import NotFound, UsageError
 from dnssd.names import Name
 from dnssd.records import Ptr
 from dnssd.resolver.snapshot import CachedRRset, instance_names
-from dnssd.services import Service, ServiceType, instance_text, parse_service_name
+from dnssd.services import Service, ServiceName, ServiceType, instance_text
 from dnssd.wire.answers import Answer
 
 DOMAINS = (b"b", b"db", b"lb")  # what points to domains worth browsing (RFC 6763 section 11)
@@ -41,13 +41,12 @@ class Listing:
         raise NotFound(self.empty)
 
 
-def instances_of(service: str, domain: str | None) -> Listing:
+def instances_of(asked: ServiceName) -> Listing:
     """The instances of a service.
 
     Raises:
         UsageError: Not a service.
     """
-    asked = parse_service_name(service, None if domain is None else Name.parse(domain))
     if asked.instance is not None:
         raise UsageError(f"{asked.name}: an instance; browse a service, or look it up")
 

@@ -14,10 +14,11 @@ from dnssd.resolver.browsing import Listing, domains_of, instances_of, services_
 from dnssd.resolver.cache import CacheEntry
 from dnssd.resolver.connecting import Connected, EndpointSocket, connect
 from dnssd.resolver.core import CHECK, Core
+from dnssd.resolver.defaults import parse_browsed, parse_name
 from dnssd.resolver.events import Event
 from dnssd.resolver.snapshot import Endpoint, Snapshot
 from dnssd.resolver.worker import Worker
-from dnssd.services import ServiceName, parse_service_name
+from dnssd.services import ServiceName
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -35,9 +36,9 @@ class Resolver(Core):
     answers, the last good answer goes on being used and says that it is stale.
 
     Args:
-        nameservers: `HOST[:PORT]` or `[IPV6]:PORT` each; by default those of
-            /etc/resolv.conf, whose `search` and `ndots` do not count. A host name among
-            them is looked up here, once.
+        nameservers: `HOST[:PORT]` or `[IPV6]:PORT` each; by default those in
+            `DNSSD_NAMESERVER`, else those of /etc/resolv.conf, whose `search` and `ndots` do
+            not count. A host name among them is looked up here, once.
         timeout: Seconds that a look-up may take of which nothing is known yet.
         policy: `weighted`, by RFC 2782; or `least_pending`, the one with fewer calls in
             flight of two drawn by weight: then each `pick` needs one `report`.
@@ -155,7 +156,7 @@ class Resolver(Core):
             Unavailable: No name server has answered in time.
             UsageError: Not a service.
         """
-        return self._listed(instances_of(service, domain))
+        return self._listed(instances_of(parse_browsed(service, domain)))
 
     def services(self, domain: str) -> tuple[str, ...]:
         """The service types of a domain (RFC 6763 section 9), in order.
@@ -186,7 +187,7 @@ class Resolver(Core):
         Raises:
             UsageError: Not the name of a service or an instance.
         """
-        return self._events(parse_service_name(name))
+        return self._events(parse_name(name))
 
     def clear(self) -> None:
         """Empty the cache; what is watched stays watched."""
@@ -215,7 +216,7 @@ class Resolver(Core):
             if snapshot := self._known(entry):
                 return entry, snapshot
         worker = self._running()
-        entry = worker.wait(worker.engine.want, name, parse_service_name(name))
+        entry = worker.wait(worker.engine.want, name, parse_name(name))
         return entry, entry.latest()
 
     def _listed(self, listing: Listing) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from dnssd.errors import UsageError
 from dnssd.names import shown
 from dnssd.resolver.balance import Choice, choose
 from dnssd.resolver.cache import Cache, CacheEntry, CachePolicy
+from dnssd.resolver.defaults import default_nameservers
 from dnssd.resolver.disk import SnapshotFiles
 from dnssd.resolver.ejection import Health
 from dnssd.resolver.engine import Engine
@@ -48,7 +49,8 @@ class Core:
             raise UsageError(f"policy {policy!r}: no such; there are {' and '.join(POLICIES)}")
         if isinstance(nameservers, str):  # each of its letters would be looked up as a host
             raise UsageError(f"name servers {shown(nameservers)}: one text; give a list of them")
-        self._servers = NameServer.parse_all(nameservers or ())
+        given = () if nameservers is None else NameServer.parse_all(nameservers)
+        self._servers = default_nameservers() if nameservers is None else given
         self._resolv_conf = None if self._servers else ResolvConf()
         self._limits = CachePolicy(timeout, max_stale, max_names)
         self._cache = Cache(self._limits)

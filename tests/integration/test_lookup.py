@@ -1,6 +1,7 @@
 """Looking up and browsing over real sockets, as a library and as commands."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -449,3 +450,92 @@ def test_help_is_quick_and_a_look_up_needs_no_cloud(served: Sandbox) -> None:
     subprocess.run(
         [sys.executable, "-c", program], env=environment, check=True, stdout=subprocess.DEVNULL
     )
+
+
+def test_a_target_is_printed_for_tls(served: Sandbox, capsys: Capture) -> None:
+    """The name that a certificate is for; with --all in failover order, addresses or not."""
+    assert run(["lookup", V1, "--pick", "--target"]) == 0
+    assert capsys.readouterr().out == "i-0abc.example.test:4218\n"
+    assert run(["lookup", V1, "--all", "--target"]) == 0
+    assert capsys.readouterr().out == "i-0abc.example.test:4218\ni-0def.example.test:4218\n"
+    assert run(["lookup", V1, "--target"]) == 2
+    assert "--target goes with --pick or --all" in capsys.readouterr().err
+
+
+def test_a_target_that_is_no_host_name_is_not_printed(served: Sandbox, capsys: Capture) -> None:
+    """Scripts put it into command lines: no record may write there what it likes."""
+    publish(served, "_odd._tcp.example.test.", "SRV", r"0 0 80 $\050reboot\051.example.test.")
+
+    assert run(["lookup", "odd", "--pick", "--target"]) == 1
+
+    output, error = capsys.readouterr()
+    assert output == ""
+    assert "not a host name" in error
+
+
+def test_what_is_not_there_yet_is_waited_for(
+    served: Sandbox, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long DNS lets clients remember an absence; after that it is an error as ever."""
+    monkeypatch.setattr("dnssd.cli.lookup.POLL_SECONDS", 0.01)
+    late = threading.Timer(
+        0.3, publish, (served, "_late._tcp.example.test.", "SRV", "0 0 80 i-0abc.example.test.")
+    )
+    late.start()
+
+    assert run(["lookup", "late", "--wait", "60", "--pick"]) == 0
+    late.join()
+    assert capsys.readouterr().out == "10.0.0.5:80\n"
+    assert run(["lookup", "never", "--wait", "0.05"]) == 3
+
+
+def test_a_slow_path_gets_more_time(capsys: Capture) -> None:
+    """As much as --timeout says, and no more."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        server = f"127.0.0.1:{silent.getsockname()[1]}"
+        for command in (["lookup", "http"], ["browse", "http"]):
+            ended = run(
+                [*command, "--domain", "a.test", "--nameserver", server, "--timeout", "0.1"]
+            )
+            assert ended == 1
+    assert run(["lookup", "http", "--domain", "a.test", "--timeout", "0"]) == 2
+
+
+def test_a_program_looks_up_where_the_commands_do(
+    served: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Name servers and domain are the environment's; what is given or absolute needs neither."""
+    with Resolver() as resolver:
+        assert resolver.lookup("v1._theService._tcp").name == V1
+        assert resolver.browse("_theService._tcp") == ("v1",)
+        monkeypatch.delenv("DNSSD_DOMAIN")
+        monkeypatch.setenv("DNSSD_ZONE", "example.test,id=Z0123456789ABC other.test")
+        assert len(resolver.order("theService")) == 2
+        monkeypatch.setenv("DNSSD_ZONE", "a..b")
+        assert resolver.pick(V1).port == 4218
+        with pytest.raises(UsageError, match=r"^DNSSD_ZONE: zone 'a\.\.b'"):
+            resolver.lookup("other")
+        monkeypatch.setenv("DNSSD_ZONE", "Z0123456789ABC")
+        with pytest.raises(UsageError, match="says no domain; write NAME,id=Z0123456789ABC"):
+            resolver.lookup("other")
+    monkeypatch.setenv("DNSSD_NAMESERVER", "a:b:c:d")
+    with pytest.raises(UsageError, match=r"^DNSSD_NAMESERVER: "):
+        Resolver()
+    Resolver([served.nameserver]).close()
+
+
+def test_a_reader_that_has_read_enough_is_no_error(served: Sandbox) -> None:
+    """`dnssd lookup ... | true`: no message and no traceback; the code is for who asks for it."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        ended = subprocess.run(
+            [sys.executable, "-m", "dnssd", "lookup", V1],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    assert (ended.returncode, ended.stderr) == (1, b"")

@@ -271,7 +271,7 @@ def test_nothing_from_dns_moves_a_cursor(zone: Zone, watch: Start, noting: Comma
 
     for text in (line, event):
         assert text.isprintable()
-    assert json.loads(event)["endpoint"]["instance"] == "\x1b[2J\u009bH"
+    assert json.loads(event)["endpoint"]["instance"] == r"\027[2J\194\155H"
     _await(noting.runs)
     ((_, _, (told,)), *_) = noting.runs()
     assert told == event
@@ -445,3 +445,43 @@ def _await(happened: Callable[[], object]) -> None:
     while not happened():
         assert time.monotonic() < ends
         time.sleep(0.005)
+
+
+def test_it_ends_with_its_reader(zone: Zone, environment: None) -> None:
+    """`dnssd watch ... | head -1` comes to an end though nothing else happens."""
+    zone.offer("a")
+    watching = subprocess.Popen(
+        [*PROGRAM, "http"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+    )
+    assert watching.stdout
+    assert watching.stderr
+    with watching, watching.stderr as told:
+        assert b"added" in watching.stdout.readline()
+
+        watching.stdout.close()
+
+        assert watching.wait(PATIENCE) == 1
+        assert told.read() == b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_its_command_ends_with_it(
+    zone: Zone, watch: Start, noting: Command, number: signal.Signals
+) -> None:
+    """However it is ended, no command is left behind."""
+    zone.offer("a")
+    noting.hold()
+    watching = watch("http", "--exec", shlex.join(noting.words))
+    watching.line()
+    _await(noting.runs)
+    (child,) = _children(watching.process.pid)
+
+    watching.process.send_signal(number)
+
+    assert watching.ended()[0] == (0 if number == signal.SIGTERM else 130)
+    assert not Path(f"/proc/{child}").exists()
+
+
+def _children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]

@@ -168,7 +168,7 @@ def test_errors_are_logged_as_json_where_the_log_is(capsys: pytest.CaptureFixtur
         (MalformedCredentials("a"), 2, "UsageError"),
         (KeyboardInterrupt(), 130, "Interrupted"),
         (Terminated(), 130, "Interrupted"),
-        (BrokenPipeError(), 0, "Unavailable"),
+        (BrokenPipeError(), 1, "Unavailable"),
         (OSError(28, "No space left on device"), 1, "Unavailable"),
     ],
 )

@@ -14,6 +14,7 @@ from dnssd.resolver.cache import FIRST_RETRY
 from dnssd.resolver.client import Resolver
 from dnssd.resolver.lookup import GRACE
 from dnssd.resolver.snapshot import MAX_INSTANCES
+from dnssd.services import parse_service_name
 from dnssd.wire.answers import Answer
 from dnssd.wire.nameservers import NameServer
 from kit.simnet import SERVICE, Records, honest, servfail, silent, where
@@ -204,7 +205,7 @@ def test_a_subtype_is_browsed_like_a_service() -> None:
     """Its pointers lead to instances of the service."""
     blue = f"_blue._sub.{SERVICE}"
     sim = SimResolver(TWO_INSTANCES | {(blue, "PTR"): [f"v2.{SERVICE}"]})
-    listing = instances_of(blue, None)
+    listing = instances_of(parse_service_name(blue))
 
     assert [e.instance for e in sim.lookup(blue).endpoints] == ["v2"]
     assert listing.of([pointers(sim, name) for name in listing.names]) == ("v2",)
@@ -233,7 +234,9 @@ def test_an_instance_may_have_any_name(label: str, instance: str) -> None:
 
     (endpoint,) = sim.lookup(SERVICE).endpoints
     assert (endpoint.instance, endpoint.addresses) == (instance, ("10.0.0.1",))
-    assert instances_of(SERVICE, None).of([pointers(sim, Name.parse(SERVICE))]) == (instance,)
+    assert instances_of(parse_service_name(SERVICE)).of([pointers(sim, Name.parse(SERVICE))]) == (
+        instance,
+    )
 
 
 def test_an_instance_is_looked_up_by_its_name_as_people_write_it() -> None:
