@@ -48,7 +48,7 @@ class Sandbox:
         wraps: What is laid around the API's operations, the outermost first.
         state: What keeps the zones when this ends, already entered.
         insync_after: Seconds for which the API calls a change PENDING.
-        max_log: How many commits are remembered, each with the zone as it was.
+        max_log: After how many batches the zone is remembered as it was.
         now: A monotonic clock, in seconds.
         rng: What DNS answers are shuffled with.
 

@@ -170,7 +170,7 @@ def prepare(stage: Stage, command: Command) -> None:
 
 def states(store: HostedZones) -> list[State]:
     """Every state that the zone has been in."""
-    return [state_of(commit.zone) for commit in store.log()]
+    return [state_of(zone) for zone in store.log()]
 
 
 def check(stage: Stage, since: int) -> None:

@@ -59,7 +59,7 @@ class Recorded(NamedTuple):
     @classmethod
     def sandbox(cls, zone: Zone, store: HostedZones) -> "Recorded":
         """A zone at the sandbox, whose change log has them."""
-        return cls(zone, lambda: [state_of(commit.zone) for commit in store.log()])
+        return cls(zone, lambda: [state_of(zone) for zone in store.log()])
 
 
 class Stepped:

@@ -396,14 +396,6 @@ def test_names_without_the_last_dot_and_escaped_characters_are_read(
     assert _texts(response.answer or response.authority) == [read]
 
 
-def test_a_value_that_cannot_be_sent_is_a_server_failure(server: Server) -> None:
-    """The zone takes values of types it does not check; the fault is then the server's."""
-    server.put("a.example.test", "NAPTR", "nonsense")
-
-    assert server.ask("a.example.test", "NAPTR").rcode() == dns.rcode.SERVFAIL
-    assert server.ask("a.example.test", "A").rcode() == dns.rcode.NOERROR
-
-
 @pytest.mark.parametrize("name", ["elsewhere.test", "test", ".", "badexample.test"])
 def test_other_zones_are_refused(server: Server, name: str) -> None:
     """The server answers for nothing that it does not hold."""

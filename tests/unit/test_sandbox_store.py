@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -230,7 +229,7 @@ def test_writers_take_turns() -> None:
         sys.setswitchinterval(interval)
 
     assert len(store.zone(zone_id).rrsets) == 2 + 8 * 40
-    sizes = [len(commit.zone.rrsets) for commit in store.log()]
+    sizes = [len(zone.rrsets) for zone in store.log()]
     assert sizes == list(range(3, 3 + 8 * 40))
 
 
@@ -245,32 +244,28 @@ def test_a_zone_is_full_at_its_limit() -> None:
     store.change(zone.id, [delete("a.example.test"), create("b.example.test")])
 
 
-def test_the_log_remembers_who_committed_what_and_forgets_the_oldest() -> None:
-    """Each commit has its change, its sender, its time and the zone after it."""
-    store = HostedZones(now=lambda: 7.0, max_log=2)
+def test_the_log_remembers_the_zone_after_each_batch_and_forgets_the_oldest() -> None:
+    """As it was, not as it is."""
+    store = HostedZones(max_log=2)
     zone = store.create_zone(ORIGIN, caller_reference="a")
     for label in "abc":
-        last = store.change(zone.id, [create(f"{label}.example.test")], user_agent=label)
+        store.change(zone.id, [create(f"{label}.example.test")])
 
     first, second = store.log()
-    assert (first.user_agent, second.user_agent) == ("b", "c")
-    assert (second.change_id, second.zone.id, second.time) == (last.id, zone.id, 7.0)
-    assert not first.zone.node(Name.parse("c.example.test"))
-    assert second.zone is store.zone(zone.id)
+    assert [len(each.rrsets) for each in (first, second)] == [4, 5]
+    assert second is store.zone(zone.id)
 
 
 def test_a_change_is_in_sync_after_its_time() -> None:
     """The passed-in clock alone decides."""
     clock = [0.0]
-    date = datetime(2026, 11, 21, tzinfo=UTC)
-    store = HostedZones(now=lambda: clock[0], date=lambda: date, insync_after=30)
+    store = HostedZones(now=lambda: clock[0], insync_after=30)
     zone = store.create_zone(ORIGIN, caller_reference="a")
     change = store.change(zone.id, [create("a.example.test")])
 
     assert not store.insync(store.submission(change.id))
     clock[0] = 30.0
     assert store.insync(store.submission(change.id))
-    assert change.submitted_at == date
 
 
 def test_zones_of_one_name_are_told_apart() -> None:
@@ -315,7 +310,8 @@ def test_a_zone_is_made_once(reference: str, zone_id: str) -> None:
         ("TXT", r'"path=/a \"b\" \\ \303\251" "x"  "y"'),
         ("TXT", " ".join(['"' + "a" * 255 + '"'] * 15 + ['"' + "a" * 128 + '"'])),  # 4,000
         ("TXT", '"' + r"\303" * 255 + '"'),
-        ("NAPTR", "anything"),
+        ("NAPTR", '100 10 "u" "E2U+sip" "!^.*$!sip:a@example.test!" .'),
+        ("PTR", 'a;b(c@d"e$f.example.test.'),
     ],
 )
 def test_a_value_of_its_type_is_taken(rdtype: str, text: str) -> None:
@@ -342,10 +338,10 @@ def test_a_value_of_its_type_is_taken(rdtype: str, text: str) -> None:
         ("PTR", "é.example.test.", "UnsupportedCharacter"),
         ("PTR", r"my\.site.example.test.", "UnsupportedCharacter"),
         ("PTR", r"my\400site.example.test.", "UnsupportedCharacter"),
-        ("MX", "mail.example.test.", "MXRRDATANot"),
-        ("MX", "65536 mail.example.test.", "MXRRDATAIllegalPriority"),
-        ("SOA", "ns. admin. 1 7200 900 1209600", "SOARRDATANot7Fields"),
-        ("SOA", "ns. admin. 1 7200 900 1209600 4294967296", "Minimum"),
+        ("MX", "mail.example.test.", "MXRRDATAIllegal"),
+        ("MX", "65536 mail.example.test.", "MXRRDATAIllegal"),
+        ("SOA", "ns. admin. 1 7200 900 1209600", "SOARRDATAIllegal"),
+        ("SOA", "ns. admin. 1 7200 900 1209600 4294967296", "SOARRDATAIllegal"),
         ("SRV", "0 100 4218", "SRVRRDATANot4Fields"),
         ("SRV", "0  100 4218 a.", "SRVRRDATANot4Fields"),
         ("SRV", "0 100 65536 a.", "SRVRRDATAIllegalPort"),
@@ -361,6 +357,7 @@ def test_a_value_of_its_type_is_taken(rdtype: str, text: str) -> None:
         ("TXT", '"a\nb"', "UnsupportedCharacter"),
         ("TXT", " ".join(['"' + "a" * 255 + '"'] * 15 + ['"' + "a" * 129 + '"']), "TooLong"),
         ("NAPTR", "é", "UnsupportedCharacter"),
+        ("NAPTR", "anything", "NAPTRRRDATAIllegal"),
     ],
 )
 def test_a_value_not_of_its_type_is_refused(rdtype: str, text: str, problem: str) -> None:
@@ -377,8 +374,12 @@ def test_a_name_that_is_listed_can_be_sent_again(labels: list[bytes]) -> None:
     assert read_name(write_name(name)) == name
 
 
-@given(st.sampled_from(["A", "AAAA", "CAA", "MX", "PTR", "SOA", "SRV", "TXT"]), st.text())
+TEXTS = st.text() | st.text('ab.@$;()"\\0 1', max_size=12)
+
+
+@given(st.sampled_from(["A", "AAAA", "CAA", "MX", "PTR", "SOA", "SRV", "TXT"]), TEXTS)
 def test_no_text_is_too_odd_to_be_judged(rdtype: str, text: str) -> None:
     """A value is taken or refused, whatever it is; what is taken has a meaning."""
-    if value_problem(rdtype, text) is None and rdtype != "CAA":
-        assert wire_rdata(rdtype, text).octets
+    if value_problem(rdtype, text) is None:
+        octets = wire_rdata(rdtype, text).octets
+        assert octets == read_name(text).octets if rdtype == "PTR" else octets

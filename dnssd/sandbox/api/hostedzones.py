@@ -20,7 +20,7 @@ NS_TTL = 172_800  # seconds, as Route 53 gives them
 SOA_TTL = 60  # seconds; Route 53 gives 900, but nobody wants to wait for a negative answer here
 SOA = f"{NAME_SERVERS[0]} hostmaster.sandbox.test. 1 7200 900 1209600 {SOA_TTL}"
 MAX_RRSETS = 10_000  # in one zone
-MAX_LOG = 10_000  # commits and changes that are remembered
+MAX_LOG = 10_000  # batches and changes that are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +88,6 @@ class HostedZone:
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
-    """A batch that was applied.
-
-    Attributes:
-        zone: The zone after it.
-        user_agent: Who sent it.
-        time: When, on the zones' clock, in seconds.
-    """
-
-    change_id: str
-    zone: HostedZone
-    user_agent: str
-    time: float
-
-
-@dataclass(frozen=True, slots=True)
 class Contents:
     """All zones at one moment.
 
@@ -125,10 +109,9 @@ class HostedZones:
     Args:
         contents: What they are at first.
         now: The clock, in seconds.
-        date: The date that submissions bear.
         insync_after: Seconds after which a change is said to be everywhere.
         max_rrsets: How many RRsets a zone may hold.
-        max_log: How many commits are remembered, each with the zone as it was.
+        max_log: After how many batches the zone is remembered as it was.
     """
 
     def __init__(
@@ -136,19 +119,17 @@ class HostedZones:
         contents: Contents = NOTHING,
         *,
         now: Callable[[], float] = time.monotonic,
-        date: Callable[[], datetime] = lambda: datetime.now(UTC),
         insync_after: float = 0.0,
         max_rrsets: int = MAX_RRSETS,
         max_log: int = MAX_LOG,
     ) -> None:
         self._now = now
-        self._date = date
         self._insync_after = insync_after
         self._max_rrsets = max_rrsets
         self._lock = threading.RLock()
         self._zones: Mapping[str, HostedZone] = {zone.id: zone for zone in contents.zones}
         self._number = contents.number  # the last one that an identifier has
-        self._log: deque[Commit] = deque(maxlen=max_log)
+        self._log: deque[HostedZone] = deque(maxlen=max_log)
         self._submissions: deque[Submission] = deque(maxlen=MAX_LOG)
 
     def create_zone(
@@ -220,9 +201,7 @@ class HostedZones:
             message = f"No hosted zone found with ID: {zone_id}"
             raise Rejection("NoSuchHostedZone", message, 404) from None
 
-    def change(
-        self, zone_id: str, edits: Sequence[Edit], *, comment: str = "", user_agent: str = ""
-    ) -> Submission:
+    def change(self, zone_id: str, edits: Sequence[Edit], *, comment: str = "") -> Submission:
         """Apply a batch: all of it, or nothing.
 
         Raises:
@@ -234,7 +213,7 @@ class HostedZones:
             zone = replace(zone, rrsets=rrsets)
             submission = self.submit(comment)
             self._zones = {**self._zones, zone_id: zone}
-            self._log.append(Commit(submission.id, zone, user_agent, self._now()))
+            self._log.append(zone)
             return submission
 
     def submit(self, comment: str = "") -> Submission:
@@ -243,7 +222,7 @@ class HostedZones:
             submission = Submission(
                 id=f"C{self._next_number():013d}",
                 comment=comment,
-                submitted_at=self._date(),
+                submitted_at=datetime.now(UTC),
                 insync_at=self._now() + self._insync_after,
             )
             self._submissions.append(submission)
@@ -265,8 +244,8 @@ class HostedZones:
         """Whether all name servers have it."""
         return self._now() >= submission.insync_at
 
-    def log(self) -> tuple[Commit, ...]:
-        """The latest batches, the oldest first."""
+    def log(self) -> tuple[HostedZone, ...]:
+        """The zone after each of the latest batches, the oldest first."""
         with self._lock:
             return tuple(self._log)
 

@@ -147,7 +147,7 @@ def change_resource_record_sets(zones: HostedZones, request: Request, zone_id: s
     """ChangeResourceRecordSets."""
     zones.zone(zone_id)
     edits, comment = shapes.read_batch(request.body)
-    submission = zones.change(zone_id, edits, comment=comment, user_agent=request.user_agent)
+    submission = zones.change(zone_id, edits, comment=comment)
     return _ok("ChangeResourceRecordSetsResponse", _info(zones, submission))
 
 

@@ -4,6 +4,7 @@ dnspython reads the text of master files, whose escapes are decimal. A name with
 dot is absolute all the same.
 """
 
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ import dns.rdatatype
 from dnssd.errors import MalformedRecord
 from dnssd.names import shown
 from dnssd.zones.route53.text import decimal
+
+_NAMES = {"CNAME", "MX", "NS", "PTR", "SOA", "SRV"}  # types of numbers and names alone
+_SPECIAL = re.compile(r"\\.|([\"$();@])")  # what means something in a master file, and not here
 
 
 class WireRdata(NamedTuple):
@@ -37,9 +41,14 @@ def wire_rdata(rdtype: str, text: str) -> WireRdata:
         MalformedRecord: It is not what its type asks for.
     """
     try:
-        rdata = dns.rdata.from_text(
-            "IN", rdtype, decimal(text), origin=dns.name.root, relativize=False
-        )
+        master = decimal(text)
+        if rdtype in _NAMES:
+            master = _SPECIAL.sub(_escaped, master)
+        rdata = dns.rdata.from_text("IN", rdtype, master, origin=dns.name.root, relativize=False)
         return WireRdata(bytes(rdata.to_wire() or b""), rdata.to_digestable())
     except (dns.exception.DNSException, ValueError) as error:
         raise MalformedRecord(f"{shown(text)}: not {rdtype} rdata") from error
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\{ord(match[1]):03d}" if match[1] else match[0]

@@ -20,7 +20,6 @@ _ESCAPES = re.compile(r"(?:[^\\]|\\[0-3][0-7]{2})*")
 _STRING = r'"((?:[^"\\]|\\[^0-9]|\\[0-3][0-7]{2})*)"'
 _STRINGS = re.compile(f"{_STRING}(?: +{_STRING})*")
 _ESCAPE = re.compile(r"\\(?:[0-7]{3}|.)")
-_CAA = re.compile(r'(\d{1,3}) ([A-Za-z0-9]+) "[^"]*"')
 
 
 class _Fatal(Exception):
@@ -75,18 +74,13 @@ def _repeated(rrset: HostedRRset) -> list[str]:
     """The values that stand in `rrset` before, in these or other words."""
     seen, repeated = set(), []
     for text in rrset.texts:
-        meaning = _meaning(rrset.rdtype, text)
+        if value_problem(rrset.rdtype, text):
+            continue
+        meaning = wire_rdata(rrset.rdtype, text).canonical
         if meaning in seen:
             repeated.append(text)
         seen.add(meaning)
     return repeated
-
-
-def _meaning(rdtype: str, text: str) -> str | bytes:
-    try:
-        return wire_rdata(rdtype, text).canonical
-    except MalformedRecord:
-        return text
 
 
 def _name(text: str) -> Name:
@@ -158,27 +152,6 @@ def _srv(rdtype: str, text: str) -> None:
     _name(target)
 
 
-def _mx(rdtype: str, text: str) -> None:
-    priority, exchange = _fields(rdtype, text, "priority", "exchange")
-    _number(rdtype, "priority", priority, 65535)
-    _name(exchange)
-
-
-def _soa(rdtype: str, text: str) -> None:
-    names = ("serial", "refresh", "retry", "expire", "minimum")
-    primary, mailbox, *numbers = _fields(rdtype, text, "primary", "mailbox", *names)
-    _name(primary)
-    _name(mailbox)
-    for name, number in zip(names, numbers, strict=True):
-        _number(rdtype, name, number, 2**32 - 1)
-
-
-def _caa(rdtype: str, text: str) -> None:
-    match = _CAA.fullmatch(text)
-    if not match or int(match[1]) > 255:
-        raise _Fatal('CAARRDATAIllegal (Value must hold flags tag "value")')
-
-
 def _txt(rdtype: str, text: str) -> None:
     if not _STRINGS.fullmatch(text):
         raise _Fatal("InvalidCharacterString (Value should be enclosed in quotation marks)")
@@ -187,7 +160,17 @@ def _txt(rdtype: str, text: str) -> None:
 
 
 def _any(rdtype: str, text: str) -> None:
-    """No opinion: a type that dnssd does not use."""
+    """Types that dnssd does not use: what cannot be sent is wrong."""
+    try:
+        wire_rdata(rdtype, text)
+    except MalformedRecord as error:
+        raise _Fatal(f"{rdtype}RRDATAIllegal (Value is not valid)") from error
+
+
+def _caa(rdtype: str, text: str) -> None:
+    if not text.endswith('"'):
+        raise _Fatal('CAARRDATAIllegal (Value must hold flags tag "value")')
+    _any(rdtype, text)
 
 
 _CHECKS: dict[str, Callable[[str, str], None]] = {
@@ -195,13 +178,12 @@ _CHECKS: dict[str, Callable[[str, str], None]] = {
     "AAAA": _aaaa,
     "CAA": _caa,
     "CNAME": _one_name,
-    "MX": _mx,
     "NS": _one_name,
     "PTR": _one_name,
-    "SOA": _soa,
     "SPF": _txt,
     "SRV": _srv,
     "TXT": _txt,
 }
+_OTHERS = {"DS", "HTTPS", "MX", "NAPTR", "SOA", "SSHFP", "SVCB", "TLSA"}
 
-TYPES = frozenset(_CHECKS) | {"DS", "HTTPS", "NAPTR", "SSHFP", "SVCB", "TLSA"}
+TYPES = frozenset(_CHECKS) | _OTHERS

@@ -19,7 +19,6 @@ import dns.wire
 from dns.rcode import Rcode
 from dns.renderer import ADDITIONAL, ANSWER, AUTHORITY
 
-from dnssd.errors import MalformedRecord
 from dnssd.sandbox.api.hostedzones import HostedZone
 from dnssd.sandbox.dns.lookup import (
     RECORD,
@@ -88,10 +87,7 @@ def respond(
         query = _read(message)
     except (dns.exception.DNSException, ValueError):
         return (_write(bare, Answer(Rcode.FORMERR)),)
-    try:
-        return _answered(query, zones, rng, stream)
-    except MalformedRecord:  # the zone holds a value that cannot be sent
-        return (_write(query, Answer(Rcode.SERVFAIL)),)
+    return _answered(query, zones, rng, stream)
 
 
 def _answered(

@@ -78,9 +78,6 @@ class Lookup:
         Args:
             name: In a zone or not; the answer repeats its case.
             rdtype: A mnemonic, or `ANY` for all that is there.
-
-        Raises:
-            MalformedRecord: A value to be given is not what its type asks for.
         """
         found: Section = ()
         seen: set[str] = set()
@@ -160,11 +157,7 @@ class Lookup:
 
 
 def records_of(owner: dns.name.Name, rrset: HostedRRset) -> Records:
-    """The records of `rrset`, as if they stood at `owner`.
-
-    Raises:
-        MalformedRecord: A value that is not what its type asks for.
-    """
+    """The records of `rrset`, as if they stood at `owner`."""
     values = tuple(wire_rdata(rrset.rdtype, text).octets for text in rrset.texts)
     return Records(owner, rrset.rdtype, rrset.ttl, values)
 
