@@ -19,6 +19,7 @@ MAX_LABEL = 63  # octets (RFC 1035 section 2.3.4)
 MAX_NAME = 255  # octets on the wire, with length octets and the root label
 
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+_PLAIN_LABEL = re.compile(rb"[A-Za-z0-9_-]+")
 _PIECE = re.compile(r"\\([0-9]{3})|\\([^0-9])|(\.)|([^\\.]+)|\\.{0,3}", re.DOTALL)
 
 
@@ -54,7 +55,7 @@ class Name:
                 f"domain name: {len(octets)} octets; at most {MAX_NAME} are allowed"
             )
         _set_octets(self, bytes(octets))
-        _set_key(self, _key(self.octets))
+        _set_key(self, self.octets.lower())
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -76,18 +77,19 @@ class Name:
         """A name out of a packet, whose reader has held every limit already."""
         name = _new(cls)
         _set_octets(name, octets)
-        _set_key(name, _key(octets))
+        # Lengths are below 64: no letter is among them. Mostly one copy is enough.
+        _set_key(name, octets if octets.islower() else octets.lower())
         return name
 
     @property
     def labels(self) -> tuple[bytes, ...]:
         """The labels, the most specific first, without the root label."""
-        return tuple(_labels(self.octets))
+        return _labels(self.octets)
 
     @property
     def reversed(self) -> tuple[bytes, ...]:
         """The labels in lower case, the most specific last: to sort by."""
-        return tuple(_labels(self.key))[::-1]
+        return _labels(self.key)[::-1]
 
     def __eq__(self, other: object) -> bool:
         return self.key == other.key if isinstance(other, Name) else NotImplemented
@@ -145,16 +147,12 @@ _new = object.__new__
 _set_octets, _set_key = (vars(Name)[slot].__set__ for slot in ("octets", "key"))
 
 
-def _key(octets: bytes) -> bytes:
-    """A name in lower case. Lengths are below 64: no letter is among them."""
-    return octets if octets.islower() else octets.lower()  # mostly one copy is enough
-
-
-def _labels(octets: bytes) -> Iterator[bytes]:
-    at = 0
+def _labels(octets: bytes) -> tuple[bytes, ...]:
+    labels, at = [], 0
     while length := octets[at]:
-        yield octets[at + 1 : at + 1 + length]
+        labels.append(octets[at + 1 : at + 1 + length])
         at += 1 + length
+    return tuple(labels)
 
 
 @lru_cache(4096)  # many services share few hosts, whose names are then kept once
@@ -206,6 +204,8 @@ def display(label: bytes) -> str:
     Printable UTF-8 stands as it is, a dot and a backslash behind a backslash, and every
     other byte as `\DDD`.
     """
+    if _PLAIN_LABEL.fullmatch(label):
+        return label.decode()  # as nearly all are
     try:
         text = label.decode()
     except UnicodeDecodeError:

@@ -1,6 +1,5 @@
 """What DNS-SD calls things: service types, instances, subtypes (RFC 6763 sections 4, 7, 9)."""
 
-import contextlib
 import re
 import unicodedata
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ DEFAULT_INSTANCE = "default"  # what a service has where nobody names an instanc
 MAX_HOST_LABEL = 57  # octets: leaves room for "-65535" in a member's label
 _HOST_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?", re.IGNORECASE | re.ASCII)
 PROTOCOLS = ("_tcp", "_udp")
+_WITH_DOMAIN = tuple(known + "." for known in PROTOCOLS)
 _BARE = re.compile(r"[a-z0-9_-]+", re.IGNORECASE | re.ASCII)
 _SIMPLE_INSTANCE = re.compile(rb"[A-Za-z0-9-]+")
 _SERVICE = re.compile(r"(?=[^a-z]*[a-z])[a-z0-9]+(-[a-z0-9]+)*", re.IGNORECASE | re.ASCII)
@@ -35,14 +35,16 @@ class ServiceType:
     @classmethod
     def of(cls, labels: tuple[bytes, bytes]) -> "ServiceType":
         """The service type of two labels: a `Service` where a host could join it."""
-        with contextlib.suppress(MalformedName):
+        try:
             return Service.parse(".".join(map(display, labels)))
-        return cls(labels)
+        except MalformedName:
+            return cls(labels)
 
     @property
     def key(self) -> bytes:
         """The two labels in lower case as on the wire, to compare with."""
-        return Name(self.labels).key[:-1]
+        name, protocol = self.labels
+        return b"%c%b%c%b" % (len(name), name.lower(), len(protocol), protocol.lower())
 
     def in_domain(self, domain: Name) -> Name:
         """The name that clients browse."""
@@ -105,7 +107,7 @@ class Service(ServiceType):
                 )
             return cls(text)
         name, dot, protocol = text[1:].partition(".")
-        if protocol.lower().startswith(tuple(known + "." for known in PROTOCOLS)):
+        if protocol.lower().startswith(_WITH_DOMAIN):
             raise MalformedName(
                 f"service {shown(text)}: give the service type alone; its domain is the zone's"
             )

@@ -5,7 +5,6 @@ from copy import copy
 from dataclasses import dataclass, replace
 
 from dnssd.errors import NotFound, Unavailable, UsageError
-from dnssd.names import Name
 from dnssd.resolver.balance import Choice
 from dnssd.resolver.snapshot import NOTHING, Known, Snapshot
 from dnssd.services import ServiceName
@@ -213,7 +212,7 @@ class Cache:
     def __init__(self, limits: CachePolicy) -> None:
         self.limits = limits
         self.by_text: dict[str, CacheEntry] = {}
-        self._by_name: dict[tuple[Name, bool], CacheEntry] = {}
+        self._by_name: dict[tuple[bytes, bool], CacheEntry] = {}
 
     def __iter__(self) -> Iterator[CacheEntry]:
         # Any thread may ask. A tuple would not do: making one can run the garbage collector,
@@ -266,5 +265,5 @@ def as_stale(snapshot: Snapshot) -> Snapshot:
     return snapshot if snapshot.status == "stale" else replace(snapshot, status="stale")
 
 
-def _key(asked: ServiceName) -> tuple[Name, bool]:
-    return asked.name, asked.instance is None
+def _key(asked: ServiceName) -> tuple[bytes, bool]:
+    return asked.name.key, asked.instance is None

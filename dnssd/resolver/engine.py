@@ -87,7 +87,7 @@ class Engine:
         else:
             lookup = self._begun(entry, now)
             lookup.done.append(done)
-            lookup.begin()
+            lookup.advance()
 
     def pointers(self, name: Name, done: Callable[[Answer | Unavailable], object]) -> None:
         """Ask for the PTR records of a name."""
@@ -169,23 +169,25 @@ class Engine:
         """Begin a look-up if there is none under way; or ask for the rest of the first one."""
         if entry not in self._lookups:
             lookup = self._begun(entry, now)
-            (lookup.complete if rest else lookup.begin)()
+            (lookup.complete if rest else lookup.advance)()
 
     def _begun(self, entry: CacheEntry, now: float) -> Lookup:
         if timer := self._timers.pop(entry, None):
             timer.cancel()
-        lookup = Lookup(self._client, self._loop.time, entry, self._limits.timeout, self._learned)
+        lookup = Lookup(
+            self._client, self._loop.time, entry, now + self._limits.timeout, self._learned
+        )
         self._lookups[entry] = lookup
         # Nobody is in haste where an older answer is there, which may have both families.
         if entry.snapshot is None:
-            self._graces.add(now + GRACE, lookup)
+            self._graces.add(now + GRACE / 2, lookup)
         return lookup
 
     def _late(self, lookup: Lookup, at: float) -> None:
         """A first look-up takes its time."""
-        again = lookup.late(self._loop.time())
+        lookup.late(at)
         if not lookup.finished:
-            self._graces.add(again, lookup)
+            self._graces.add(at + GRACE / 2, lookup)
 
     def _learned(self, lookup: Lookup) -> None:
         """A look-up has come to its end."""
@@ -220,7 +222,7 @@ class Engine:
         self._tell(entry, before)
         entry.warm = entry.snapshot is not None
         if entry.texts:  # else it was forgotten meanwhile
-            self._wind(entry, self._loop.time(), when, rest=rest)
+            self._wind(entry, now, when, rest=rest)
         for other in self._cache.surplus(self._is_busy):
             if timer := self._timers.pop(other, None):
                 timer.cancel()

@@ -141,7 +141,11 @@ class Gathering:
         if answer.additional:
             self._add(answer.additional, now)
         self._answered = True
-        found = self._found[key] = self._read(key, answer, now)
+        if answer.signed:
+            found = _new(CachedRRset, (answer.values, now + answer.ttl, answer.ttl))
+        else:
+            found = self._unsigned(key, answer, now)
+        self._found[key] = found
         if self._stalled:
             stalled, self._stalled = self._stalled, []
             return [more for one in ((question, found), *stalled) for more in self._next(*one)]
@@ -173,8 +177,10 @@ class Gathering:
             Unavailable: Nothing was answered; or no endpoint has an address, and some question
                 about one was not answered.
         """
+        if not (self._failed or self.open):
+            return LookupResult(self._found, cut=self._cut, incomplete=self._incomplete)
         stood_in = [key for key in self._failed if self._do_without(key)]
-        failures = tuple(error for _, error in self._failed.values())
+        failures = tuple([error for _, error in self._failed.values()])
         if failures and not self._answered:
             raise failures[0]
         asked = [error for (_, rdtype), (_, error) in self._failed.items() if rdtype in FAMILIES]
@@ -257,11 +263,9 @@ class Gathering:
                 values = dict.fromkeys((*known.values, address))
                 self._additional[key] = CachedRRset(tuple(values), now + least, least)
             elif isinstance(address, Address):
-                self._additional[key] = CachedRRset((address,), now + ttl, ttl)
+                self._additional[key] = _new(CachedRRset, ((address,), now + ttl, ttl))
 
-    def _read(self, key: Key, answer: Answer, now: float) -> CachedRRset:
-        if answer.signed:
-            return CachedRRset(answer.values, now + answer.ttl, answer.ttl)
+    def _unsigned(self, key: Key, answer: Answer, now: float) -> CachedRRset:
         if key[1] in FAMILIES:
             # No caching without SOA (RFC 2308), but many packets agreed on it, and servers that
             # never send one would be asked as many again for each target at each refresh.
@@ -363,10 +367,11 @@ def untold(known: CachedRRset | None, now: float) -> CachedRRset:
 
 def is_untold(found: Known, now: float) -> bool:
     """Whether of some family it is only known that no server has told of it, once."""
-    families = (one for (_, rdtype), one in found.items() if rdtype in FAMILIES)
-    return any(one.expires_at <= now and not one.values for one in families)
+    absent = [key for key, one in found.items() if not one.values and one.expires_at <= now]
+    return any(rdtype in FAMILIES for _, rdtype in absent)
 
 
+_new = tuple.__new__  # a CachedRRset's own __new__ takes twice as long
 _ROOT = Name(()).key
 _ABSENT = CachedRRset((), 0.0)
 _NEXT: dict[str, Callable[[Gathering, Name, CachedRRset], Sequence[Question]]] = {

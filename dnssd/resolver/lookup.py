@@ -28,7 +28,7 @@ class Lookup:
         client: Asks name servers.
         time: The clock, in seconds.
         entry: Whose look-up it is.
-        timeout: Seconds that it may take.
+        deadline: When to go on with what there is, on that clock.
         learned: Gets it once, when it is over.
 
     Attributes:
@@ -44,8 +44,9 @@ class Lookup:
         "_disturbed",
         "_error",
         "_gathering",
-        "_heard_at",
+        "_grace_ends",
         "_learned",
+        "_progress",
         "_time",
         "done",
         "entry",
@@ -58,17 +59,18 @@ class Lookup:
         client: DnsClient | SystemServers,
         time: Callable[[], float],
         entry: CacheEntry,
-        timeout: float,
+        deadline: float,
         learned: "Callable[[Lookup], object]",
     ) -> None:
         now = time()
         self._client = client
         self._time = time
-        self._deadline = now + timeout
+        self._deadline = deadline
         self._learned = learned
         self._disturbed = client.disturbed
         self._error: Unavailable | None = None
-        self._heard_at = now
+        self._grace_ends = now + GRACE
+        self._progress = 0  # answers since the last time that it was late
         self._gathering = Gathering(entry.asked, entry.found, now)
         self.entry = entry
         self.done: list[Callable[[CacheEntry], object]] = []
@@ -80,13 +82,9 @@ class Lookup:
         """Whether something else than an answer came meanwhile, to this look-up or another."""
         return self._client.disturbed != self._disturbed
 
-    def begin(self) -> None:
-        """Ask the first questions."""
-        self._advance(self._gathering.begin())
-
     def complete(self) -> None:
-        """Instead of `begin`: ask for what the first look-up had left out."""
-        self._advance(self._gathering.complete())
+        """Ask for no more than what the first look-up had left out."""
+        self.advance(self._gathering.complete())
 
     def result(self) -> LookupResult:
         """What has come of it.
@@ -98,20 +96,20 @@ class Lookup:
             raise self._error
         return self._gathering.result()
 
-    def late(self, now: float) -> float:
-        """Time has passed: when to say so again, unless it is over by then."""
-        heard_at = self._heard_at
+    def late(self, now: float) -> None:
+        """Half the grace has passed: go on with what there is, if nothing has come in it."""
+        progress, self._progress = self._progress, 0
+        if now < self._grace_ends:
+            return
         if not self._gathering.usable:
-            self._advance(self._gathering.hasten())
-            return now + GRACE
-        if now - heard_at >= GRACE:
+            self.advance(self._gathering.hasten())
+        elif not progress:
             self._end()
-        return heard_at + GRACE
 
-    def _advance(self, questions: Sequence[Question]) -> None:
-        """Ask questions side by side."""
+    def advance(self, questions: Sequence[Question] | None = None) -> None:
+        """Ask questions side by side; the first ones by default."""
         now = self._time()
-        for question in questions:
+        for question in self._gathering.begin() if questions is None else questions:
             name, rdtype = question
             known = self.entry.found.get((name.key, rdtype))
             if known and known.values:
@@ -132,14 +130,14 @@ class Lookup:
             if isinstance(answer, Unavailable):
                 _log.log(logging.WARNING if self.is_first else logging.DEBUG, "%s", answer)
             return
-        self._heard_at = self._time()
+        self._progress += 1
         try:
             if isinstance(answer, Answer) and answer.via and question[1] in FAMILIES:
                 level = logging.WARNING if self.is_first else logging.DEBUG
                 _log.log(level, _ALIAS, question[0], answer.via)
             questions = self._gathering.take(question, answer, asked_at)
             if questions:
-                self._advance(questions)
+                self.advance(questions)
         except Exception as error:  # likewise
             self._fail(question, error)
         if not (self.finished or self._gathering.open):

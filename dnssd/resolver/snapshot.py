@@ -180,11 +180,11 @@ def build_snapshot(
     instances = tuple(_instances(asked, names, found))
     endpoints = instances[0].endpoints if instances else ()
     if len(instances) > 1:
-        every = (endpoint for instance in instances for endpoint in instance.endpoints)
+        every = [endpoint for instance in instances for endpoint in instance.endpoints]
         endpoints = tuple(sorted(every, key=_by_priority))
     if not endpoints:
         raise _not_found(asked, found)
-    expires_at = min(one.expires_at for one in found.values() if one.values)
+    expires_at = min([one.expires_at for one in found.values() if one.values])
     told = tuple([f"{name} {rdtype}" for name, rdtype in missing])
     return Snapshot(str(asked.name), instances, endpoints, expires_at, missing=told)
 
@@ -203,15 +203,15 @@ def instance_names(asked: ServiceName, pointers: CachedRRset | None) -> tuple[Na
     if asked.instance is not None or pointers is None or not pointers.values:
         return (asked.name,)
     service = asked.service.key
-    targets = [value.target for value in pointers.values if isinstance(value, Ptr)]
+    targets: dict[bytes, Name] = {}
+    for value in pointers.values:
+        if isinstance(value, Ptr):
+            key = value.target.key
+            if key.startswith(service, key[0] + 1):  # one label more than a service has
+                targets[key] = value.target
     if len(targets) > 1:
-        targets = sorted(set(targets), key=attrgetter("reversed"))
-    return tuple([name for name in targets if _is_of(name.key, service)][:MAX_INSTANCES])
-
-
-def _is_of(name: bytes, service: bytes) -> bool:
-    """Whether a name has one label more than a service in some domain."""
-    return name.startswith(service, name[0] + 1)
+        return tuple(sorted(targets.values(), key=attrgetter("reversed"))[:MAX_INSTANCES])
+    return tuple(targets.values())
 
 
 def _instances(asked: ServiceName, names: Iterable[Name], known: Known) -> Iterator[Instance]:
@@ -225,31 +225,35 @@ def _instances(asked: ServiceName, names: Iterable[Name], known: Known) -> Itera
         instance = None
         if asked.instance is not None or name != asked.name:
             instance = instance_text(name.labels[0])
-        offered = [srv for srv in srvs if srv.target.labels]
+        offered = [srv for srv in srvs if len(srv.target.key) > 1]
         endpoints = [_endpoint(srv, instance, service, known) for srv in offered]
         data = txts[0] if txts else Txt()
-        yield Instance(str(name), instance, data, tuple(sorted(endpoints, key=_by_priority)))
+        if len(endpoints) > 1:
+            endpoints.sort(key=_within_instance)
+        yield Instance(str(name), instance, data, tuple(endpoints))
 
 
 def _endpoint(srv: Srv, instance: str | None, service: str, known: Known) -> Endpoint:
-    # Many services share few hosts: interned, their names and addresses are kept once.
-    target = intern(str(srv.target))
-    addresses = _addresses(srv.target, known)
-    return Endpoint(target, srv.port, srv.priority, srv.weight, addresses, instance, service)
-
-
-def _addresses(target: Name, known: Known) -> tuple[str, ...]:
-    """The addresses of a target as text, IPv4 before IPv6."""
-    packed: list[Address] = []
-    for key in ((target.key, "A"), (target.key, "AAAA")):
-        if found := known.get(key):
-            packed += sorted(value for value in found.values if isinstance(value, Address))
-    return tuple([address.format() for address in packed])
+    key = srv.target.key
+    addresses: list[str] = []
+    for rdtype in ("A", "AAAA"):  # IPv4 first
+        found = known.get((key, rdtype))
+        if found and found.values:
+            values = found.values if len(found.values) == 1 else sorted(found.values)
+            for address in values:
+                if isinstance(address, Address):
+                    addresses.append(address.format())
+    return Endpoint(
+        str(srv.target), srv.port, srv.priority, srv.weight, tuple(addresses), instance, service
+    )
 
 
 def _values(known: Known, name: Name, rdtype: str, kind: type[_Rdata]) -> list[_Rdata]:
     found = known.get((name.key, rdtype))
     return [value for value in found.values if isinstance(value, kind)] if found else []
+
+
+_within_instance = attrgetter("priority", "target", "port")
 
 
 def _by_priority(endpoint: Endpoint) -> tuple[int, str, str, int]:

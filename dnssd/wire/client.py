@@ -13,7 +13,7 @@ from dnssd.wire.connections import Connection, Network, Server
 from dnssd.wire.loop import Loop
 from dnssd.wire.message import MalformedMessage
 from dnssd.wire.nameservers import NameServer
-from dnssd.wire.query import NEVER, PAYLOAD, Done, Query
+from dnssd.wire.query import HEADER, NEVER, PAYLOAD, Done, Query
 from dnssd.wire.reader import read_message
 from dnssd.wire.resolution import TRUSTING, Attempt, Doubt, Resolution
 from dnssd.wire.timers import Timers
@@ -84,7 +84,8 @@ class DnsClient:
             return
         if self._active < AT_ONCE:
             self._active += 1
-            self._send(query, self._started(query), self._loop.time())
+            now = self._loop.time()
+            self._send(query, self._started(query, now), now)
         else:
             self._waiting.append(query)
             self._timers.add(deadline, query)
@@ -97,14 +98,14 @@ class DnsClient:
         for server in self._servers:
             server.close()
 
-    def _started(self, query: Query) -> Sequence[Attempt]:
+    def _started(self, query: Query, now: float) -> Sequence[Attempt]:
         """Begin with a query; its first attempt."""
         query.started = True
         first = self._first
         query.resolution = Resolution(
             len(self._servers),
             first,
-            self._loop.time(),
+            now,
             query.deadline,
             late=self._servers[first].late,
             by_tcp=bool(self._large) and (query.name, query.rdtype) in self._large,
@@ -116,15 +117,15 @@ class DnsClient:
     def _send(self, query: Query, attempts: Sequence[Attempt], now: float) -> None:
         """Send, and what is to be sent in place of what cannot be; come back to it in time."""
         resolution = query.resolution
-        if attempts:
-            todo = deque(attempts)
-            while todo:
-                attempt = todo.popleft()
+        while attempts:
+            more: list[Attempt] = []
+            for attempt in attempts:
                 try:
                     self._attempt(query, attempt, now)
                 except OSError as error:
                     why = error.strerror or type(error).__name__
-                    todo.extend(resolution.failed(attempt, why, now))
+                    more += resolution.failed(attempt, why, now)
+            attempts = more
         if resolution.settled:
             self._finish(query)
         elif resolution.next_at < query.due_at:
@@ -142,18 +143,18 @@ class DnsClient:
         """
         for connection, number, _ in reversed(query.sent):
             if connection.attempt == attempt and not attempt.by_tcp:
-                if connection.waiting.get(number) is query and not connection.is_silent(now):
+                if connection.waiting.get(number) is query and now < connection.spent_at:
                     connection.repeat(query, number, now)
                     return
                 break
         connection = self._servers[attempt.server].connection(attempt.by_tcp, now)
-        query.sent.append((connection, connection.ask(query, self._entropy), now))
+        query.sent.append((connection, connection.ask(query, self._entropy, now), now))
 
     def _due(self, query: Query, at: float) -> None:
         """It was time then to come back to a question."""
         if not query.started:
             query.finished = True
-            self._tell(query, self._unavailable(query, {}))
+            query.done(self._unavailable(query, {}))
             return
         query.due_at = NEVER
         now = self._loop.time()
@@ -164,8 +165,11 @@ class DnsClient:
         """A packet has come that may answer a query."""
         now = self._loop.time()
         resolution, attempt = query.resolution, connection.attempt
-        if query.is_first(data):
-            self._measure(query, connection, now)
+        if data.startswith(query.question, HEADER):  # no copy: that is in another case
+            for other, _, at in query.sent:
+                if other is connection:
+                    self._servers[attempt.server].measured(now - at)
+                    break
         try:
             answer = read_usual(data, query.question) or read_answer(read_message(data))
             more = resolution.heard(attempt, answer, now)
@@ -175,23 +179,20 @@ class DnsClient:
             connection.distrust()
             more = resolution.failed(attempt, "a malformed answer", now)
         except NoAnswer as error:
-            query.edns = query.edns and str(error) not in _NO_EDNS
+            if str(error) in _NO_EDNS:
+                query.without_edns()
             more = resolution.failed(attempt, str(error), now)
-        if resolution.outcome is not None:
-            self._learn(query, attempt, len(data))
+        if resolution.settled:
+            if resolution.trouble or attempt.by_tcp:
+                self._learn(query, attempt, len(data))
             self._finish(query)
         else:
             self._send(query, more, now)
 
-    def _measure(self, query: Query, connection: Connection, now: float) -> None:
-        """Take note of how long an answer to the first packet by a connection took."""
-        for other, _, at in query.sent:
-            if other is connection:
-                self._servers[connection.attempt.server].measured(now - at)
-                return
-
     def _learn(self, query: Query, attempt: Attempt, size: int) -> None:
         """Remember who answers where the first server did not, and what is too long for UDP."""
+        if query.resolution.outcome is None:
+            return
         if self._first in query.resolution.failures:
             self._first = attempt.server
         if not attempt.by_tcp:
@@ -215,14 +216,27 @@ class DnsClient:
         query.finished = True
         for connection, number, _ in query.sent:
             connection.forget(query, number)
-        self.disturbed += query.resolution.disturbed
-        result = self._result(query)
-        if isinstance(result, Query):
-            self._send(result, self._started(result), self._loop.time())
-            return
+        resolution = query.resolution
+        if resolution.trouble is not None:
+            self.disturbed += resolution.disturbed
+        answer = resolution.outcome
+        result: Answer | Unavailable
+        if answer is not None and answer.alias is None and not query.aliases:
+            result = answer
+        else:
+            told = self._result(query)
+            if isinstance(told, Query):
+                now = self._loop.time()
+                self._send(told, self._started(told, now), now)
+                return
+            result = told
         self._active -= 1
-        self._start_waiting()
-        self._tell(query, result)
+        if self._waiting:
+            self._start_waiting()
+        try:
+            query.done(result)
+        except Exception as error:  # the loop is told of it, and others get their answers
+            self._loop.call_at(self._loop.time(), _raise, error)
 
     def _start_waiting(self) -> None:
         """Start what waits, the longest first, as far as there is room."""
@@ -230,13 +244,8 @@ class DnsClient:
             query = self._waiting.popleft()
             if not query.finished:
                 self._active += 1
-                self._send(query, self._started(query), self._loop.time())
-
-    def _tell(self, query: Query, result: Answer | Unavailable) -> None:
-        try:
-            query.done(result)
-        except Exception as error:  # the loop is told of it, and others get their answers
-            self._loop.call_at(self._loop.time(), _raise, error)
+                now = self._loop.time()
+                self._send(query, self._started(query, now), now)
 
     def _result(self, query: Query) -> Answer | Unavailable | Query:
         """What has come of a question; another question, if that is an alias."""

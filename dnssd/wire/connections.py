@@ -5,7 +5,7 @@ from typing import Protocol
 
 from dnssd.wire.loop import Loop, Timer
 from dnssd.wire.nameservers import NameServer
-from dnssd.wire.query import Query, answers_question
+from dnssd.wire.query import Query
 from dnssd.wire.resolution import Attempt
 
 PORT_LIFE = 1000  # questions asked from one UDP port before another is drawn (RFC 5452)
@@ -106,9 +106,7 @@ class Server:
             OSError: It cannot be opened.
         """
         current = self._current.get(by_tcp)
-        if current is not None and not current.is_spent(now):
-            if now < current.silent_since:
-                current.silent_since = now
+        if current is not None and now < current.spent_at:
             return current
         connection = Connection(self, self._attempts[by_tcp])
         connection.channel = self._network.open(
@@ -116,7 +114,6 @@ class Server:
         )
         self._connections.add(connection)
         self._current[by_tcp] = connection
-        connection.silent_since = now
         if current is not None:
             current.retire()
         return connection
@@ -160,19 +157,23 @@ class Connection:
         attempt: To which server, and how.
         channel: What carries packets.
         idle_at: When it has had nothing to wait for too long, in seconds.
-        silent_since: When the first question after the last packet was asked.
+        spent_at: When another is to be opened in its place, as it was asked and has heard
+            nothing. It may be at fault itself: the address that it was bound to is gone, or
+            what translates addresses on the way leads to a server that is gone.
         timer: Sees to it that it is closed.
         waiting: The queries.
     """
 
     __slots__ = (
         "_asked",
+        "_fresh",
+        "_patience",
         "_retired",
         "_server",
         "attempt",
         "channel",
         "idle_at",
-        "silent_since",
+        "spent_at",
         "timer",
         "waiting",
     )
@@ -181,26 +182,16 @@ class Connection:
     def __init__(self, server: Server, attempt: Attempt) -> None:
         self._server = server
         self._retired = False
+        self._patience = STUCK if attempt.by_tcp else SILENT
         self._asked = 0
+        self._fresh = _NEVER  # what `spent_at` is when something is heard
         self.attempt = attempt
         self.idle_at = 0.0
-        self.silent_since = _NEVER
+        self.spent_at = _NEVER
         self.timer: Timer | None = None
         self.waiting: dict[int, Query] = {}
 
-    def is_spent(self, now: float) -> bool:
-        """Whether another connection is to be opened, by UDP from another port."""
-        return self.is_silent(now) or (self._asked >= PORT_LIFE and not self.attempt.by_tcp)
-
-    def is_silent(self, now: float) -> bool:
-        """Whether it was asked and has heard nothing for long.
-
-        It may be at fault itself: the address that it was bound to is gone, or what
-        translates addresses on the way leads to a server that is gone.
-        """
-        return now - self.silent_since >= (STUCK if self.attempt.by_tcp else SILENT)
-
-    def ask(self, query: Query, entropy: Callable[[int], bytes]) -> int:
+    def ask(self, query: Query, entropy: Callable[[int], bytes], now: float) -> int:
         """Send a query under an ID that nobody can guess and no other has; return the ID.
 
         Raises:
@@ -210,8 +201,12 @@ class Connection:
             pass
         self.waiting[number] = query
         self._asked += 1
+        if self._asked == PORT_LIFE and not self.attempt.by_tcp:
+            self._fresh = self.spent_at = now
+        elif self.spent_at == _NEVER:
+            self.spent_at = now + self._patience
         try:
-            self.channel.send(query.packet(number))
+            self.channel.send(number.to_bytes(2, "big") + query.packet)
         except OSError:
             self.forget(query, number)
             raise
@@ -223,8 +218,8 @@ class Connection:
         Raises:
             OSError: It cannot be sent.
         """
-        self.silent_since = min(self.silent_since, now)
-        self.channel.send(query.packet(number, repeated=True))
+        self.spent_at = min(self.spent_at, now + self._patience)
+        self.channel.send(number.to_bytes(2, "big") + query.copy)
 
     def forget(self, query: Query, number: int) -> None:
         """Nobody waits for that answer any more."""
@@ -238,17 +233,16 @@ class Connection:
                 self._server.idle(self)
 
     def receive(self, data: bytes) -> None:
-        """A packet; what answers no question that is waiting is passed over (RFC 5452).
-
-        One that repeats no question cannot be believed, but tells of an error: that is how
-        some servers refuse what they do not understand.
-        """
+        """A packet; what answers no question that is waiting is passed over (RFC 5452)."""
         if len(data) < 12:
             return
-        self.silent_since = _NEVER
+        self.spent_at = self._fresh
         number = data[0] << 8 | data[1]
         query = self.waiting.get(number)
-        if query is None or not (answers_question(data, query.question) or _repeats_none(data)):
+        if query is None:
+            return
+        as_asked = data.startswith(query.question, 12) and data[2] >= 0x80 and data[4:6] == _ONE
+        if not (as_asked or query.is_answered_by(data)):
             return
         if self.attempt.by_tcp:  # there is one answer to each
             self.forget(query, number)
@@ -285,7 +279,4 @@ class Connection:
 Received = Callable[[Query, Connection, bytes], object]
 Failed = Callable[[Query, Connection, str], object]
 _NEVER = float("inf")
-
-
-def _repeats_none(data: bytes) -> bool:
-    return data[2] >= 0x80 and data[4:6] == b"\0\0"
+_ONE = b"\0\1"

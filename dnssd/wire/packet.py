@@ -47,7 +47,7 @@ class Packet:
         if not first:
             return _ROOT, start + 1
         if first >= _POINTER:  # mostly to what is known, all of which ends before this
-            known = self._known.get(_pointed(self.data, start))
+            known = self._known.get((first & ~_POINTER) << 8 | self.data[start + 1])
             if known and known[2] < MAX_POINTERS:
                 return known[0], start + 2
         known = self._read(start, 0)

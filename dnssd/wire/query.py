@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from dnssd.wire.connections import Connection
 
 PAYLOAD = 1232  # octets: what UDP carries everywhere without fragments
+HEADER = 12  # octets
 NEVER = float("inf")
 
-_HEADER = 12  # octets
 _CLASS_IN = 1
 _RECURSION_DESIRED = 0x0100
-_ONE = b"\0\1"
+_HEAD = struct.pack("!HHHHH", _RECURSION_DESIRED, 1, 0, 0, 1)
+_HEAD_ALONE = struct.pack("!HHHHH", _RECURSION_DESIRED, 1, 0, 0, 0)
+_NONE, _ONE = b"\0\0", b"\0\1"
 _OPT = struct.pack("!BHHIH", 0, 41, PAYLOAD, 0, 0)  # root, OPT, nothing else (RFC 6891)
 _ENDS = {rdtype: struct.pack("!HH", number, _CLASS_IN) for rdtype, number in NUMBERS.items()}
-_pack_header = struct.Struct("!HHHHHH").pack
 
 Done = Callable[[Answer | Unavailable], object]
 
@@ -44,7 +45,7 @@ class Query:
         resolution: Decides what is sent and believed, once `started`.
         sent: The connections it was sent by, the query IDs there, and when it was.
         due_at: The earliest time at which somebody comes back to it.
-        edns: Whether to send OPT records.
+        packet: What is sent behind the ID.
     """
 
     __slots__ = (
@@ -54,9 +55,9 @@ class Query:
         "done",
         "doubt",
         "due_at",
-        "edns",
         "finished",
         "name",
+        "packet",
         "question",
         "rdtype",
         "resolution",
@@ -74,12 +75,12 @@ class Query:
         self.deadline = deadline
         self.done = done
         self.doubt = doubt
-        self.question = question(name, rdtype)
+        self.question = name.octets + _ENDS[rdtype]
+        self.packet = _HEAD + self.question + _OPT
         self.sent: list[tuple[Connection, int, float]] = []
         self.due_at = NEVER
         self.ttl = MAX_TTL
         self.aliases = 0
-        self.edns = True
         self.started = self.finished = False
 
     def onward(self, alias: Name, ttl: int) -> "Query":
@@ -88,18 +89,26 @@ class Query:
         onward.asked, onward.ttl, onward.aliases = self.asked, ttl, self.aliases + 1
         return onward
 
-    def packet(self, number: int, *, repeated: bool = False) -> bytes:
-        """What is sent under an ID; in another case if it is sent once more.
+    @property
+    def copy(self) -> bytes:
+        """The packet when it is sent once more, in another case.
 
         Servers repeat the question as it was put. So it can be told which packet an answer
         is for, and how long it took (Karn's algorithm).
         """
-        question = self.question.swapcase() if repeated else self.question
-        return query(number, question, edns=self.edns)
+        return self.packet.replace(self.question, self.question.swapcase(), 1)
 
-    def is_first(self, data: bytes) -> bool:
-        """Whether an answer is for the packet that was sent first."""
-        return data.startswith(self.question, _HEADER)
+    def without_edns(self) -> None:
+        """Send no OPT record from now on."""
+        self.packet = _HEAD_ALONE + self.question
+
+    def is_answered_by(self, data: bytes) -> bool:
+        """Whether a packet may answer it: it repeats the question, in whatever case.
+
+        One that repeats none cannot be believed, but tells of an error: that is how some
+        servers refuse what they do not understand.
+        """
+        return answers_question(data, self.question) or (data[2] >= 0x80 and data[4:6] == _NONE)
 
 
 def question(name: Name, rdtype: str) -> bytes:
@@ -120,8 +129,8 @@ def query(id: int, question: bytes, *, edns: bool = True) -> bytes:
         question: As `question` makes it.
         edns: Whether to say that answers of `PAYLOAD` octets are welcome (RFC 6891).
     """
-    header = _pack_header(id, _RECURSION_DESIRED, 1, 0, 0, int(edns))
-    return header + question + _OPT if edns else header + question
+    packet = _HEAD + question + _OPT if edns else _HEAD_ALONE + question
+    return id.to_bytes(2, "big") + packet
 
 
 def answers_question(data: bytes, question: bytes) -> bool:
@@ -134,5 +143,5 @@ def answers_question(data: bytes, question: bytes) -> bool:
     return (
         data[4:6] == _ONE
         and data[2] >= 0x80
-        and data[_HEADER : _HEADER + len(question)].lower() == question.lower()
+        and data[HEADER : HEADER + len(question)].lower() == question.lower()
     )

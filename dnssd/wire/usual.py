@@ -72,18 +72,18 @@ def _additional(packet: Packet, at: int) -> tuple[Record, ...] | None:
     data, count, options = packet.data, _COUNTS(packet.data, 4)[3], 0
     records = []
     for _ in range(count):
-        name, at = packet.name(at)
+        name, at = (None, at + 1) if not data[at] else packet.name(at)
         rdtype, rdclass, ttl, length = _RECORD(data, at)
         start = at + 10
         at = start + length
-        if rdclass == _IN and (rdtype, length) in _ADDRESSES:
+        if name and rdclass == _IN and (rdtype, length) in _ADDRESSES:
             address = Address.of_wire(data[start:at])
             kind = _ADDRESSES[rdtype, length]
             ttl = ttl if ttl <= MAX_TTL else 0
             records.append(_new(Record, (name, kind, ttl, address)))
-        elif rdtype == _OPT and not (options or ttl >> 24) and len(name.key) == 1:
+        elif rdtype == _OPT and not (name or options or ttl >> 24):
             options = 1
-            if not holds_options(data, start, at):
+            if length and not holds_options(data, start, at):
                 return None
         else:
             return None

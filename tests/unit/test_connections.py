@@ -32,7 +32,7 @@ class Bench:
         query = Query(Name.parse("a.example.com."), "A", 0.0, lambda _: None)
         self.told[query] = []
         connection = self.server.connection(by_tcp, self.loop.time())
-        connection.ask(query, lambda size: next(self.ids).to_bytes(size, "big"))
+        connection.ask(query, lambda size: next(self.ids).to_bytes(size, "big"), self.loop.time())
         return self.told[query]
 
 
