@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import itertools
 import socket
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,7 +13,6 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from dnssd.errors import Unavailable
 from dnssd.names import Name
 from dnssd.sandbox.api.exchange import Handler, Request, Response, refusal
 from dnssd.sandbox.api.hostedzones import HostedZones
@@ -616,51 +614,3 @@ def test_what_follows_an_unreadable_request_is_not_read(api: Api) -> None:
                 answers += part
     assert answers.count(b"HTTP/1.1 ") <= 1
     assert api.requests() == ()
-
-
-def test_those_who_say_nothing_keep_nobody_waiting(
-    api: Api, client: Any, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Half a request, half a body, garbage and a reset: the next client is served."""
-    half = b"POST /2013-04-01/hostedzone HTTP/1.1\r\nContent-Length: 50\r\n\r\nhalf"
-    openings = [b"", b"GET /2013", half, b"\x16\x03\x01\x02\x00\x01\xff\r\n\r\n", b"\r\n" * 9]
-    with contextlib.ExitStack() as stack:
-        for opening in openings * 5:
-            link = stack.enter_context(socket.create_connection((api.host, api.port)))
-            link.sendall(opening)
-        client.list_hosted_zones()
-    client.list_hosted_zones()
-    assert capfd.readouterr() == ("", "")
-
-
-def test_a_silent_connection_is_closed() -> None:
-    """After its time, so that none is held for ever."""
-    with (
-        Api(HostedZones(), timeout=0.01) as api,
-        socket.create_connection((api.host, api.port), timeout=30) as link,
-    ):
-        link.sendall(b"POST /2013-04-01/hostedzone HTTP/1.1\r\nContent-Length: 50\r\n\r\nhalf")
-        assert link.recv(1) == b""
-
-
-def test_closing_ends_all_connections() -> None:
-    """Also those that wait for a further request; the port is free again."""
-    threads = threading.active_count()
-    api = Api(HostedZones(), timeout=600)
-    api.start()
-    with socket.create_connection((api.host, api.port), timeout=30) as link:
-        link.sendall(b"GET / HTTP/1.1\r\n\r\n")
-        assert link.recv(8) == b"HTTP/1.1"
-        api.close()
-        api.close()
-        while link.recv(65536):
-            pass
-    assert threading.active_count() <= threads + 1  # a connection's thread may be on its way out
-    with Api(HostedZones(), port=api.port):
-        pass
-
-
-def test_a_port_that_is_taken_is_a_plain_error(api: Api) -> None:
-    """It says which, and why."""
-    with pytest.raises(Unavailable, match=rf"API port {api.port} of .*in use; choose another"):
-        Api(HostedZones(), port=api.port).start()

@@ -1,7 +1,5 @@
-import contextlib
 import errno
 import os
-import random
 import shutil
 import socket
 import struct
@@ -16,7 +14,6 @@ import dns.rcode
 import dns.resolver
 import pytest
 
-from dnssd.errors import Unavailable
 from dnssd.names import Name
 from dnssd.sandbox import server as server_module
 from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
@@ -120,19 +117,6 @@ def test_questions_may_share_a_connection(sandbox: Sandbox) -> None:
     assert identifiers == [query.id for query in [*queries, queries[0]]]
 
 
-def test_silent_connections_keep_nobody_waiting(sandbox: Sandbox) -> None:
-    """Half a question, or none, is not a reason for others to wait."""
-    query = dns.message.make_query("example.test.", "SOA")
-
-    with contextlib.ExitStack() as opened:
-        for number in range(50):
-            connection = opened.enter_context(_connect(sandbox))
-            connection.sendall(_framed(query.to_wire())[: number % 20])
-
-        assert _tcp(sandbox, query).rcode() == dns.rcode.NOERROR
-        assert _udp(sandbox, query).rcode() == dns.rcode.NOERROR
-
-
 def test_garbage_ends_a_connection(sandbox: Sandbox) -> None:
     """What is no query gets no answer, and no second chance on that connection."""
     for garbage in (b"\0\0", _framed(b"x" * 11), _framed(b"\0\0\x80" + b"x" * 20)):
@@ -140,12 +124,6 @@ def test_garbage_ends_a_connection(sandbox: Sandbox) -> None:
             connection.sendall(garbage)
 
             assert _receive(connection) == b""
-
-
-def test_a_slow_client_is_let_go() -> None:
-    """A client has a certain time to say something."""
-    with DnsServer(_echo, idle=0) as server, _connect(server) as connection:
-        assert _receive(connection) == b""
 
 
 def test_a_client_that_takes_no_answers_is_let_go() -> None:
@@ -164,34 +142,6 @@ def test_a_client_that_takes_no_answers_is_let_go() -> None:
         _ask_without_end(connection)
 
     assert len(asked) <= 1
-
-
-def test_the_longest_idle_connection_makes_room() -> None:
-    """The number of connections is bounded, and a newcomer is served nevertheless."""
-    with (
-        DnsServer(_echo, max_connections=2) as server,
-        _connect(server) as first,
-        _connect(server) as second,
-    ):
-        for connection in (first, second, first):
-            connection.sendall(_framed(b"x"))
-            assert _receive(connection) == b"x"
-        with _connect(server) as third:
-            third.sendall(_framed(b"y"))
-            assert _receive(third) == b"y"
-            assert _receive(second) == b""
-            first.sendall(_framed(b"z"))
-            assert _receive(first) == b"z"
-
-
-def test_garbage_by_udp_does_no_harm(sandbox: Sandbox) -> None:
-    """Twenty thousand datagrams of nothing, and it answers on."""
-    rng = random.Random(1)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        for _ in range(20_000):
-            sender.sendto(rng.randbytes(rng.randrange(64)), (sandbox.host, sandbox.dns_port))
-
-    assert _tcp(sandbox, dns.message.make_query("example.test.", "SOA")).answer
 
 
 def test_clients_that_have_gone_do_no_harm(sandbox: Sandbox) -> None:
@@ -231,35 +181,6 @@ def test_a_fault_in_an_answer_does_not_end_the_server(
         assert datagrams.recv(100) == b"fine"
         assert _receive(connection) == b""
     assert "RuntimeError: bug" in caplog.text
-
-
-def test_closing_frees_the_port_and_ends_the_thread() -> None:
-    """Also with connections open; and a second time it does nothing."""
-    server = DnsServer(_echo)
-    server.start()
-    with _connect(server) as connection:
-        connection.sendall(_framed(b"x"))
-        assert _receive(connection) == b"x"
-        server.close()
-        server.close()
-
-        assert _receive(connection) == b""
-    assert "sandbox-dns" not in {thread.name for thread in threading.enumerate()}
-    with DnsServer(_echo, port=server.port) as again:
-        assert again.port == server.port
-
-
-@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
-def test_a_port_in_use_is_named(kind: socket.SocketKind) -> None:
-    """Whichever of the two transports somebody has."""
-    with socket.socket(socket.AF_INET, kind) as other:
-        other.bind(("127.0.0.1", 0))
-        if kind == socket.SOCK_STREAM:
-            other.listen()
-        port = other.getsockname()[1]
-
-        with pytest.raises(Unavailable, match=rf"DNS port {port} .*in use.*; choose another"):
-            DnsServer(_echo, port=port).start()
 
 
 def test_a_port_that_is_half_free_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,15 +31,10 @@ from dnssd.sandbox.faults.rate import Bucket, limit
 from dnssd.sandbox.sandbox import Sandbox
 from kit.interleaving import patient
 from kit.invariants import INSTANCE, ORIGIN
+from kit.route53 import SIGNED, batch, rrset_path
 
 PATIENCE = 30  # seconds until a test gives up; nothing waits that long
-SIGNED = {
-    "Authorization": "AWS4-HMAC-SHA256 Credential=AKID/20261121/us-east-1/route53/aws4_request"
-}
-CREATE = """<ChangeResourceRecordSetsRequest><ChangeBatch><Changes><Change>
-<Action>UPSERT</Action><ResourceRecordSet><Name>a.example.test</Name><Type>A</Type><TTL>60</TTL>
-<ResourceRecords><ResourceRecord><Value>10.0.0.1</Value></ResourceRecord></ResourceRecords>
-</ResourceRecordSet></Change></Changes></ChangeBatch></ChangeResourceRecordSetsRequest>"""
+UPSERT = batch(("UPSERT", "a.example.test", "A", "10.0.0.1"))
 RATE_IS_1 = limit(Bucket(1, 1, lambda: 0.0))  # and the time stands still
 
 
@@ -65,11 +60,10 @@ def _connected(sandbox: Sandbox) -> Iterator[http.client.HTTPConnection]:
 
 
 def _ask(
-    connection: http.client.HTTPConnection, sandbox: Sandbox, body: str = CREATE
+    connection: http.client.HTTPConnection, sandbox: Sandbox, body: str = UPSERT
 ) -> tuple[int, str]:
     """Send a change; the status and body of the answer."""
-    path = f"/2013-04-01/hostedzone/{sandbox.zone_id}/rrset"
-    connection.request("POST", path, body, SIGNED)
+    connection.request("POST", rrset_path(sandbox.zone_id), body, SIGNED)
     response = connection.getresponse()
     return response.status, response.read().decode()
 

@@ -1,7 +1,5 @@
-import contextlib
 import itertools
 import socket
-import threading
 from collections.abc import Iterator
 from http import HTTPStatus
 
@@ -9,7 +7,7 @@ import pytest
 import requests
 from botocore.utils import InstanceMetadataRegionFetcher
 
-from dnssd.errors import Unavailable, UsageError
+from dnssd.errors import UsageError
 from dnssd.sandbox.metadata.instance import MAX_TOKENS, Instance, Metadata
 from dnssd.sandbox.metadata.server import MetadataServer
 from dnssd.sandbox.sandbox import Sandbox
@@ -215,19 +213,6 @@ def test_botocore_finds_its_region(server: MetadataServer) -> None:
     assert fetcher.retrieve_region() == "eu-west-1"
 
 
-def test_silent_connections_keep_nobody_waiting(server: MetadataServer) -> None:
-    """Half a request is not a reason for others to wait, or for close() to."""
-    with socket.create_connection((server.host, server.port), PATIENCE) as silent:
-        silent.sendall(b"GET /lat")
-        Client(server).log_in()
-
-        server.close()
-
-        with contextlib.suppress(ConnectionResetError):
-            assert silent.recv(100) == b""
-    assert not [t for t in threading.enumerate() if t.name.startswith("sandbox-metadata")]
-
-
 @pytest.mark.parametrize(
     "request_text", [b"\0\xff\r\n\r\n", b"GET\r\n\r\n", b"BREW / HTTP/1.1\r\n\r\n"]
 )
@@ -239,12 +224,6 @@ def test_garbage_is_a_bad_request(server: MetadataServer, request_text: bytes) -
             assert b"40" in stream.read() or request_text.startswith(b"BREW")
 
     Client(server).log_in()
-
-
-def test_a_port_in_use_is_named(server: MetadataServer) -> None:
-    """With what to do about it."""
-    with pytest.raises(Unavailable, match=rf"metadata port {server.port} .*; choose another"):
-        MetadataServer(Metadata(PUBLIC, now=Clock()), port=server.port).start()
 
 
 @pytest.mark.parametrize(

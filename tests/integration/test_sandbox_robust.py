@@ -23,23 +23,11 @@ from dnssd.sandbox.api.exchange import Handler, Request, Response
 from dnssd.sandbox.api.hostedzones import HostedZones
 from dnssd.sandbox.api.server import Api
 from dnssd.sandbox.sandbox import Sandbox
+from kit.route53 import SIGNED, ZONES, ask, batch, rrset_path
 
 PATIENCE = 60  # seconds until a test gives up; nothing waits that long
 CLIENTS = 200  # at once
-ZONES = "/2013-04-01/hostedzone"
-RRSETS = f"{ZONES}/Z0000000000001/rrset"
-SIGNED = {
-    "Authorization": "AWS4-HMAC-SHA256 Credential=AKID/20261121/us-east-1/route53/aws4_request"
-}
-BATCH = (
-    "<ChangeResourceRecordSetsRequest><ChangeBatch><Changes>{}</Changes></ChangeBatch>"
-    "</ChangeResourceRecordSetsRequest>"
-)
-CHANGE = (
-    "<Change><Action>CREATE</Action><ResourceRecordSet><Name>{}.example.test</Name><Type>A</Type>"
-    "<TTL>60</TTL><ResourceRecords><ResourceRecord><Value>{}</Value></ResourceRecord>"
-    "</ResourceRecords></ResourceRecordSet></Change>"
-)
+RRSETS = rrset_path("Z0000000000001")
 SOA = dns.message.make_query("example.test.", "SOA").to_wire()
 
 
@@ -77,16 +65,8 @@ def separate() -> Iterator[Place]:
             process.kill()
 
 
-def _ask(place: Place, method: str, path: str, body: str | bytes | None = None) -> tuple[int, str]:
-    """Ask the API; the status and document of the answer."""
-    with closing(http.client.HTTPConnection(*place.api, timeout=PATIENCE)) as connection:
-        connection.request(method, path, body, SIGNED)
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-
-
 def _batch(hosts: Iterable[tuple[str, str]]) -> str:
-    return BATCH.format("".join(CHANGE.format(label, address) for label, address in hosts))
+    return batch(*(("CREATE", f"{label}.example.test", "A", address) for label, address in hosts))
 
 
 def _address(number: int) -> str:
@@ -131,7 +111,7 @@ def _answers_on(place: Place) -> bool:
     with socket.create_connection(place.dns, PATIENCE) as connection:
         by_tcp = _asked_by_tcp(connection, SOA).answer
     by_udp = _asked_by_udp(place, "example.test.").authority
-    return bool(by_tcp and by_udp) and _ask(place, "GET", ZONES)[0] == 200
+    return bool(by_tcp and by_udp) and ask(place.api, "GET", ZONES)[0] == 200
 
 
 def test_two_hundred_clients_change_a_zone_at_once(sandbox: Sandbox) -> None:
@@ -139,7 +119,7 @@ def test_two_hundred_clients_change_a_zone_at_once(sandbox: Sandbox) -> None:
     place = Place.of(sandbox)
 
     def work(number: int) -> object:
-        return _ask(place, "POST", RRSETS, _batch([(f"h{number}", _address(number))]))[0]
+        return ask(place.api, "POST", RRSETS, _batch([(f"h{number}", _address(number))]))[0]
 
     assert _all_at_once(work) == [200] * CLIENTS
     assert len(sandbox.zones.zone(sandbox.zone_id).rrsets) == CLIENTS + 2
@@ -149,7 +129,7 @@ def test_two_hundred_clients_ask_by_udp_at_once(sandbox: Sandbox) -> None:
     """Each gets the answer to its own question."""
     place = Place.of(sandbox)
     hosts = [(f"h{number}", _address(number)) for number in range(CLIENTS)]
-    assert _ask(place, "POST", RRSETS, _batch(hosts))[0] == 200
+    assert ask(place.api, "POST", RRSETS, _batch(hosts))[0] == 200
 
     def work(number: int) -> object:
         return [
@@ -183,11 +163,11 @@ def test_ten_thousand_records_take_little_memory(separate: Place) -> None:
     random.Random(1).shuffle(numbers)
     for start in range(0, len(numbers), 999):
         hosts = [(f"h{number}", _address(number)) for number in numbers[start : start + 999]]
-        assert _ask(separate, "POST", RRSETS, _batch(hosts))[0] == 200
+        assert ask(separate.api, "POST", RRSETS, _batch(hosts))[0] == 200
 
     (answer,) = _asked_by_udp(separate, "h9876.example.test.").answer
     assert answer[0].to_text() == _address(9876)
-    assert _ask(separate, "GET", ZONES)[1].count("<ResourceRecordSetCount>9992</") == 1
+    assert ask(separate.api, "GET", ZONES)[1].count("<ResourceRecordSetCount>9992</") == 1
     assert len(set(_listed(separate))) == 9_992 - 1  # NS and SOA have one name
     assert separate.memory - before < 60
 
@@ -196,7 +176,7 @@ def _listed(place: Place) -> list[str]:
     """The names in all pages of a listing."""
     names, query = [], "?maxitems=300"
     while True:
-        _, document = _ask(place, "GET", RRSETS + query)
+        _, document = ask(place.api, "GET", RRSETS + query)
         names += re.findall("<Name>(.+?)</Name>", document)
         following = re.findall("<NextRecordName>(.+?)</NextRecordName>", document)
         if not following:
@@ -316,10 +296,12 @@ def test_bombs_are_refused_by_the_dozen(separate: Place) -> None:
     before = separate.memory
     with ThreadPoolExecutor(10) as pool:
         for name, bomb in BOMBS.items():
-            asked = [pool.submit(_ask, separate, "POST", RRSETS, bomb) for _ in range(10)]
+            asked = [pool.submit(ask, separate.api, "POST", RRSETS, bomb) for _ in range(10)]
             for future in asked:
                 assert future.result()[0] == 400, name
-        large = [pool.submit(_ask, separate, "POST", RRSETS, b"x" * 1_500_000) for _ in range(10)]
+        large = [
+            pool.submit(ask, separate.api, "POST", RRSETS, b"x" * 1_500_000) for _ in range(10)
+        ]
         assert [future.result()[0] for future in large] == [413] * 10
     assert _answers_on(separate)
     assert separate.memory - before < 100
@@ -331,7 +313,7 @@ def test_comments_do_not_fill_the_memory(sandbox: Sandbox, length: int, status: 
     batch = _batch([("a", "10.0.0.1")])
     commented = batch.replace("<Changes>", f"<Comment>{'x' * length}</Comment><Changes>")
 
-    answered, document = _ask(Place.of(sandbox), "POST", RRSETS, commented)
+    answered, document = ask(Place.of(sandbox).api, "POST", RRSETS, commented)
 
     assert (answered, "changeBatch.comment" in document) == (status, status == 400)
 

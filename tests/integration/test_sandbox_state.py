@@ -12,9 +12,8 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -25,18 +24,10 @@ from dnssd.sandbox.api.hostedzones import Contents, HostedZones, Vpc
 from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
 from dnssd.sandbox.api.statefile import StateFile, format_state, parse_state, saved
 from dnssd.sandbox.sandbox import Sandbox
+from kit.route53 import ZONES, ask, batch, rrset_path
 
 PATIENCE = 30  # seconds until a test gives up; nothing waits that long
 ORIGIN = Name.parse("example.test")
-SIGNED = {
-    "Authorization": "AWS4-HMAC-SHA256 Credential=AKID/20261121/us-east-1/route53/aws4_request"
-}
-CREATE = (
-    "<ChangeResourceRecordSetsRequest><ChangeBatch><Changes><Change><Action>CREATE</Action>"
-    "<ResourceRecordSet><Name>{}.example.test</Name><Type>A</Type><TTL>60</TTL><ResourceRecords>"
-    "<ResourceRecord><Value>10.0.0.1</Value></ResourceRecord></ResourceRecords>"
-    "</ResourceRecordSet></Change></Changes></ChangeBatch></ChangeResourceRecordSetsRequest>"
-)
 
 
 @pytest.fixture
@@ -56,11 +47,13 @@ def _running(path: Path, *serve: Name) -> Iterator[Sandbox]:
 
 def _change(url: str, zone_id: str, label: str) -> int:
     """Create an address record through the API; the status of the answer."""
+    body = batch(("CREATE", f"{label}.example.test", "A", "10.0.0.1"))
+    return ask(_place(url), "POST", rrset_path(zone_id), body)[0]
+
+
+def _place(url: str) -> tuple[str, int]:
     host, port = url.removeprefix("http://").split(":")
-    with closing(http.client.HTTPConnection(host, int(port), timeout=PATIENCE)) as connection:
-        path = f"/2013-04-01/hostedzone/{zone_id}/rrset"
-        connection.request("POST", path, CREATE.format(label), SIGNED)
-        return connection.getresponse().status
+    return host, int(port)
 
 
 def _labels(contents: Contents) -> list[str]:
@@ -114,20 +107,15 @@ def test_what_was_answered_is_in_the_file(path: Path) -> None:
         for label in "abc":
             assert _change(sandbox.api_url, sandbox.zone_id, label) == 200
             assert label in _labels(parse_state(path.read_bytes()))
-        host, port = sandbox.api_url.removeprefix("http://").split(":")
-        with closing(http.client.HTTPConnection(host, int(port), timeout=PATIENCE)) as connection:
-            body = (
-                "<CreateHostedZoneRequest><Name>x.test</Name><CallerReference>r</CallerReference>"
-                "</CreateHostedZoneRequest>"
-            )
-            connection.request("POST", "/2013-04-01/hostedzone", body, SIGNED)
-            response = connection.getresponse()
-            response.read()
-            assert len(parse_state(path.read_bytes()).zones) == 2
-            location = urlsplit(response.getheader("Location", "")).path
-            connection.request("DELETE", location, headers=SIGNED)
-            assert connection.getresponse().status == 200
-            assert len(parse_state(path.read_bytes()).zones) == 1
+        body = (
+            "<CreateHostedZoneRequest><Name>x.test</Name><CallerReference>r</CallerReference>"
+            "</CreateHostedZoneRequest>"
+        )
+        place = _place(sandbox.api_url)
+        assert ask(place, "POST", ZONES, body)[0] == 201
+        made = parse_state(path.read_bytes()).zones[1]
+        assert ask(place, "DELETE", f"{ZONES}/{made.id}")[0] == 200
+        assert len(parse_state(path.read_bytes()).zones) == 1
 
 
 def test_what_was_answered_survives_a_kill(path: Path) -> None:

@@ -20,6 +20,7 @@ from dnssd.sandbox.faults.injected import (
     inject,
     parse_faults,
 )
+from kit.route53 import batch, rrset_path
 
 REQUEST = Request("1", "POST", "/", {}, {})
 
@@ -77,17 +78,6 @@ def test_each_fault_is_what_it_says(
     )
 
 
-BATCH = (
-    "<ChangeResourceRecordSetsRequest><ChangeBatch><Changes>{}</Changes></ChangeBatch>"
-    "</ChangeResourceRecordSetsRequest>"
-)
-EDIT = (
-    "<Change><Action>{}</Action><ResourceRecordSet><Name>a.test</Name><Type>A</Type><TTL>60</TTL>"
-    "<ResourceRecords><ResourceRecord><Value>{}</Value></ResourceRecord></ResourceRecords>"
-    "</ResourceRecordSet></Change>"
-)
-
-
 @pytest.mark.parametrize(
     ("fault", "edits", "says"),
     [
@@ -103,8 +93,8 @@ def test_protections_and_guardrails_refuse_changes(
     fault: Fault, edits: list[str], says: str
 ) -> None:
     """A guardrail only those after which nothing answers for a name and type."""
-    body = BATCH.format("".join(EDIT.format(action, "10.0.0.1") for action in edits))
-    change = Request("1", "POST", "/2013-04-01/hostedzone/Z1/rrset", {}, {}, body.encode())
+    body = batch(*((action, "a.test", "A", "10.0.0.1") for action in edits))
+    change = Request("1", "POST", rrset_path("Z1"), {}, {}, body.encode())
 
     response, handled, _ = _befall(Mishap(fault, 0.5), change)
 

@@ -14,15 +14,11 @@ from dnssd.sandbox.api.exchange import Request
 from dnssd.sandbox.api.hostedzones import HostedZones
 from dnssd.sandbox.api.operations import action, operations
 from dnssd.sandbox.api.rejections import Rejection
+from kit import route53
+from kit.route53 import ZONES, batch_of
 
 SIGNED = "AWS4-HMAC-SHA256 Credential=AKID/20261121/{}/{}/aws4_request, SignedHeaders=host"
-HEADERS = {"authorization": SIGNED.format("us-east-1", "route53")}
-ZONES = "/2013-04-01/hostedzone"
 RRSETS = f"{ZONES}/Z1/rrset/"
-BATCH = (
-    "<ChangeResourceRecordSetsRequest><ChangeBatch><Changes>{}</Changes></ChangeBatch>"
-    "</ChangeResourceRecordSetsRequest>"
-)
 CHANGE = (
     "<Change><Action>CREATE</Action><ResourceRecordSet><Name>a.example.test</Name>"
     "<Type>A</Type>{}</ResourceRecordSet></Change>"
@@ -37,7 +33,7 @@ def call(
     path: str,
     body: str | bytes = b"",
     query: Mapping[str, str] | None = None,
-    headers: Mapping[str, str] = HEADERS,
+    headers: Mapping[str, str] = route53.SIGNED,
 ) -> tuple[int, str | None, str]:
     """The status, error code and document of an answer from a store with one zone."""
     store = HostedZones()
@@ -55,7 +51,9 @@ def test_any_body_has_an_answer(body: bytes) -> None:
     fromstring(document)  # noqa: S314 (written by the code under test)
 
 
-TAGS = st.sampled_from([*re.findall("<([A-Za-z]+)>", BATCH + CHANGE + VALUE), "TTL", "Weight", "X"])
+TAGS = st.sampled_from(
+    [*re.findall("<([A-Za-z]+)>", batch_of("") + CHANGE + VALUE), "TTL", "Weight", "X"]
+)
 TREES = st.recursive(
     st.sampled_from(["", "CREATE", "A", "60", "-1", "10.0.0.1", "a.example.test"]),
     lambda inner: st.lists(st.tuples(TAGS, inner), max_size=4).map(
@@ -68,7 +66,7 @@ TREES = st.recursive(
 def test_any_elements_have_an_answer(changes: str, record_set: str) -> None:
     """A batch of the wrong shape is refused, never half understood."""
     for inner in (changes, CHANGE.format(record_set), f"<Change>{changes}</Change>"):
-        status, error, _ = call("POST", RRSETS, BATCH.format(inner))
+        status, error, _ = call("POST", RRSETS, batch_of(inner))
         assert (status, error) in {
             (200, None),
             (400, "InvalidInput"),
@@ -136,7 +134,7 @@ def test_xml_is_not_nested_without_end() -> None:
 )
 def test_a_record_set_that_makes_no_sense_is_invalid_input(record_set: str, why: str) -> None:
     """What botocore would not send is refused all the same."""
-    status, error, document = call("POST", RRSETS, BATCH.format(CHANGE.format(record_set)))
+    status, error, document = call("POST", RRSETS, batch_of(CHANGE.format(record_set)))
     assert (status, error) == (400, "InvalidInput")
     assert why in document
 

@@ -25,12 +25,10 @@ from dnssd.sandbox.faults.policy import (
     matches,
 )
 from dnssd.sandbox.faults.policyfile import load_policy, read_policy
+from kit.route53 import SIGNED, batch, rrset_path
 
 ZONE = "arn:aws:route53:::hostedzone/Z1"
 CHANGE = "route53:ChangeResourceRecordSets"
-SIGNED = {
-    "authorization": "AWS4-HMAC-SHA256 Credential=AKID/20261121/us-east-1/route53/aws4_request"
-}
 
 
 def allowing(
@@ -192,22 +190,11 @@ def test_all_conditions_must_hold() -> None:
     assert effect(types=["A"]) is None
 
 
-BATCH = (
-    "<ChangeResourceRecordSetsRequest><ChangeBatch><Changes>{}</Changes></ChangeBatch>"
-    "</ChangeResourceRecordSetsRequest>"
-)
-EDIT = (
-    "<Change><Action>{}</Action><ResourceRecordSet><Name>{}</Name><Type>{}</Type><TTL>60</TTL>"
-    "<ResourceRecords><ResourceRecord><Value>{}</Value></ResourceRecord></ResourceRecords>"
-    "</ResourceRecordSet></Change>"
-)
-
-
 def change(*edits: tuple[str, str, str, str], headers: Any = None, body: str = "") -> Request:
     """A request to change zone Z1: action, name, type and value of each edit."""
-    body = body or BATCH.format("".join(EDIT.format(*edit) for edit in edits))
-    path = "/2013-04-01/hostedzone/Z1/rrset/"
-    return Request("1", "POST", path, {}, SIGNED if headers is None else headers, body.encode())
+    headers = SIGNED if headers is None else headers
+    body = body or batch(*edits)
+    return Request("1", "POST", rrset_path("Z1"), {}, headers, body.encode())
 
 
 def get(path: str) -> Request:
