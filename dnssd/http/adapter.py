@@ -136,15 +136,8 @@ class Adapter(HTTPAdapter):
             verify = fspath(verify)  # requests would keep no connections of its own for it
         options = {"stream": stream, "timeout": timeout, "verify": verify, "cert": cert}
         send = partial(self._try, request, options)
-        return Call(
-            request,
-            name,
-            self._resolver,
-            self._attempts,
-            self.max_retries,
-            send,
-            self._monotonic,
-        ).answer()
+        rules = self._attempts, self.max_retries, send, self._monotonic
+        return Call(request, name, self._resolver, *rules).answer()
 
     def _try(
         self, request: PreparedRequest, options: Mapping[str, Any], endpoint: Endpoint

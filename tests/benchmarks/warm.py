@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import repeat
 from typing import Any
@@ -16,7 +16,7 @@ import requests
 from tables import Rates, rates, show
 
 import dnssd.http
-from dnssd import Resolver
+from dnssd import Endpoint, Resolver
 from kit.servers import Host, Server, Zone, knot, service
 
 ROUNDS = 7
@@ -42,33 +42,8 @@ def _picks(
 ) -> Iterator[tuple[object, ...]]:
     name = f"s{size}._http._tcp.{DOMAIN}"
     endpoints = resolver.lookup(name).endpoints
-    weights = [endpoint.weight for endpoint in endpoints]
-    peer.resolve(name, "SRV")
-
-    def pick(number: int) -> None:
-        for _ in repeat(None, number):
-            resolver.pick(name)
-
-    def choices(number: int) -> None:
-        for _ in repeat(None, number):
-            random.choices(endpoints, weights)
-
-    def cached(number: int) -> None:
-        for _ in repeat(None, number):
-            ordered(peer.resolve(name, "SRV").rrset)[0]
-
-    def order(number: int) -> None:
-        for _ in repeat(None, number):
-            resolver.order(name)
-
-    def processing_order(number: int) -> None:
-        for _ in repeat(None, number):
-            ordered(rrset)
-
-    ordered: Callable[[Any], Any] = dns.rrset.RRset.processing_order
-    rrset = peer.resolve(name, "SRV").rrset
-    works = [pick, choices, cached, order, processing_order]
-    picked, chosen, resolved, arranged, processed = rates(ROUNDS, 0.3, works)
+    works = [*_ours(resolver, name), *_theirs(peer, name, endpoints)]
+    picked, arranged, chosen, resolved, processed = rates(ROUNDS, 0.3, works)
     peers = {
         f"pick, {size} endpoints": [
             (picked, "random.choices(weights)", chosen),
@@ -80,6 +55,43 @@ def _picks(
         for ours, text, theirs in pairs:
             ratio = ours.over(theirs).text(1)
             yield work, ours.text(), text, theirs.text(), ratio
+
+
+def _ours(resolver: Resolver, name: str) -> Iterator[Callable[[int], None]]:
+    """To pick and to order, so many times."""
+
+    def pick(number: int) -> None:
+        for _ in repeat(None, number):
+            resolver.pick(name)
+
+    def order(number: int) -> None:
+        for _ in repeat(None, number):
+            resolver.order(name)
+
+    yield from (pick, order)
+
+
+def _theirs(
+    peer: dns.resolver.Resolver, name: str, endpoints: Sequence[Endpoint]
+) -> Iterator[Callable[[int], None]]:
+    """What comes closest elsewhere: to choose, to resolve and order, to order alone."""
+    ordered: Callable[[Any], Any] = dns.rrset.RRset.processing_order
+    weights = [endpoint.weight for endpoint in endpoints]
+    rrset = peer.resolve(name, "SRV").rrset
+
+    def choices(number: int) -> None:
+        for _ in repeat(None, number):
+            random.choices(endpoints, weights)
+
+    def cached(number: int) -> None:
+        for _ in repeat(None, number):
+            ordered(peer.resolve(name, "SRV").rrset)[0]
+
+    def processing_order(number: int) -> None:
+        for _ in repeat(None, number):
+            ordered(rrset)
+
+    yield from (choices, cached, processing_order)
 
 
 def threads() -> None:

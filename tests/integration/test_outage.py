@@ -3,13 +3,15 @@
 import logging
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnssd.resolver.cache import LAST_RETRY
+from dnssd.resolver.events import Event
 from dnssd.resolver.snapshot import Snapshot
 from kit.simnet import BROKEN, SERVICE, WEB, Fault, Records, breaking, honest, silent
 from kit.simresolver import SimResolver, hosts_of, kinds
@@ -105,6 +107,15 @@ def test_a_service_that_ends_is_seen_to_end_among_lies() -> None:
         assert kinds(told)[3:] == ["removed h1", "removed h2", "removed h3"]
 
 
+def left_over(events: Iterable[Event | None]) -> set[str]:
+    """The targets that are there after some events."""
+    seen: set[str] = set()
+    for event in events:
+        if event and event.endpoint:
+            (seen.discard if event.kind == "removed" else seen.add)(event.endpoint.target)
+    return seen
+
+
 FAULTS: list[Fault] = [honest, silent, breaking(0.7, 7, CLASSES), breaking(0.9, 8, CLASSES)]
 ZONES: list[Records] = [
     {},
@@ -129,19 +140,17 @@ def test_whatever_happened_the_truth_is_known_in_the_end(
     """Changes, faults, look-ups and clearing in any order; then half a minute of peace."""
     sim = SimResolver(ZONES[1], additional=additional)
     told = [sim.watch(SERVICE)]
+    perform: dict[str, Callable[[Any], object]] = {
+        "zone": sim.network.change,
+        "fault": lambda fault: setattr(sim.network, "fault", fault),
+        "wait": sim.advance,
+        "want": lambda _: sim.want(SERVICE),
+        "watch": lambda _: told.append(sim.watch(SERVICE)),
+        "clear": lambda _: sim.engine.clear(),
+        "known": lambda _: None,
+    }
     for what, value in steps:
-        if what == "zone":
-            sim.network.change(value)  # type: ignore[arg-type]  # it goes with the word
-        elif what == "fault":
-            sim.network.fault = value  # type: ignore[assignment]  # likewise
-        elif what == "wait":
-            sim.advance(value)  # type: ignore[arg-type]  # likewise
-        elif what == "want":
-            sim.want(SERVICE)
-        elif what == "watch":
-            told.append(sim.watch(SERVICE))
-        elif what == "clear":
-            sim.engine.clear()
+        perform[what](value)
     sim.network.fault = honest
     sim.advance(130)  # an answer's TTL, an absence's, and a retry's wait
 
@@ -150,11 +159,7 @@ def test_whatever_happened_the_truth_is_known_in_the_end(
     truth.advance(1)
     final = targets(truth.entry(SERVICE).snapshot)  # type: ignore[union-attr]  # it is watched
     for events in told:
-        seen: set[str] = set()
-        for event in events:
-            if event and event.endpoint:
-                (seen.discard if event.kind == "removed" else seen.add)(event.endpoint.target)
-        assert seen == final
+        assert left_over(events) == final
         assert kinds(events).count("stale") == kinds(events).count("recovered")
     assert len(expected) == len(final)
 
