@@ -20,13 +20,15 @@ from dnssd.cli.options import (
     wait_option,
     zone_option,
 )
-from dnssd.cli.reporting import start_logging
+from dnssd.cli.reporting import start_logging, warn
 from dnssd.cli.whoami import cloud_option
 
 if TYPE_CHECKING:  # --help needs none of it
+    from dnssd.errors import DnssdError
     from dnssd.hosts import HostFacts
-    from dnssd.registration.operation import Outcome
+    from dnssd.registration.operation import Operation, Outcome
     from dnssd.registration.request import Registration
+    from dnssd.registration.wish import Wish
     from dnssd.zones.factory import ZoneAddress
 
 EPILOG = """\b
@@ -204,7 +206,7 @@ class JoinOptions:
 
 
 def _join(asked: JoinOptions) -> None:
-    from dnssd.cli import hints, registering
+    from dnssd.cli import registering
     from dnssd.deadline import Deadline
     from dnssd.hosts import METADATA_AT_JOIN_SECONDS, this_host
     from dnssd.hosts.kept import Kept, StateFolder
@@ -228,16 +230,31 @@ def _join(asked: JoinOptions) -> None:
     if asked.wait:
         seen = registering.Seen(asked.nameservers, wanted=frozenset({wish.srv}))
         error = registering.wait(operation, wish.name, seen, deadline)
-    told = f"{_verb(outcome)} {outcome.name} as {wish.label}"
-    registering.print_outcome(outcome, zone, {"member": wish.label}, told, asked.as_json, error)
-    if outcome.defined:
-        hints.of_definition(zone, wish.name, asked.nameservers, deadline)
+    _tell(asked, operation, wish, outcome, error)
     if error is not None:
         raise error.telling("it has joined")
 
 
-def _verb(outcome: Outcome) -> str:
-    return "joined" if outcome.changed else "had joined already:"
+def _tell(
+    asked: JoinOptions,
+    operation: Operation,
+    wish: Wish,
+    outcome: Outcome,
+    error: DnssdError | None,
+) -> None:
+    """Say what has come of it, what was replaced, and what may be wrong all the same."""
+    from dnssd.cli import hints, registering
+    from dnssd.registration import remarks
+
+    verb = "joined" if outcome.changed else "had joined already:"
+    news = list(remarks.replaced(wish, outcome))
+    told = f"{verb} {outcome.name} as {wish.label}{': ' if news else ''}{', '.join(news)}"
+    extra = {"member": wish.label, "replaced": news}
+    registering.print_outcome(outcome, operation.zone, extra, told, asked.as_json, error)
+    for warning in remarks.warnings(wish, outcome, operation.now()):
+        warn(warning)
+    if outcome.defined:
+        hints.of_definition(operation.zone, wish.name, asked.nameservers, operation.deadline)
 
 
 def check_target(target: str | None, host: str | None, addresses: tuple[str, ...]) -> None:

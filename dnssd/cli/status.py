@@ -198,6 +198,7 @@ def _member_json(
 
 def _print(view: InstanceView, addresses: Mapping[Name, tuple[str, ...]]) -> None:
     from dnssd.cli.output import print_table, safe
+    from dnssd.registration.remarks import crowd_warning
 
     print(safe(str(view.name)))
     now = datetime.now(UTC)
@@ -212,6 +213,8 @@ def _print(view: InstanceView, addresses: Mapping[Name, tuple[str, ...]]) -> Non
         print(safe(f"doubled: {value.format()}"))
     for rrset in view.others:
         print(safe(f"foreign: {rrset.name} {rrset.kind or ''} {rrset.rdtype}"))
+    for warning in crowd_warning(view.name, view.values):
+        warn(warning)
     for target in sorted({member.srv.target for member in _sorted(view)}):
         if addresses.get(target) == ():
             warn(f"{target}: no address record: no client can connect; join again on that host")

@@ -1,8 +1,9 @@
 """A join: announce, then fold until the member is published."""
 
+import logging
 from dataclasses import dataclass
 
-from dnssd.errors import NotShareable, PlaceTaken, RRsetFull
+from dnssd.errors import ChangeRejected, DnssdError, NotShareable, PlaceTaken, RRsetFull
 from dnssd.members import Member
 from dnssd.records import Change
 from dnssd.registration import plan
@@ -10,6 +11,8 @@ from dnssd.registration.leaving import take_out
 from dnssd.registration.operation import Operation, Outcome, Result
 from dnssd.registration.views import HostView, InstanceView
 from dnssd.registration.wish import Wish
+
+_log = logging.getLogger("dnssd.registration")
 
 GIVE_WAY_TIMES = 2  # to hosts that announced themselves earlier
 GIVE_WAY_SECONDS = 3.0  # each time
@@ -30,10 +33,9 @@ def join(operation: Operation, wish: Wish) -> Outcome:
             _announce_blind(operation, wish, own)
             while not _advance(operation, wish, own):
                 pass
-        except (RRsetFull, NotShareable, PlaceTaken):
+        except (RRsetFull, NotShareable, PlaceTaken, ChangeRejected):
             if own.is_new:
-                take_out(operation, wish.undone())
-                operation.truth = "its announcement was withdrawn"
+                _withdraw(operation, wish)
             raise
     operation.truth = "it has joined"
     return operation.outcome(wish.name, (wish.label,), former=own.former)
@@ -105,6 +107,16 @@ def _advance(operation: Operation, wish: Wish, own: _Announcement) -> bool:
             return False
     _announce_alone(operation, wish, own, step, is_new=found is None)
     return False
+
+
+def _withdraw(operation: Operation, wish: Wish) -> None:
+    """Leave nothing behind; what hinders that is told less urgently than why it is to go."""
+    try:
+        take_out(operation, wish.undone())
+    except DnssdError as error:
+        _log.warning("the announcement could not be withdrawn: %s", error)
+    else:
+        operation.truth = "its announcement was withdrawn"
 
 
 def _announce_alone(

@@ -2,10 +2,9 @@
 
 import logging
 import random
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 
@@ -19,8 +18,8 @@ from dnssd.zones.base import Zone
 
 _log = logging.getLogger("dnssd.registration")
 
-REFUSED_ALONE = 2  # equal batches refused over equal reads before only the own records are tried
-HOPELESS = 6  # and before it is the zone that refuses them, not a race
+REFUSED_ALONE = 2  # refusals over an unchanged listing before only the own records are tried
+REFUSED_FOR_GOOD = 3  # and before it is the zone that refuses them, not a race
 
 
 class Result(Enum):
@@ -95,7 +94,9 @@ class Operation:
         self._folded = False
         self._changes: list[Change] = []
         self._conflicts = 0
-        self._refused: Counter[frozenset[tuple[Name, str, RRset | None]]] = Counter()
+        self._listings = 0
+        self._refusals: dict[tuple[Name, str], _Refusal] = {}
+        self._refused = 0
 
     @property
     def throttled(self) -> bool:
@@ -105,10 +106,11 @@ class Operation:
     @property
     def refused_alone(self) -> bool:
         """Whether batches are refused although the zone is as they say."""
-        return max(self._refused.values(), default=0) >= REFUSED_ALONE
+        return self._refused >= REFUSED_ALONE
 
     def read_instance(self, name: Name) -> InstanceView:
         """One listing from an instance's name."""
+        self._listings += 1
         return InstanceView.of(name, self.zone.read_below(name, self.deadline))
 
     def read_host(self, name: Name | None) -> HostView | None:
@@ -144,6 +146,7 @@ class Operation:
             _log.info("the zone is not as expected, reading again: %s", error)
             self._count_refusal(changes, error)
             return Result.STALE
+        self._refused = 0
         self._folded = any(change.rdtype == "SRV" for change in changes)
         for change in changes:
             if not change.is_guard:
@@ -216,10 +219,34 @@ class Operation:
         )
 
     def _count_refusal(self, changes: Sequence[Change], error: Conflict) -> None:
-        state = frozenset((change.name, change.rdtype, change.before) for change in changes)
-        self._refused[state] += 1
-        if self._refused[state] >= HOPELESS:
-            raise ChangeRejected(f"the zone refuses the change: {error}") from error
+        """Tell a race, in which somebody changes something, from a zone that says no.
+
+        What is said before anything was listed may well be wrong, and does not count.
+        """
+        if not self._listings:
+            return
+        for change in changes:
+            key = change.name, change.rdtype
+            known = self._refusals.get(key)
+            if known is None or known.before != change.before:
+                known = _Refusal(change.before)
+            self._refusals[key] = known.again(self._listings)
+        self._refused = min(self._refusals[c.name, c.rdtype].times for c in changes)
+        if self._refused >= REFUSED_FOR_GOOD:
+            raise ChangeRejected(f"the zone refuses the change for good: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """How often a batch with this RRset was refused, once for each listing."""
+
+    before: RRset | None
+    times: int = 0
+    listing: int = 0
+
+    def again(self, listing: int) -> "_Refusal":
+        """The same, refused over a listing."""
+        return replace(self, times=self.times + (listing != self.listing), listing=listing)
 
 
 def _verb(change: Change) -> str:

@@ -4,71 +4,74 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from dnssd.members import Member
-from dnssd.records import Rdata, RRset
+from dnssd.names import Name
+from dnssd.records import Address, Rdata
+from dnssd.registration.operation import Outcome
 from dnssd.registration.wish import Wish
 
 CROWDED = 90  # values of one RRset: at 101 the name servers of BIND stop serving it
 YOUNG = timedelta(minutes=15)  # an announcement that a live host may well have made
 
 
-def replaced(wish: Wish, old: Member | None, new: Member, txt: RRset | None) -> Iterator[str]:
-    """What was there and is no more, as `weight 100 -> 5`.
-
-    Args:
-        wish: What was asked for.
-        old: The member as found; None if there was none.
-        new: The member that takes its place.
-        txt: The instance's TXT RRset as found.
-    """
-    if old is not None:
+def replaced(wish: Wish, outcome: Outcome) -> Iterator[str]:
+    """What was there and is no more, as `weight 100 -> 5`."""
+    old = outcome.former
+    if old is not None and outcome.changed:
+        owner = wish.owner if not wish.owns(old.owner) else old.owner
         for what, before, after in (
-            ("owner", old.owner, new.owner),
-            ("priority", old.srv.priority, new.srv.priority),
-            ("weight", old.srv.weight, new.srv.weight),
-            ("target", old.srv.target, new.srv.target),
-            ("address", _addresses(old), _addresses(new)),
+            ("owner", old.owner, owner),
+            ("priority", old.srv.priority, wish.srv.priority),
+            ("weight", old.srv.weight, wish.srv.weight),
+            ("target", old.srv.target, wish.srv.target),
+            ("address", _listed(old.addresses), _listed(wish.addresses)),
         ):
             if before != after:
                 yield f"{what} {before} -> {after}"
-    if txt is not None:
-        if wish.txt is not None and txt.values != (wish.txt,):
-            yield f"TXT {_values(txt.values)} -> {wish.txt.format()}"
-        if wish.ttl is not None and txt.ttl != wish.ttl:
-            yield f"TTL {txt.ttl} -> {wish.ttl}"
+    for change in outcome.changes:
+        if change.before and change.after and (change.name, change.rdtype) == (wish.name, "TXT"):
+            if change.before.values != change.after.values:
+                yield f"TXT {' '.join(change.before.texts())} -> {' '.join(change.after.texts())}"
+            if change.before.ttl != change.after.ttl:
+                yield f"TTL {change.before.ttl} -> {change.after.ttl}"
 
 
-def warnings(
-    old: Member | None, new: Member, values: tuple[Rdata, ...], now: datetime
-) -> Iterator[str]:
-    """What may be wrong although it has worked.
+def warnings(wish: Wish, outcome: Outcome, now: datetime) -> Iterator[str]:
+    """What may be wrong although the join has worked.
 
     Args:
-        old: The member as found; None if there was none.
-        new: The member that takes its place.
-        values: The SRV RRset's values now.
+        wish: What was asked for.
+        outcome: What came of it.
         now: The time of day.
     """
-    if old is not None and old.state == "up" and old.owner == new.owner:
-        age = now - old.since
-        if old.addresses and _addresses(old) != _addresses(new) and abs(age) < YOUNG:
-            yield (
-                f"member {new.label}: had the address {_addresses(old)} {_age(age)} ago, and this "
-                "host counts as the same one: if it is a clone of that host's image, give it a "
-                "machine ID and a --host of its own; otherwise all is well"
-            )
+    old = outcome.former
+    if old is not None and outcome.changed and _may_be_another_host(wish, old, now):
+        yield (
+            f"member {wish.label}: had the address {_listed(old.addresses)} "
+            f"{_age(now - old.since)} ago, and this host counts as the same one; if it is a "
+            "clone of that host's image, give it a machine ID and a --host of its own"
+        )
+    for change in outcome.changes:
+        if change.rdtype == "SRV" and change.after:
+            yield from crowd_warning(wish.name, change.after.values)
+
+
+def crowd_warning(name: Name, values: tuple[Rdata, ...]) -> Iterator[str]:
+    """Whether an instance has nearly as many values as name servers take."""
     if len(values) >= CROWDED:
         yield (
-            f"{len(values)} hosts in one instance: name servers of BIND stop serving an RRset at "
-            "101 values; use a second instance of the service: clients merge them"
+            f"{name}: {len(values)} values; name servers of BIND serve no RRset of more than "
+            "100: use a second instance of the service, which clients merge with this one"
         )
 
 
-def _addresses(member: Member) -> str:
-    return ", ".join(sorted(address.format() for address in member.addresses)) or "none"
+def _may_be_another_host(wish: Wish, old: Member, now: datetime) -> bool:
+    """Whether the member that was replaced may belong to a machine that lives on."""
+    moved = bool(old.addresses) and set(old.addresses) != set(wish.addresses)
+    return moved and old.state == "up" and wish.owns(old.owner) and abs(now - old.since) < YOUNG
 
 
-def _values(values: tuple[Rdata, ...]) -> str:
-    return ", ".join(value.format() for value in values)
+def _listed(addresses: tuple[Address, ...]) -> str:
+    return ", ".join(sorted(address.format() for address in addresses)) or "none"
 
 
 def _age(age: timedelta) -> str:

@@ -391,7 +391,9 @@ def test_a_deadline_says_what_is_true_in_the_zone(call: str) -> None:
 
         def commit(self, changes: Any, deadline: Any, *, absent: Any = ()) -> str:
             if any(change.rdtype == "SRV" for change in changes):
-                raise errors.Conflict("somebody was faster")
+                before = self.states[-1][INSTANCE, "SRV"]
+                after = before.with_values([srv("a"), srv("x", len(self.states))])
+                super().commit([Change(before, after)], deadline)
             return super().commit(changes, deadline, absent=absent)
 
     zone = Contended(ORIGIN)
@@ -403,10 +405,47 @@ def test_a_deadline_says_what_is_true_in_the_zone(call: str) -> None:
         "join": lambda: joining.join(run, registration("b").wish_in(ORIGIN)),
         "leave": lambda: leaving.leave(run, registration("a").departure_in(ORIGIN)),
     }
-    with pytest.raises((errors.DeadlineExceeded, errors.ChangeRejected)) as caught:
+    with pytest.raises(errors.DeadlineExceeded) as caught:
         work[call]()
     expected = "is announced, and may not be published" if call == "join" else "marked as leaving"
     assert expected in str(caught.value)
+
+
+class Guarded(MemoryZone):
+    """A zone with a rule: it refuses what takes or makes SRV records, as a protection does."""
+
+    def __init__(self, *rrsets: RRset, protects: str = "SRV") -> None:
+        super().__init__(ORIGIN, rrsets)
+        self.protects = protects
+        self.refused = 0
+
+    def commit(self, changes: Any, deadline: Any, *, absent: Any = ()) -> str:
+        """Refuse, or commit."""
+        if any(change.rdtype == self.protects and not change.is_guard for change in changes):
+            self.refused += 1
+            raise errors.Conflict("[protection keep-it covers the record]")
+        return super().commit(changes, deadline, absent=absent)
+
+
+@pytest.mark.parametrize(("protects", "most"), [("SRV", 5), ("TXT", 7)])
+def test_three_refusals_over_an_unchanged_listing_are_final(protects: str, most: int) -> None:
+    """It is no race then: the zone's own words are told, and nothing of the host stays."""
+    zone = Guarded(protects=protects)
+    with pytest.raises(errors.ChangeRejected, match=r"for good: .protection keep-it") as caught:
+        join(zone)
+    assert isinstance(caught.value, errors.Refused)
+    assert zone.refused <= most
+    assert not [rrset for rrset in zone.states[-1].values() if rrset.rdtype != "PTR"]
+
+
+def test_a_leave_that_is_refused_for_good_says_what_is_left() -> None:
+    """Of the last host, by a rule against removing what is still asked for."""
+    zone = Guarded(protects="none")
+    join(zone)
+    zone.protects = "SRV"
+    with pytest.raises(errors.ChangeRejected, match=r"protection keep-it.*marked as leaving"):
+        leave(zone)
+    assert zone.refused <= 4
 
 
 def test_joined_leaves_at_the_end_however_it_ends() -> None:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from dnssd.records import RRset, Txt
+from dnssd.members import Member
+from dnssd.records import Change, RRset, Txt
+from dnssd.registration.operation import Outcome
 from dnssd.registration.remarks import replaced, warnings
 from dnssd.registration.request import Registration
 from kit.interleaving import NOW
@@ -26,6 +28,20 @@ def wish(**more: Any) -> Any:
 OLD = wish().member("1", NOW)
 
 
+def outcome(*changes: Change, former: Member | None = OLD, changed: bool = True) -> Outcome:
+    """What came of a join."""
+    return Outcome(
+        name=INSTANCE,
+        members=("a-80",),
+        changed=changed,
+        changes=changes,
+        defined=False,
+        folded=True,
+        requests=3,
+        former=former,
+    )
+
+
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
@@ -40,44 +56,52 @@ OLD = wish().member("1", NOW)
             ["target a.example.test. -> lb.example.org.", "address 10.0.0.1 -> none"],
         ),
         ({"owner": "other"}, ["owner name/a -> other"]),
-        ({"txt": {"a": "2"}, "ttl": 30}, ['TXT "a=1" -> "a=2"', "TTL 60 -> 30"]),
-        ({"txt": {"a": "1"}, "ttl": 60}, []),
+        ({"owner": "digest", "former_owners": ("name/a",)}, []),
     ],
 )
 def test_what_a_join_replaces_is_told(asked: dict[str, Any], told: list[str]) -> None:
-    """As old and new; what stays is no news."""
+    """As old and new; what stays is no news, and neither is anything of a first join."""
     it = wish(**asked)
-    assert list(replaced(it, OLD, it.member("2", NOW), TXT)) == told
+    assert list(replaced(it, outcome())) == told
+    assert not list(replaced(it, outcome(former=None)))
+    assert not list(replaced(it, outcome(changed=False)))
 
 
-def test_a_first_join_replaces_nothing() -> None:
-    """Whatever it asks for."""
-    it = wish(txt={"a": "2"}, ttl=5, weight=1)
-    assert list(replaced(it, None, it.member("2", NOW), None)) == []
+def test_new_data_of_the_instance_is_told() -> None:
+    """TXT and TTL, which all its hosts share; other records' TTLs are nobody's news."""
+    txt = Change(TXT, TXT.with_values((Txt((b"a=2",)),), 30))
+    record = RRset(wish().record_name, "TXT", 60, TXT.values)
+    assert list(
+        replaced(wish(), outcome(txt, Change(record, record.with_values(TXT.values, 5))))
+    ) == [
+        'TXT "a=1" -> "a=2"',
+        "TTL 60 -> 30",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("minutes", "address", "owner", "warned"),
+    ("minutes", "asked", "warned"),
     [
-        (2, "10.0.0.2", "", True),
-        (20, "10.0.0.2", "", False),
-        (2, "10.0.0.1", "", False),
-        (2, "10.0.0.2", "new", False),
+        (2, {"addresses": ["10.0.0.2"]}, True),
+        (20, {"addresses": ["10.0.0.2"]}, False),
+        (2, {}, False),
+        (2, {"addresses": ["10.0.0.2"], "owner": "new"}, False),
     ],
 )
 def test_a_young_member_at_another_address_may_be_a_clone(
-    minutes: int, address: str, owner: str, warned: bool
+    minutes: int, asked: dict[str, Any], warned: bool
 ) -> None:
     """Two machines of one image have one identity; a host that moved is seldom that quick."""
-    new = wish(addresses=[address], owner=owner).member("2", NOW)
     old = replace(OLD, since=NOW - timedelta(minutes=minutes))
-    told = list(warnings(old, new, (), NOW))
+    told = list(warnings(wish(**asked), outcome(former=old), NOW))
     assert [f"{minutes} min ago" in line and "clone" in line for line in told] == [True] * warned
-    assert not list(warnings(replace(old, state="leaving"), new, (), NOW))
+    left = outcome(former=replace(old, state="leaving"))
+    assert not list(warnings(wish(**asked), left, NOW))
 
 
 @pytest.mark.parametrize(("hosts", "warned"), [(89, 0), (90, 1)])
 def test_a_crowded_instance_is_warned_of(hosts: int, warned: int) -> None:
     """Before it is too late: beyond 100 values BIND answers nothing."""
     values = tuple(srv(f"h{number}") for number in range(hosts))
-    assert len(list(warnings(None, OLD, values, NOW))) == warned
+    change = Change(None, RRset(INSTANCE, "SRV", 60, values))
+    assert len(list(warnings(wish(), outcome(change), NOW))) == warned
