@@ -249,7 +249,7 @@ def _tell(
     verb = "joined" if outcome.changed else "had joined already:"
     news = list(remarks.replaced(wish, outcome))
     told = f"{verb} {outcome.name} as {wish.label}{': ' if news else ''}{', '.join(news)}"
-    extra = {"member": wish.label, "replaced": news}
+    extra = {"member": wish.label} | ({"replaced": news} if news else {})
     registering.print_outcome(outcome, operation.zone, extra, told, asked.as_json, error)
     for warning in remarks.warnings(wish, outcome, operation.now()):
         warn(warning)
