@@ -140,6 +140,56 @@ def test_a_record_set_that_makes_no_sense_is_invalid_input(record_set: str, why:
 
 
 @pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("<Name>x.test</Name>", "InvalidInput"),
+        ("<Name>x.test</Name><CallerReference/>", "InvalidInput"),
+        (
+            "<Name>x.test</Name><CallerReference>r</CallerReference><VPC><VPCRegion/></VPC>",
+            "InvalidVPCId",
+        ),
+        ("<CallerReference>r</CallerReference>", "InvalidDomainName"),
+    ],
+)
+def test_a_zone_that_lacks_something_is_not_made(body: str, error: str) -> None:
+    """Its name, the caller's reference, the network's identifier."""
+    document = f"<CreateHostedZoneRequest>{body}</CreateHostedZoneRequest>"
+    assert call("POST", ZONES, document)[:2] == (400, error)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        (CHANGE.format("").replace("<Type>A", "<Type>X"), "resourceRecordSet.type"),
+        (CHANGE.format("<TTL>60</TTL><ResourceRecords><Value/></ResourceRecords>"), "&apos;Value"),
+        ("<Change><Action>CREATE</Action></Change>", "needs"),
+        ("<Change/><Comment/>", "at least one"),
+    ],
+)
+def test_a_batch_that_lacks_something_is_invalid_input(changes: str, why: str) -> None:
+    """As is one that holds nothing at all."""
+    status, error, document = call("POST", RRSETS, batch_of(changes))
+    assert (status, error) == (400, "InvalidInput")
+    assert why.replace("&apos;", "'") in document.replace("&apos;", "'")
+    nothing = "<ChangeResourceRecordSetsRequest/>"
+    assert call("POST", RRSETS, nothing)[:2] == (400, "InvalidInput")
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/2013-04-01/hostedzone", {"marker": "Z2"}),
+        ("/2013-04-01/hostedzonesbyname", {"hostedzoneid": "Z1"}),
+        ("/2013-04-01/healthcheck", {"maxitems": "x"}),
+    ],
+)
+def test_a_listing_that_makes_no_sense_is_invalid_input(path: str, query: dict[str, str]) -> None:
+    """A place to begin that is none; health checks are listed, though there are none."""
+    assert call("GET", path, query=query)[:2] == (400, "InvalidInput")
+    assert call("GET", path)[0] == 200
+
+
+@pytest.mark.parametrize(
     ("authorization", "error", "why"),
     [
         (None, "MissingAuthenticationToken", ""),
