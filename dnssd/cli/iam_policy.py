@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dnssd.cli.options import Command, option
+from dnssd.cli.options import Command, option, zone_option
 from dnssd.cli.reporting import warn
 
 if TYPE_CHECKING:  # --help needs none of it
     from dnssd.names import Name
 
+PARTITIONS = ("aws", "aws-us-gov", "aws-cn")
 EPILOG = """\b
 Examples:
-  dnssd iam-policy http --zone-id Z0123456789ABC --domain example.com > policy.json
-  dnssd iam-policy http --zone-id Z0123456789ABC --domain example.com --instance web
+  dnssd iam-policy http --zone example.com,id=Z0123456789ABC > policy.json
+  dnssd iam-policy http --zone example.com,id=Z0123456789ABC --instance web
 
 Where zones are given without their ID, hosts also need route53:ListHostedZonesByName on *.
 """
@@ -24,8 +25,7 @@ Where zones are given without their ID, hosts also need route53:ListHostedZonesB
 
 @click.command("iam-policy", cls=Command, epilog=EPILOG)
 @click.argument("service")
-@option("--zone-id", metavar="ID", required=True, help="The hosted zone, such as Z0123456789ABC.")
-@option("--domain", metavar="DOMAIN", shared="DNSSD_DOMAIN", required=True, help="The zone's name.")
+@zone_option
 @option(
     "--instance",
     "instances",
@@ -43,13 +43,20 @@ Where zones are given without their ID, hosts also need route53:ListHostedZonesB
     help="The hosts' labels, with * and ?; may be repeated.",
 )
 @option("--wait", is_flag=True, help="Allow what --wait of join and leave asks, too.")
+@option(
+    "--partition",
+    type=click.Choice(PARTITIONS),
+    default=PARTITIONS[0],
+    show_default=True,
+    help="Of AWS, where the zone is.",
+)
 def command(
     service: str,
-    zone_id: str,
-    domain: str,
+    zone_address: str,
     instances: tuple[str, ...],
     hosts: tuple[str, ...],
     wait: bool,
+    partition: str,
 ) -> None:
     """Print the IAM policy that hosts of a service need, and no more.
 
@@ -60,45 +67,42 @@ def command(
     from dnssd.provisioning.policy import Grant
     from dnssd.services import Service
 
+    zone_id, domain = _zone(zone_address)
     grant = Grant(
         service=Service.parse(service),
-        zone_id=_zone_id(zone_id),
-        domain=_domain(domain),
+        zone_id=zone_id,
+        domain=domain,
         instances=instances,
         hosts=hosts,
         wait=wait,
+        partition=partition,
     )
     print(json.dumps(grant.policy(), indent=2))
     if grant.is_unbounded:
         warn(
-            f"host pattern: it covers every name below {shown(domain)}, of other services too; "
-            "write what the hosts' labels have in common, such as i-*"
+            f"host pattern: it covers every name below {shown(str(domain).rstrip('.'))}, of other "
+            "services too; write what the hosts' labels have in common, such as i-*"
         )
 
 
-def _zone_id(text: str) -> str:
+def _zone(text: str) -> tuple[str, Name]:
+    """The ID and the name of a hosted zone: a policy names both.
+
+    Raises:
+        UsageError: One of them is missing, or it is no zone of Route 53.
+    """
     from dnssd.errors import UsageError
     from dnssd.names import shown
     from dnssd.zones.factory import ZoneAddress
 
-    try:
-        address = ZoneAddress.parse(text)
-    except UsageError:
-        address = None
-    if address is None or address.name is not None or set(",:") & set(text):
+    address = ZoneAddress.parse(text)
+    if address.provider != "route53":
+        raise UsageError(f"zone {shown(text)}: IAM rules over Route 53 alone; name a zone there")
+    if address.name is None:
+        raise UsageError(f"zone {shown(text)}: the policy needs its name, too; write NAME,id=ID")
+    if "id" not in address.options:
         raise UsageError(
-            f"zone ID {shown(text)}: an ID looks like Z0123456789ABC; find it by the zone's name "
-            "with: aws route53 list-hosted-zones-by-name --dns-name NAME"
+            f"zone {shown(text)}: the policy needs its ID, too; write {text},id=Z0123456789ABC; "
+            "find it with: aws route53 list-hosted-zones-by-name --dns-name NAME"
         )
-    return address.options["id"]
-
-
-def _domain(text: str) -> Name:
-    from dnssd.errors import UsageError
-    from dnssd.names import shown
-    from dnssd.zones.factory import ZoneAddress
-
-    name = None if set(",:") & set(text) else ZoneAddress.parse(text).name
-    if name is None:
-        raise UsageError(f"domain {shown(text)}: give the zone's name alone, such as example.com")
-    return name
+    return address.options["id"], address.name

@@ -38,6 +38,7 @@ class Grant:
         instances: The service instances that they may join; none for all of the service.
         hosts: Patterns for the labels of their names, with IAM's `*` and `?`.
         wait: Whether they may also ask if a change is being served.
+        partition: The part of AWS that the zone is in, such as `aws-us-gov`.
 
     Raises:
         UsageError: A pattern is none.
@@ -50,6 +51,7 @@ class Grant:
     instances: Sequence[str] = ()
     hosts: Sequence[str] = ("i-*",)
     wait: bool = False
+    partition: str = "aws"
 
     def policy(self) -> dict[str, Any]:
         """The IAM policy document.
@@ -57,8 +59,8 @@ class Grant:
         Raises:
             UsageError: IAM takes no document of that size.
         """
-        zone = f"arn:aws:route53:::hostedzone/{self.zone_id}"
-        waiting = [_allow("route53:GetChange", "arn:aws:route53:::change/*")]
+        zone = f"arn:{self.partition}:route53:::hostedzone/{self.zone_id}"
+        waiting = [_allow("route53:GetChange", f"arn:{self.partition}:route53:::change/*")]
         document = {
             "Version": "2012-10-17",
             "Statement": [

@@ -37,6 +37,7 @@ def registration_of(
         service=service,
         host=facts.label,
         owner=facts.owner,
+        former_owners=facts.former_owners,
         addresses=addresses,
         target=target,
         **others,
@@ -73,7 +74,13 @@ def departure_of(
         UsageError: One of them is not legal.
     """
     return Departure.of(
-        origin, service, instance=instance, host=facts.label, port=port, owner=facts.owner
+        origin,
+        service,
+        instance=instance,
+        host=facts.label,
+        port=port,
+        owner=facts.owner,
+        former_owners=facts.former_owners,
     )
 
 

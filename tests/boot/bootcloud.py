@@ -176,9 +176,7 @@ def cloud(folder: Path) -> Iterator[Cloud]:
     state, policy = folder / "zones.json", folder / "policy.json"
     with StateFile(state) as file, Sandbox([Name.parse(ZONE)], state=file) as sandbox:
         zone_id = sandbox.zone_id
-    granted = dnssd(
-        *("iam-policy", "http", "--zone-id", zone_id, "--domain", ZONE, "--instance", "web")
-    )
+    granted = dnssd(*("iam-policy", "http", "--zone", f"{ZONE},id={zone_id}", "--instance", "web"))
     expect(granted.returncode == 0, f"dnssd iam-policy failed: {granted.stderr}")
     policy.write_text(granted.stdout)
     place = ("--bind", GATEWAY, "--api-port", str(API_PORT), "--dns-port", "53")

@@ -36,7 +36,7 @@ def grant(guarded: tuple[Sandbox, list[Statement]], capsys: pytest.CaptureFixtur
     sandbox, policy = guarded
 
     def enforced(*arguments: str) -> None:
-        zone = ("--zone-id", sandbox.zone_id, "--domain", "Example.test.")
+        zone = ("--zone", f"Example.test.,id={sandbox.zone_id}")
         capsys.readouterr()
         assert run(["iam-policy", *arguments, *zone]) == 0
         policy[:] = read_policy(capsys.readouterr().out)

@@ -24,7 +24,8 @@ ROOT = Path(__file__).parents[2]
 IAM = ROOT / "iam"
 TOOLS = ROOT / ".venv-tools" / "bin"
 ZONE_ID = "Z0123456789ABC"
-EXAMPLE = ("http", "--zone-id", ZONE_ID, "--domain", "example.com")
+ZONE = f"example.com,id={ZONE_ID}"
+EXAMPLE = ("http", "--zone", ZONE)
 DOMAIN = Name.parse("example.com")
 HTTP = Service("http")
 OWN_WORDS = re.compile(r"(\*\.)?([a-z0-9_.-]|\\[0-3][0-7]{2})+")  # a star of ours, and no other
@@ -164,30 +165,36 @@ def test_waiting_is_allowed_on_request(capsys: pytest.CaptureFixture[str]) -> No
     assert [s for s in statements if s != more] == grant()["Statement"]
 
 
-@pytest.mark.parametrize("given_id", [ZONE_ID, f"/hostedzone/{ZONE_ID}"])
-def test_an_id_is_taken_as_the_api_writes_it(
-    given_id: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`aws route53 list-hosted-zones` puts a path before it."""
-    assert run(["iam-policy", *EXAMPLE, "--zone-id", given_id]) == 0
+@pytest.mark.parametrize(
+    "zone",
+    [f"Example.COM.,id={ZONE_ID}", f"route53:example.com,id=/hostedzone/{ZONE_ID},private=yes"],
+)
+def test_a_zone_is_given_as_to_every_command(zone: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its name and its ID, also as `aws route53 list-hosted-zones` writes it."""
+    assert run(["iam-policy", "http", "--zone", zone]) == 0
     assert json.loads(capsys.readouterr().out) == grant()
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-us-gov", "aws-cn"])
+def test_each_partition_has_its_own_arns(
+    partition: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of another match nothing."""
+    assert run(["iam-policy", *EXAMPLE, "--wait", "--partition", partition]) == 0
+
+    printed = capsys.readouterr().out
+    assert printed.count(f'"arn:{partition}:route53:::') == printed.count('"arn:') == 3
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (
-            ("--zone-id", "example.com"),
-            "zone ID 'example.com': an ID looks like Z0123456789ABC; find it by the zone's name",
-        ),
-        (("--zone-id", "route53:Z0123456789ABC"), "zone ID 'route53:Z0123456789ABC': an ID looks"),
-        (("--zone-id", "*"), "zone ID '*': an ID looks like"),
-        (("--zone-id", f"{ZONE_ID},private=yes"), "zone ID 'Z0123456789ABC,private=yes': an ID"),
-        (("--zone-id", ""), "zone ID '': an ID looks like"),
-        (("--domain", ZONE_ID), f"domain '{ZONE_ID}': give the zone's name alone"),
-        (("--domain", "example.com,id=Z0123456789ABC"), "domain 'example.com,id=Z"),
-        (("--domain", "."), "the root is not yours"),
-        (("--domain", "a..b"), "a label is empty"),
+        (("--zone", "example.com"), "zone 'example.com': the policy needs its ID, too"),
+        (("--zone", ZONE_ID), f"zone '{ZONE_ID}': the policy needs its name, too; write NAME,id="),
+        (("--zone", "*,id=x"), "an ID looks like"),
+        (("--zone", "rfc2136:example.com,server=10.0.0.2,unsigned=yes"), "Route 53 alone"),
+        (("--zone", f".,id={ZONE_ID}"), "the root is not yours"),
+        (("--zone", f"a..b,id={ZONE_ID}"), "a label is empty"),
         (("--host-pattern", "a.b"), "host pattern 'a.b': one label is needed"),
         (("--host-pattern", "${aws:username}"), "one label is needed"),
         (("--host-pattern", ""), "host pattern '': one label is needed"),
@@ -200,7 +207,9 @@ def test_what_is_wrong_is_said_in_one_line(
     changed: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit 2, nothing printed."""
-    assert run(["iam-policy", *EXAMPLE, *changed]) == 2
+    example = EXAMPLE[:1] if "--zone" in changed else EXAMPLE
+
+    assert run(["iam-policy", *example, *changed]) == 2
 
     printed, error = capsys.readouterr()
     assert (printed, error.count("\n")) == ("", 1)

@@ -16,6 +16,7 @@ FACTS = HostFacts(
     public=("192.0.2.7", "2001:db8::5"),
     owner="ec2/123456789012/us-east-1/i-0abc",
     source="EC2 instance metadata",
+    former_owners=("ec2/i-0abc",),
 )
 
 
@@ -27,6 +28,7 @@ def test_a_host_registers_under_what_it_knows() -> None:
         host="i-0abc",
         addresses=["10.0.0.5", "2001:db8::5"],
         owner=FACTS.owner,
+        former_owners=FACTS.former_owners,
         weight=5,
     )
 
@@ -53,6 +55,7 @@ def test_what_a_host_joined_it_leaves() -> None:
     departure = departure_of(FACTS, origin, "http", instance="web", port=80)
 
     assert departure == registration.departure_in(origin)
+    assert departure.owns("ec2/i-0abc")  # what an earlier version wrote is its own
 
 
 def test_a_program_is_the_host_that_the_commands_are(monkeypatch: pytest.MonkeyPatch) -> None:

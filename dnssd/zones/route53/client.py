@@ -1,5 +1,6 @@
 """The AWS client of a zone: whose credentials, and how long to wait for an answer."""
 
+import ipaddress
 import os
 import socket
 import urllib.parse
@@ -19,6 +20,7 @@ from botocore.credentials import (
 )
 from botocore.exceptions import InvalidRegionError, NoCredentialsError
 from botocore.session import get_session
+from botocore.utils import InstanceMetadataRegionFetcher
 
 from dnssd.errors import UsageError
 from dnssd.version import __version__
@@ -48,6 +50,7 @@ class Session:
             read_timeout=timeout,
             retries={"total_max_attempts": 1},  # the caller's deadline rules over retries
             user_agent_extra=f"dnssd/{__version__}",
+            use_dualstack_endpoint=_is_ipv6_only() or None,  # None: as configured
         )
         self._credentials: Credentials | None = None
         self._client: Route53Client | None = None
@@ -144,8 +147,37 @@ def _checked(session: boto3.Session) -> boto3.Session:
 
 
 def _region(session: boto3.Session) -> str:
-    """The configured region: it tells the partition. Route 53 itself has no regions."""
-    return session.region_name or "us-east-1"
+    """The region: it tells the partition. Route 53 itself has no regions.
+
+    `AWS_REGION` counts, then what boto3 reads: `AWS_DEFAULT_REGION` and the configuration. An
+    instance that says nothing is asked where it is.
+    """
+    configured = os.environ.get("AWS_REGION") or session.region_name
+    return configured or _region_of_instance(session) or "us-east-1"
+
+
+def _region_of_instance(session: boto3.Session) -> str | None:
+    credentials = session.get_credentials()
+    if credentials is None or credentials.method != "iam-role":
+        return None
+    found: str | None = InstanceMetadataRegionFetcher().retrieve_region()
+    return found
+
+
+def _is_ipv6_only() -> bool:
+    """Whether packets leave this machine by IPv6 alone: Route 53's usual endpoint has none."""
+    has_ipv4 = _has_route(socket.AF_INET, "192.0.2.1")
+    return not has_ipv4 and _has_route(socket.AF_INET6, "2001:db8::1")
+
+
+def _has_route(family: socket.AddressFamily, far_away: str) -> bool:
+    """Whether there is a way to a documentation address; nothing is sent."""
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as route:
+            route.connect((far_away, 9))
+            return not ipaddress.ip_address(route.getsockname()[0]).is_loopback
+    except OSError:
+        return False
 
 
 def _metadata_answers() -> bool:
