@@ -34,6 +34,7 @@ from kit.documents import (
     ZONE_ID,
     blocks,
     environment,
+    program,
     run,
     text,
 )
@@ -85,12 +86,12 @@ def test_the_session_prints_what_is_shown(sandbox: Sandbox) -> None:
 
 def test_the_python_blocks_print_what_their_comments_say(sandbox: Sandbox, tmp_path: Path) -> None:
     """The blocks run one after the other, as one program."""
-    source = "\n".join(blocks(REFERENCE, "python"))
+    source = program(REFERENCE)
     shown = re.findall(r"^ *print\(.*\)(?:  |\n *)# (.*)$", source, re.MULTILINE)
-    program = tmp_path / "reference.py"
-    program.write_text(source + "\nserver.shutdown()\n")
+    file = tmp_path / "reference.py"
+    file.write_text(source + "\nserver.shutdown()\n")
 
-    output = run(sys.executable, str(program), env=environment(sandbox))
+    output = run(sys.executable, str(file), env=environment(sandbox))
 
     assert [line for line in output.splitlines() if '"GET / HTTP' not in line] == shown
     assert len(shown) == source.count("print(") > 5
@@ -99,14 +100,14 @@ def test_the_python_blocks_print_what_their_comments_say(sandbox: Sandbox, tmp_p
 @pytest.mark.parametrize("document", [README, REFERENCE])
 def test_the_python_blocks_have_no_wrong_type(document: str, tmp_path: Path) -> None:
     """Whoever pastes them into a typed program hears nothing of mypy --strict."""
-    program = tmp_path / "program.py"
-    program.write_text("\n".join(blocks(document, "python")))
+    file = tmp_path / "program.py"
+    file.write_text(program(document))
 
     found, _, _ = mypy.api.run(
-        ["--strict", "--config-file=", f"--cache-dir={ROOT / '.mypy_cache'}", str(program)]
+        ["--strict", "--config-file=", f"--cache-dir={ROOT / '.mypy_cache'}", str(file)]
     )
 
-    assert [line for line in found.splitlines() if line.startswith(str(program))] == []
+    assert [line for line in found.splitlines() if line.startswith(str(file))] == []
 
 
 def test_every_block_is_tested() -> None:

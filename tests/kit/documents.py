@@ -31,6 +31,21 @@ def blocks(document: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text(document), re.DOTALL | re.MULTILINE)
 
 
+def recipes() -> list[str]:
+    """The programs of the reference's recipes, each for itself."""
+    return [block for block in blocks(REFERENCE, "python") if block in _recipes()]
+
+
+def program(document: str) -> str:
+    """The other Python blocks of a document: together they are one program."""
+    parts = [block for block in blocks(document, "python") if block not in _recipes()]
+    return "\n".join(parts)
+
+
+def _recipes() -> str:
+    return text(REFERENCE).partition("\n## Recipes\n")[2].partition("\n## ")[0]
+
+
 def shell_lines(document: str, start: str = "") -> list[str]:
     """The commands of the `sh` blocks that start so, continued lines made one."""
     joined = [block.replace("\\\n    ", "") for block in blocks(document, "sh")]
