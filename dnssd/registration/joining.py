@@ -92,6 +92,8 @@ def _advance(operation: Operation, wish: Wish, own: _Announcement) -> bool:
     if own.member and found is None:
         own.member = None  # somebody removed the announcement: start over
         return False
+    if own.member and found and found[0].state == "leaving":
+        operation.truth = f"{wish.record_name} is leaving"
     if own.member and _gives_way(operation, wish, own, view):
         return False
     if found and not own.member:

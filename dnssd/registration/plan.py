@@ -239,6 +239,11 @@ def _still_there(wish: Wish, announced: Member, view: InstanceView) -> MemberCha
             f"member {wish.label}: {found.owner} has taken it over meanwhile; "
             "give another --host, or find out which host is meant to have the name"
         )
+    if found.state == "leaving" and announced.state == "up":
+        raise Superseded(
+            f"member {wish.label}: marked as leaving meanwhile, by a leave of this host or by "
+            "uninstall-records; join again when that has ended"
+        )
     if not found.same_as(announced):
         raise Superseded(
             f"member {wish.label}: another run on this host has changed it meanwhile to "

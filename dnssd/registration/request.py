@@ -30,6 +30,7 @@ class Registration:
         txt: The instance's TXT data; None keeps what it has.
         owner: Who may change or remove this member; by default named after the host.
         takeover: Replace a member or host record of another owner.
+        agent: An agent answers for this member as long as it runs.
         former_owners: What `owner` was called by earlier versions: their records are its own.
 
     Raises:
@@ -48,6 +49,7 @@ class Registration:
     txt: Mapping[str, str | bytes | None] | None = None
     owner: str = ""
     takeover: bool = False
+    agent: bool = False
     former_owners: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -144,6 +146,7 @@ class Registration:
             txt=self._txt(),
             takeover=self.takeover,
             former_owners=self.former_owners,
+            agent=self.agent,
         )
         wish.member("0" * 8, datetime.fromtimestamp(0, UTC)).to_txt()  # would it fit?
         return wish

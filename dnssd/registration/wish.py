@@ -30,6 +30,7 @@ class Wish:
         ttl: Seconds, None to keep what is there.
         txt: None to keep what is there.
         takeover: Whether another owner's records may be replaced.
+        agent: Whether an agent answers for the member.
     """
 
     origin: Name
@@ -45,6 +46,7 @@ class Wish:
     txt: Txt | None
     takeover: bool
     former_owners: tuple[str, ...] = ()
+    agent: bool = False
 
     def owns(self, owner: str) -> bool:
         """Whether records of that owner are this host's own."""
@@ -59,6 +61,7 @@ class Wish:
             owner=self.owner,
             since=since,
             id=id,
+            agent=id if self.agent else "",
         )
 
     @property

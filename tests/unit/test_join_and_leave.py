@@ -411,6 +411,16 @@ def test_a_deadline_says_what_is_true_in_the_zone(call: str) -> None:
     assert expected in str(caught.value)
 
 
+def test_an_agents_word_is_about_one_announcement() -> None:
+    """A join without an agent takes it away again."""
+    zone = MemoryZone(ORIGIN)
+    for agent in (True, False):
+        assert join(zone, agent=agent).changed
+        assert not join(zone, agent=agent).changed
+        member, _ = view_of(zone.states[-1]).members["a-80"]
+        assert member.has_agent == agent
+
+
 class Guarded(MemoryZone):
     """A zone with a rule: it refuses what takes or makes SRV records, as a protection does."""
 

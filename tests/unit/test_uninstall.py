@@ -117,6 +117,10 @@ def test_a_host_that_joins_meanwhile_is_whole_or_gone(steps: int) -> None:
             if not one.done:
                 one.step()
     assert isinstance(late.result, Outcome | errors.Superseded)
+    if isinstance(late.result, errors.Superseded):
+        assert "uninstall-records" in str(late.result)
+        assert "is leaving" in str(late.result)
+        assert "may not be published" not in str(late.result)
     assert isinstance(actor.result, Uninstalled | errors.Superseded)
     view = view_of(zone.states[-1])
     assert not view.unexplained
