@@ -15,7 +15,6 @@ something answers, not who.
 """
 
 import re
-import shlex
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -145,6 +144,8 @@ def _check_grpc(url: str) -> None:
 
 
 def _words(url: str, rest: str) -> tuple[str, ...]:
+    import shlex  # most checks are no commands
+
     try:
         words = tuple(shlex.split(rest))
     except ValueError as error:

@@ -15,34 +15,12 @@ the top is its value for every service without one.
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from dnssd.agent.health import Rules
-from dnssd.agent.service import Service
+from dnssd.agent.service import Service, Settings, service_of
 from dnssd.checks import Check
 from dnssd.errors import UsageError
 from dnssd.names import shown
-
-LeaveOnExit = Literal["always", "shutdown", "never"]
-_RULES = ("rise", "fall", "start_period")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What an agent does.
-
-    Attributes:
-        services: What it looks after.
-        metrics: The port for metrics and /healthz on loopback; None for none.
-        complete_hook: The Auto Scaling lifecycle hook to complete, `[GROUP/]HOOK`.
-        leave_on_exit: When the end of the agent takes its services out.
-    """
-
-    services: tuple[Service, ...]
-    metrics: int | None = None
-    complete_hook: str | None = None
-    leave_on_exit: LeaveOnExit = "always"
 
 
 def parse(text: str, file: str, environ: Mapping[str, str]) -> Settings:
@@ -142,16 +120,6 @@ class _File:
             if number > begin and len(path) > 1 and _HEAD.match(line):
                 break
         return begin + 1
-
-
-def service_of(values: Mapping[str, Any]) -> Service:
-    """A service from its fields and the three of its rules.
-
-    Raises:
-        UsageError: One of them is not legal.
-    """
-    fields = {key: value for key, value in values.items() if key not in _RULES}
-    return Service(rules=Rules(**{k: values[k] for k in _RULES if k in values}), **fields)
 
 
 _Read = Callable[[Any], Any]

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from dnssd.agent import agentcheck, metrics, systemd
 from dnssd.agent.agent import LEAVE, MOMENT, Agent
 from dnssd.agent.around import Around
-from dnssd.agent.config import LeaveOnExit, Settings
+from dnssd.agent.service import LeaveOnExit, Settings
 from dnssd.agent.systemd import Notifier
 from dnssd.agent.writing import Writer
 from dnssd.errors import DnssdError

@@ -1,15 +1,18 @@
 """One service that an agent looks after: what it is, and how it is checked. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from dnssd.agent.health import Rules
 from dnssd.agent.loads import check_kind
 from dnssd.checks import Check
 from dnssd.errors import UsageError
-from dnssd.registration.request import Registration
 from dnssd.services import Service as ServiceType
+from dnssd.services import parse_instance
 
+LeaveOnExit = Literal["always", "shutdown", "never"]
+_RULES = ("rise", "fall", "start_period")
 _ANY_HOST, _ANY_ADDRESS = "i-0", "192.0.2.1"  # for checks before the host is known (RFC 5737)
 
 
@@ -57,19 +60,7 @@ class Service:
     haproxy_agent: int | None = None
 
     def __post_init__(self) -> None:
-        chosen = self.addresses or (() if self.target else (_ANY_ADDRESS,))
-        Registration(
-            service=self.service,
-            instance=self.instance,
-            port=self.port,
-            host=self.host or _ANY_HOST,
-            target=self.target,
-            addresses=[_ANY_ADDRESS if a in ("private", "public") else a for a in chosen],
-            priority=self.priority,
-            weight=self.weight,
-            ttl=self.ttl,
-            txt=dict(self.txt) if self.txt is not None else None,
-        )
+        self._check_registration()
         if self.host and self.target:
             raise UsageError("host and target exclude each other; leave one out")
         if len(set(self.zones)) < len(self.zones):
@@ -85,6 +76,25 @@ class Service:
             check_kind(self.load)
         if not self.checks and ServiceType.parse(self.service).protocol == "tcp":
             object.__setattr__(self, "checks", (Check.parse("tcp://"),))
+
+    def _check_registration(self) -> None:
+        ServiceType.parse(self.service)
+        parse_instance(self.instance)
+        if not any((self.host, self.target, self.addresses, self.txt, self.ttl)):
+            return  # there is nothing more to find wrong, and a command waits for its start
+        from dnssd.registration.request import Registration
+
+        chosen = self.addresses or (() if self.target else (_ANY_ADDRESS,))
+        Registration(
+            service=self.service,
+            instance=self.instance,
+            port=self.port,
+            host=self.host or _ANY_HOST,
+            target=self.target,
+            addresses=[_ANY_ADDRESS if a in ("private", "public") else a for a in chosen],
+            ttl=self.ttl,
+            txt=dict(self.txt) if self.txt is not None else None,
+        )
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -108,3 +118,30 @@ class Service:
         for name in ("checks", "interval", "timeout", "rules", "drain", "load", "haproxy_agent"):
             del fields[name]
         return fields | {"txt": dict(self.txt) if self.txt is not None else None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an agent does.
+
+    Attributes:
+        services: What it looks after.
+        metrics: The port for metrics and /healthz on loopback; None for none.
+        complete_hook: The Auto Scaling lifecycle hook to complete, `[GROUP/]HOOK`.
+        leave_on_exit: When the end of the agent takes its services out.
+    """
+
+    services: tuple[Service, ...]
+    metrics: int | None = None
+    complete_hook: str | None = None
+    leave_on_exit: LeaveOnExit = "always"
+
+
+def service_of(values: Mapping[str, Any]) -> Service:
+    """A service from its fields and the three of its rules.
+
+    Raises:
+        UsageError: One of them is not legal.
+    """
+    fields = {key: value for key, value in values.items() if key not in _RULES}
+    return Service(rules=Rules(**{k: values[k] for k in _RULES if k in values}), **fields)

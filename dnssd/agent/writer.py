@@ -155,7 +155,7 @@ def _registration(request: _Json) -> Registration:
         asked |= {"priority": DRAINED, "weight": 0}
     else:
         asked["weight"] = request["weight"]
-    return registration_of(_facts(request), **asked)
+    return registration_of(_facts(request), agent=True, **asked)
 
 
 def _opened(request: _Json) -> tuple[Zone, Deadline]:

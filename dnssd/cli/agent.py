@@ -16,7 +16,7 @@ from dnssd.cli.options import Option, option
 from dnssd.cli.reporting import set_verbosity
 
 if TYPE_CHECKING:
-    from dnssd.agent.config import Settings
+    from dnssd.agent.service import Settings
 
 EPILOG = """\b
 Examples:

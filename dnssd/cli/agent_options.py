@@ -13,7 +13,7 @@ from dnssd.cli.join import command as join_command
 from dnssd.cli.options import Command, Option, checked
 
 if TYPE_CHECKING:
-    from dnssd.agent.config import Settings
+    from dnssd.agent.service import Settings
 
 _NOT_OF_JOIN = {"wait", "dry_run", "as_json", "deadline"}
 AGENT_WIDE = ("metrics", "complete_hook", "leave_on_exit")
@@ -107,7 +107,7 @@ def settings_of(service: str, options: dict[str, Any]) -> Settings:
     Raises:
         UsageError: Something that cannot be.
     """
-    from dnssd.agent.config import Settings, service_of
+    from dnssd.agent.service import Settings, service_of
     from dnssd.checks import Check
 
     check_target(options["target"], options["host"], options["addresses"])

@@ -1,17 +1,22 @@
 """Zone addresses, `PROVIDER:NAME[,key=value]...`, and the zones that they name."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from dnssd.deadline import Deadline
 from dnssd.errors import UsageError
 from dnssd.names import Name, shown
-from dnssd.zones.base import Zone
 from dnssd.zones.cloudflare.provider import PROVIDER as CLOUDFLARE
 from dnssd.zones.rfc2136.provider import PROVIDER as RFC2136
 from dnssd.zones.route53.provider import PROVIDER as ROUTE53
+
+if TYPE_CHECKING:  # a command may wait until an address is read
+    from dnssd.zones.base import Zone
 
 _PROVIDERS = {"cloudflare": CLOUDFLARE, "rfc2136": RFC2136, "route53": ROUTE53}
 _DEFAULT = "route53"
@@ -34,7 +39,7 @@ class ZoneAddress:
     options: Mapping[str, str]
 
     @classmethod
-    def parse(cls, text: str) -> "ZoneAddress":
+    def parse(cls, text: str) -> ZoneAddress:
         """Read a zone address.
 
         Raises:

@@ -1,14 +1,19 @@
 """What the factory asks of each provider: how its addresses are read, and its zones opened."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dnssd.deadline import Deadline
 from dnssd.errors import MalformedName, UsageError
 from dnssd.names import Name
-from dnssd.zones.base import Zone
 
-Opener = Callable[[str, Name | None, Mapping[str, str], Deadline, float], Zone]
+if TYPE_CHECKING:  # a command may wait until an address is read
+    from dnssd.zones.base import Zone
+
+Opener = Callable[[str, Name | None, Mapping[str, str], Deadline, float], "Zone"]
 
 
 @dataclass(frozen=True, slots=True)

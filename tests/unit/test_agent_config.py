@@ -2,7 +2,8 @@
 
 import pytest
 
-from dnssd.agent.config import Settings, parse
+from dnssd.agent.config import parse
+from dnssd.agent.service import Settings
 from dnssd.errors import UsageError
 
 WHOLE = """

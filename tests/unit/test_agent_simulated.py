@@ -46,6 +46,19 @@ def test_an_idle_agent_asks_nothing_of_the_api() -> None:
     run(story)
 
 
+def test_the_member_record_says_that_an_agent_answers_for_it() -> None:
+    """By the id of this very announcement: others cannot inherit the word."""
+
+    async def story(world: World) -> None:
+        await world.agent(service(80))
+        await world.until(lambda: world.published() == {80})
+        (txt,) = world.zone.states[-1][NAME.child(b"i-0-80"), "TXT"].values
+        assert isinstance(txt, Txt)
+        assert Member.from_txt(b"i-0-80", txt).has_agent
+
+    run(story)
+
+
 def test_what_is_lost_is_noticed_and_joined_again() -> None:
     """The zone is made anew, or another tool overwrites it: within two looks it is there."""
 

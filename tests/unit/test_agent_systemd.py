@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dnssd.agent import systemd
-from dnssd.agent.config import LeaveOnExit
 from dnssd.agent.main import is_to_leave
+from dnssd.agent.service import LeaveOnExit
 from dnssd.agent.systemd import Notifier, own_unit
 
 

@@ -1,12 +1,17 @@
 """Addresses of zones on servers that take updates: a name, the server and a key."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from dnssd.deadline import Deadline
 from dnssd.errors import UsageError
 from dnssd.names import Name
-from dnssd.zones.base import Zone
 from dnssd.zones.provider import Provider, read_zone_name
+
+if TYPE_CHECKING:  # a command may wait until an address is read
+    from dnssd.zones.base import Zone
 
 MOST_VALUES = 1_000  # of one RRset: far beyond, no server answers any more
 

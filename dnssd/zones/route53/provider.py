@@ -1,13 +1,18 @@
 """Addresses of zones at Route 53: a name, a hosted zone's ID, or both."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from dnssd.deadline import Deadline
 from dnssd.errors import UsageError
 from dnssd.names import Name
-from dnssd.zones.base import Zone
 from dnssd.zones.provider import Provider, read_zone_name
+
+if TYPE_CHECKING:  # a command may wait until an address is read
+    from dnssd.zones.base import Zone
 
 _ZONE_ID = re.compile(r"Z[A-Z0-9]{7,31}")
 _PREFIX = "/hostedzone/"  # as the API, and every tool of AWS, writes an ID
