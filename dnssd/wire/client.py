@@ -165,29 +165,34 @@ class DnsClient:
         """A packet has come that may answer a query."""
         now = self._loop.time()
         resolution, attempt = query.resolution, connection.attempt
-        if data.startswith(query.question, HEADER):  # no copy: that is in another case
-            for other, _, at in query.sent:
-                if other is connection:
-                    self._servers[attempt.server].measured(now - at)
-                    break
+        first, _, sent_at = query.sent[0]
+        if connection is first and data.startswith(query.question, HEADER):  # and is no copy
+            self._servers[attempt.server].measured(now - sent_at)
         try:
             answer = read_usual(data, query.question) or read_answer(read_message(data))
             more = resolution.heard(attempt, answer, now)
-        except CutShort:
-            more = resolution.truncated(attempt, now)
-        except MalformedMessage:
-            connection.distrust()
-            more = resolution.failed(attempt, "a malformed answer", now)
-        except NoAnswer as error:
-            if str(error) in _NO_EDNS:
-                query.without_edns()
-            more = resolution.failed(attempt, str(error), now)
-        if resolution.settled:
-            if resolution.trouble or attempt.by_tcp:
-                self._learn(query, attempt, len(data))
-            self._finish(query)
-        else:
+        except (MalformedMessage, NoAnswer) as error:
+            more = self._no_answer(query, connection, error, now)
+        if not resolution.settled:
             self._send(query, more, now)
+            return
+        if resolution.trouble or attempt.by_tcp:
+            self._learn(query, attempt, len(data))
+        self._finish(query)
+
+    def _no_answer(
+        self, query: Query, connection: Connection, why: Exception, now: float
+    ) -> Sequence[Attempt]:
+        """Something else than an answer has come; what to send in its place."""
+        resolution, attempt = query.resolution, connection.attempt
+        if isinstance(why, CutShort):
+            return resolution.truncated(attempt, now)
+        if isinstance(why, MalformedMessage):
+            connection.distrust()
+            return resolution.failed(attempt, "a malformed answer", now)
+        if str(why) in _NO_EDNS:
+            query.without_edns()
+        return resolution.failed(attempt, str(why), now)
 
     def _learn(self, query: Query, attempt: Attempt, size: int) -> None:
         """Remember who answers where the first server did not, and what is too long for UDP."""

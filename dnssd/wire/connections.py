@@ -44,7 +44,7 @@ class Network(Protocol):
         Args:
             server: To whom.
             by_tcp: By TCP, else by UDP.
-            receive: Gets each packet that comes.
+            receive: Gets each packet that comes; false if no other is waited for.
             lost: Is told that what was sent will not be answered, and why; a TCP channel
                 is of no more use then.
 
@@ -232,21 +232,26 @@ class Connection:
             elif self.attempt.by_tcp:
                 self._server.idle(self)
 
-    def receive(self, data: bytes) -> None:
-        """A packet; what answers no question that is waiting is passed over (RFC 5452)."""
+    def receive(self, data: bytes) -> bool:
+        """A packet; what answers no question that is waiting is passed over (RFC 5452).
+
+        Returns:
+            Whether others are waited for.
+        """
         if len(data) < 12:
-            return
+            return True
         self.spent_at = self._fresh
         number = data[0] << 8 | data[1]
         query = self.waiting.get(number)
         if query is None:
-            return
+            return True
         as_asked = data.startswith(query.question, 12) and data[2] >= 0x80 and data[4:6] == _ONE
         if not (as_asked or query.is_answered_by(data)):
-            return
+            return True
         if self.attempt.by_tcp:  # there is one answer to each
             self.forget(query, number)
         self._server.received(query, self, data)
+        return bool(self.waiting)
 
     def distrust(self) -> None:
         """What has come was no message: by TCP, all lengths from there on may be wrong."""

@@ -103,7 +103,8 @@ class Udp(_Channel):
                 if self._socket.fileno() >= 0:
                     self._lost(_reason(error))
                 return
-            self._receive(packet)
+            if not self._receive(packet):
+                return
 
 
 class Tcp(_Channel):
