@@ -1,14 +1,16 @@
 """What Route 53 or a host lacks for a moment is asked for again; what it lacks for good ends."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from dnssd import errors, open_zone
+from dnssd import Registration, errors, join, open_zone
 from dnssd.records import Change, RRset
+from dnssd.registration.leaving import leave
+from dnssd.registration.operation import Operation
 from dnssd.sandbox.api.exchange import Handler, Request, Response, refusal
 from dnssd.sandbox.api.hostedzones import HostedZones
 from dnssd.sandbox.api.rejections import Rejection
@@ -25,12 +27,13 @@ Refuse = Callable[[Request], Response]
 
 @contextmanager
 def refusing(
-    monkeypatch: pytest.MonkeyPatch, refusals: list[Refuse], *, keys: bool = True
+    monkeypatch: pytest.MonkeyPatch, refusals: Sequence[Refuse | None], *, keys: bool = True
 ) -> Iterator[tuple[HostedZones, str]]:
-    """A Route 53 that first refuses; gives its zones, and a zone address."""
+    """A Route 53 that first refuses, or not: None; gives its zones, and a zone address."""
+    steps = iter(refusals)
 
     def wrap(handler: Handler) -> Handler:
-        return lambda request: (refusals.pop(0) if refusals else handler)(request)
+        return lambda request: (next(steps, None) or handler)(request)
 
     store = HostedZones()
     zone = store.create_zone(ORIGIN, caller_reference="patience")
@@ -210,3 +213,27 @@ def test_a_zone_that_was_made_anew_is_found_again(monkeypatch: pytest.MonkeyPatc
         assert by_name.read(INSTANCE, "SRV", Clock().deadline()) is not None
         with pytest.raises(errors.ZoneNotFound, match="check the ID"):
             by_id.read(INSTANCE, "SRV", Clock().deadline())
+
+
+def test_a_leave_waits_after_each_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others change the same records: whoever asks again at once meets them again."""
+    web = Registration(service="http", instance="web", port=80, host="a", addresses=["10.0.0.1"])
+    taken = says("InvalidChangeBatch", message="Tried to delete it but it was not found")
+    steps = [None, None, taken, None, None, taken]  # the removal of all at once, and the fold
+    with refusing(monkeypatch, []) as (zones, address):
+        join(open_zone(address), web)
+        clock = Clock()
+        refused = iter(steps)
+
+        def wrap(handler: Handler) -> Handler:
+            return lambda request: (next(refused, None) or handler)(request)
+
+        with Api(zones, wrap=wrap) as api:
+            monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", api.url)
+            zone = open_zone(address)
+            outcome = leave(Operation(zone, clock.deadline()), web.departure_in(zone.origin))
+
+    assert outcome.changed
+    assert next(refused, "all") == "all"
+    assert len(clock.slept) == 1
+    assert clock.slept[0] > 0
