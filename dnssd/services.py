@@ -263,6 +263,8 @@ def parse_host_label(text: str) -> str:
         raise MalformedName(
             f"host {shown(text)}: one label of letters, digits and hyphens is needed; give --host"
         )
+    if text.lower() in PROTOCOLS:
+        raise MalformedName(f"host {shown(text)}: service types stand below that name; give --host")
     if len(text) > MAX_HOST_LABEL:
         raise MalformedName(
             f"host {shown(text)}: {len(text)} octets; at most {MAX_HOST_LABEL} are allowed "

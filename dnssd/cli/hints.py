@@ -1,12 +1,14 @@
 """What keeps clients from seeing what was joined: said when it is, since nothing else tells."""
 
 import contextlib
+import ipaddress
 from collections.abc import Sequence
 
 from dnssd.cli.reporting import warn
 from dnssd.deadline import Deadline
 from dnssd.errors import DnssdError, Unavailable
 from dnssd.names import Name
+from dnssd.records import Address
 from dnssd.registration.listing import delegation_above
 from dnssd.wire.blocking import ask
 from dnssd.wire.nameservers import NameServer
@@ -36,6 +38,25 @@ def of_definition(zone: Zone, name: Name, nameservers: Sequence[str], deadline: 
     with contextlib.suppress(DnssdError):
         if _may_be_delegated(servers, top):
             warn_of_delegation(zone, top, deadline)
+
+
+def warn_of_loopback(addresses: Sequence[Address], nameservers: Sequence[str]) -> None:
+    """Warn of an address that leads clients to themselves.
+
+    Not where the name servers are on this machine, too, as in the sandbox: then clients are.
+    """
+    local = [address.format() for address in addresses if _is_local(address.format())]
+    servers = NameServer.parse_all(nameservers)
+    if local and not (servers and all(_is_local(server.address) for server in servers)):
+        warn(
+            f"address {local[0]}: it leads each client to itself; "
+            "give one that other hosts reach with --address"
+        )
+
+
+def _is_local(address: str) -> bool:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    return ip.is_loopback or ip.is_link_local
 
 
 def warn_of_delegation(zone: Zone, name: Name, deadline: Deadline) -> None:

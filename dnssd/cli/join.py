@@ -253,6 +253,7 @@ def _tell(
     registering.print_outcome(outcome, operation.zone, extra, told, asked.as_json, error)
     for warning in remarks.warnings(wish, outcome, operation.now()):
         warn(warning)
+    hints.warn_of_loopback(wish.addresses, asked.nameservers)
     if outcome.defined:
         hints.of_definition(operation.zone, wish.name, asked.nameservers, operation.deadline)
 

@@ -10,6 +10,7 @@ from dnssd.wire.blocking import ask
 from dnssd.wire.nameservers import NameServer
 
 INTERVAL_SECONDS = 1.0  # between questions whether a change is served
+HOPELESS_TRIES = 5  # without an answer, one after the other: it has none for this name
 ANSWER_SECONDS = 2.0  # to wait for a name server's answer
 
 
@@ -31,18 +32,19 @@ def wait_seen(
 
     Raises:
         DeadlineExceeded: One of them does not yet.
+        Unavailable: One of them refuses to answer, or is not there.
     """
     for nameserver in nameservers:
-        servers = NameServer.parse(nameserver)
+        servers, failed = NameServer.parse(nameserver), 0
         while True:
-            seen = _values(servers, name)
-            if seen is not None and wanted <= seen and not gone & seen:
-                break
+            try:
+                seen = frozenset(ask(servers, name, "SRV", ANSWER_SECONDS).values)
+            except Unavailable:
+                failed += 1
+                if failed >= HOPELESS_TRIES:
+                    raise
+            else:
+                failed = 0
+                if wanted <= seen and not gone & seen:
+                    break
             deadline.pause(INTERVAL_SECONDS, f"{name}: not yet served as written by {nameserver}")
-
-
-def _values(servers: Sequence[NameServer], name: Name) -> frozenset[Rdata] | None:
-    try:
-        return frozenset(ask(servers, name, "SRV", ANSWER_SECONDS).values)
-    except Unavailable:
-        return None

@@ -13,6 +13,7 @@ import dns.query
 import pytest
 
 from dnssd.cli.main import run
+from dnssd.hosts import plain
 from dnssd.names import Name
 from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
 from dnssd.sandbox.sandbox import Sandbox
@@ -585,3 +586,115 @@ def test_a_calm_leave_takes_four_requests_however_long_the_listing(
     left = dnssd("leave", "http", "--instance", "web", "--host", "a", "--json")
 
     assert (left.code, left.json["zones"][0]["requests"]) == (0, 4)
+
+
+def test_a_host_that_only_itself_reaches_is_told(
+    dnssd: Command, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each client would connect to itself; where all of DNS is on one machine, that is meant."""
+    monkeypatch.delenv("DNSSD_NAMESERVER", raising=False)
+    for address in ("127.0.0.1", "::1", "169.254.7.7"):
+        told = join(dnssd, "a", "--address", address, "--takeover")
+        assert f"address {address}: it leads each client to itself" in told.err
+    monkeypatch.setenv("DNSSD_NAMESERVER", sandbox.nameserver)
+    assert join(dnssd, "b", "--address", "127.0.0.1").err == ""
+
+
+def test_a_delegated_name_is_told(dnssd: Command, sandbox: Sandbox) -> None:
+    """By join and by status: clients are sent elsewhere, and see nothing of what is joined."""
+    put(sandbox, "_tcp.example.test", "NS", "dc1.example.test.")
+    expected = "_tcp.example.test.: delegated to other name servers"
+
+    assert expected in join(dnssd, "a", "--address", "10.0.0.1").err
+    assert expected in dnssd("status", "http", "--instance", "web").err
+    assert expected in dnssd("status").err
+
+
+def test_status_has_two_shapes(dnssd: Command) -> None:
+    """One instance; or a service's, or all services of the zone, with their TXT data."""
+    join(dnssd, "a", "--address", "10.0.0.1", "--txt", "version=1")
+    dnssd("join", "db", "--port", 1, "--host", "a", "--address", "10.0.0.1")
+
+    one = dnssd("status", "web._http._tcp", "--json").json
+    service = dnssd("status", "http", "--json").json
+    zone = dnssd("status", "--json").json
+
+    assert set(one) == {"name", "members", "unexplained", "doubled"}
+    assert service["services"] == [
+        {"service": "_http._tcp", "instances": [one | {"txt": {"version": "1"}}]}
+    ]
+    assert [each["service"] for each in zone["services"]] == ["_db._tcp", "_http._tcp"]
+    assert zone["services"][1] == service["services"][0]
+    assert one["members"][0]["addresses"] == ["10.0.0.1"]
+    other = dnssd("status", "http", "--instance", "nobody")
+    assert (other.code, "there is 'web'" in other.err) == (3, True)
+    assert dnssd("status", "ftp").code == 3
+    assert dnssd("status", "web._http._tcp.example.org").code == 2
+
+
+def test_a_member_without_its_address_is_told(dnssd: Command, sandbox: Sandbox) -> None:
+    """Somebody has removed the record: no client can connect."""
+    join(dnssd, "a", "--address", "10.0.0.1")
+    (record,) = [
+        rrset
+        for rrset in sandbox.zones.zone(sandbox.zone_id).rrsets
+        if (str(rrset.name), rrset.rdtype) == ("a.example.test.", "A")
+    ]
+    sandbox.zones.change(sandbox.zone_id, [Edit(Action.DELETE, record)])
+
+    told = dnssd("status", "web._http._tcp")
+
+    assert "a.example.test.: no address record" in told.err
+    assert dnssd("status", "web._http._tcp", "--json").json["members"][0]["addresses"] == []
+
+
+def test_leave_names_the_other_instances(dnssd: Command) -> None:
+    """Where no instance was named and there is none of this host in the default one."""
+    join(dnssd, "a", "--address", "10.0.0.1")
+
+    told = dnssd("leave", "http", "--host", "a", "--json")
+
+    assert (told.code, told.json["elsewhere"]) == (0, ["web"])
+    assert "a member of other instances: 'web'" in told.err
+    assert dnssd("leave", "http", "--host", "a", "--instance", "web", "--json").json["members"]
+
+
+def test_a_changed_host_name_finds_its_member(
+    dnssd: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A leave is that of the host that joined, whatever it is called by now."""
+    name = ["vm-a"]
+    monkeypatch.setitem(plain.facts.__kwdefaults__ or {}, "hostname", lambda: name[0])
+    web = ("http", "--cloud", "plain", "--instance", "web")
+    assert dnssd("join", *web, "--port", 80, "--address", "10.0.0.1").code == 0
+    name[0] = "vm-b"
+
+    assert dnssd("leave", *web, "--json").json["members"] == ["vm-a-80"]
+    assert dnssd("join", *web, "--port", 80, "--address", "10.0.0.1", "--json").json["member"] == (
+        "vm-b-80"
+    )
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
+    gone = ("leave", "http", "--instance", "web", "--cloud", "ec2", "--deadline", "20")
+    assert dnssd(*gone, "--json").json["members"] == ["vm-b-80"]  # no metadata service is needed
+
+
+def test_pods_of_one_name_do_not_meet(dnssd: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two clusters and two namespaces, one zone: nobody replaces anybody."""
+    monkeypatch.delenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    monkeypatch.setenv("POD_NAME", "web-0")
+    for number, (region, namespace) in enumerate(
+        [("eu-west-1", "default"), ("us-east-1", "default"), ("us-east-1", "staging")]
+    ):
+        for variable, value in (("REGION", region), ("NAMESPACE", namespace)):
+            monkeypatch.setenv(f"POD_{variable}", value)
+        monkeypatch.setenv("POD_IP", f"10.{number}.0.5")
+        assert dnssd("join", "http", "--instance", "web", "--port", 80).code == 0
+
+    members = dnssd("status", "web._http._tcp", "--json").json["members"]
+    assert [each["addresses"][0] for each in members if each["published"]] == [
+        each["addresses"][0] for each in members
+    ]
+    assert {each["addresses"][0] for each in members} == {"10.0.0.5", "10.1.0.5", "10.2.0.5"}
+    assert dnssd("leave", "http", "--instance", "web", "--json").json["members"] != []
+    assert len(dnssd("status", "web._http._tcp", "--json").json["members"]) >= 2

@@ -237,7 +237,9 @@ def test_host_labels_are_kept_as_they_are(text: str) -> None:
     assert parse_host_label(text) == text
 
 
-@pytest.mark.parametrize("text", ["", "-a", "a-", "a.b", "a b", "é", "a" * 58, "a\n", "*"])
+@pytest.mark.parametrize(
+    "text", ["", "-a", "a-", "a.b", "a b", "é", "a" * 58, "a\n", "*", "_tcp", "_UDP"]
+)
 def test_illegal_host_labels_are_refused(text: str) -> None:
     """They could not stand in a host name, or leave no room for a port."""
     with pytest.raises(MalformedName):
