@@ -116,4 +116,5 @@ def addresses_of(
 def _services(top: Name, below: Iterable[RRset]) -> list[ServiceType]:
     """The service types right below `_tcp` or `_udp`."""
     labels = {rrset.name.labels[-len(top.labels) - 1] for rrset in below if rrset.name != top}
-    return [ServiceType.of((label, top.labels[0])) for label in sorted(labels) if label[:1] == b"_"]
+    types = sorted(label for label in labels if label[:1] == b"_" and label.lower() != b"_dns-sd")
+    return [ServiceType.of((label, top.labels[0])) for label in types]

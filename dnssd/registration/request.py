@@ -50,7 +50,6 @@ class Registration:
     txt: Mapping[str, str | bytes | None] | None = None
     owner: str = ""
     takeover: bool = False
-    agent: bool = False
     former_owners: tuple[str, ...] = ()
     agent: bool = False
 
