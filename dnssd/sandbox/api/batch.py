@@ -6,7 +6,7 @@ DELETE that stands before a CREATE makes room for it. All objections are collect
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from itertools import islice, takewhile
+from itertools import takewhile
 from operator import attrgetter
 
 from dnssd.names import Name
@@ -69,7 +69,7 @@ def apply_edits(origin: Name, rrsets: RRsets, edits: Sequence[Edit], limit: int)
 
 def since(rrsets: RRsets, key: Key) -> Iterator[HostedRRset]:
     """The RRsets at `key` and after it, in the order of a listing."""
-    return islice(rrsets, _place(rrsets, key), None)
+    return map(rrsets.__getitem__, range(_place(rrsets, key), len(rrsets)))
 
 
 def node(rrsets: RRsets, name_key: str) -> Iterator[HostedRRset]:

@@ -151,8 +151,10 @@ class Lookup:
         found = []
         for _, same in groupby(asked, key=attrgetter("rdtype")):
             records = records_of(owner, next(same))
-            values = self._rng.sample(records.values, len(records.values))
-            found.append(records._replace(values=tuple(values)))
+            if (count := len(records.values)) > 1:
+                values = self._rng.sample(records.values, count)
+                records = records._replace(values=tuple(values))
+            found.append(records)
         return tuple(found)
 
 
