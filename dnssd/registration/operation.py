@@ -143,7 +143,10 @@ class Operation:
             self.uncertain = True
             return Result.UNKNOWN
         except Conflict as error:
-            _log.info("the zone is not as expected, reading again: %s", error)
+            if self._listings:
+                _log.info("the zone is not as it was read, reading again: %s", error)
+            else:
+                _log.info("this host has records here already: reading them")
             self._count_refusal(changes, error)
             return Result.STALE
         self._refused = 0
