@@ -24,8 +24,9 @@ from dnssd.registration.leaving import leave
 from dnssd.registration.of_host import departure_of, facts_within, registration_of
 from dnssd.registration.operation import Operation
 from dnssd.registration.request import Registration
+from dnssd.zones.address import ZoneAddress
 from dnssd.zones.base import Zone
-from dnssd.zones.factory import ZoneAddress, open_zone
+from dnssd.zones.factory import open_zone
 
 DRAINED = 65_535  # the priority of who is on the way out: clients take any other first
 

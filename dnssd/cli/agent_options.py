@@ -33,7 +33,7 @@ def join_options() -> Iterable[click.Parameter]:
 
 
 def _check_zone(text: str) -> None:
-    from dnssd.zones.factory import ZoneAddress
+    from dnssd.zones.address import ZoneAddress
 
     ZoneAddress.parse(text)
 
@@ -131,7 +131,7 @@ def check_settings(settings: Settings) -> None:
     Raises:
         UsageError: A zone's address is none, or what metrics take is not installed.
     """
-    from dnssd.zones.factory import ZoneAddress
+    from dnssd.zones.address import ZoneAddress
 
     for service in settings.services:
         for zone in service.zones:

@@ -93,7 +93,7 @@ def _zone(text: str) -> tuple[str, Name]:
     """
     from dnssd.errors import UsageError
     from dnssd.names import shown
-    from dnssd.zones.factory import ZoneAddress
+    from dnssd.zones.address import ZoneAddress
 
     address = ZoneAddress.parse(text)
     if address.provider != "route53":

@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # --help needs none of it
     from dnssd.registration.operation import Operation, Outcome
     from dnssd.registration.request import Registration
     from dnssd.registration.wish import Wish
-    from dnssd.zones.factory import ZoneAddress
+    from dnssd.zones.address import ZoneAddress
 
 EPILOG = """\b
 SERVICE is _NAME._tcp, _NAME._udp, or NAME for _NAME._tcp.
@@ -213,7 +213,7 @@ def _join(asked: JoinOptions) -> None:
     from dnssd.registration.joining import join, plan_join
     from dnssd.registration.operation import Operation
     from dnssd.registration.request import check_host_and_service
-    from dnssd.zones.factory import ZoneAddress
+    from dnssd.zones.address import ZoneAddress
 
     check_host_and_service(asked.service, asked.host)
     deadline = Deadline(asked.deadline)

@@ -147,7 +147,7 @@ def checked(check: Callable[[str], object]) -> Callable[..., Any]:
 
 
 def _check_zone(text: str) -> None:
-    from dnssd.zones.factory import ZoneAddress
+    from dnssd.zones.address import ZoneAddress
 
     ZoneAddress.parse(text)
 

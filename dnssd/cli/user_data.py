@@ -198,7 +198,7 @@ def _check_install(form: str, install: str | None) -> None:
 
 def _warn_of_zone(zone_address: str) -> None:
     from dnssd.names import shown
-    from dnssd.zones.factory import ZoneAddress
+    from dnssd.zones.address import ZoneAddress
 
     address = ZoneAddress.parse(zone_address)
     if address.provider == "route53" and "id" not in address.options:
@@ -224,7 +224,7 @@ def _check(service: str, options: Mapping[str, Any]) -> None:
     """Find now what join would find wrong at every start."""
     from dnssd.registration.request import Registration
     from dnssd.services import DEFAULT_INSTANCE
-    from dnssd.zones.factory import ZoneAddress
+    from dnssd.zones.address import ZoneAddress
 
     host, target, txt = (options[name] for name in ("host", "target", "txt"))
     check_target(target, host, options["addresses"])

@@ -32,7 +32,6 @@ class Registration:
         takeover: Replace a member or host record of another owner.
         agent: An agent answers for this member as long as it runs.
         former_owners: What `owner` was called by earlier versions: their records are its own.
-        agent: An agent answers for the member, and joins it again when it is lost.
 
     Raises:
         UsageError: One of them is not legal; the message names it.
@@ -51,7 +50,6 @@ class Registration:
     owner: str = ""
     takeover: bool = False
     former_owners: tuple[str, ...] = ()
-    agent: bool = False
 
     def __post_init__(self) -> None:
         Service.parse(self.service)

@@ -64,7 +64,7 @@ def parse_browsed(service: str, domain: str | None) -> ServiceName:
 
 def _domain_of_zones(addresses: Sequence[str]) -> Name | None:
     """The name of the first zone that says one; None for no zones."""
-    from dnssd.zones.factory import ZoneAddress  # for those who ask for no full name alone
+    from dnssd.zones.address import ZoneAddress  # for those who ask for no full name alone
 
     for address in addresses:
         try:

@@ -6,7 +6,8 @@ import pytest
 
 from dnssd.errors import UsageError
 from dnssd.names import Name
-from dnssd.zones.factory import ZoneAddress, open_zone
+from dnssd.zones.address import ZoneAddress
+from dnssd.zones.factory import open_zone
 
 
 def test_an_updatable_server_is_addressed_by_host_port_and_key(tmp_path: Path) -> None:

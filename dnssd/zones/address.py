@@ -1,0 +1,76 @@
+"""Zone addresses, `PROVIDER:NAME[,key=value]...`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Self
+
+from dnssd.errors import UsageError
+from dnssd.names import Name, shown
+from dnssd.zones.cloudflare.provider import PROVIDER as CLOUDFLARE
+from dnssd.zones.rfc2136.provider import PROVIDER as RFC2136
+from dnssd.zones.route53.provider import PROVIDER as ROUTE53
+
+PROVIDERS = {"cloudflare": CLOUDFLARE, "rfc2136": RFC2136, "route53": ROUTE53}
+_DEFAULT = "route53"
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneAddress:
+    """A zone address, parsed.
+
+    Attributes:
+        text: As it was given.
+        provider: `route53`, `rfc2136` or `cloudflare`.
+        name: The zone's apex; None where only an ID names the zone.
+        options: Values by key, such as `id`, `server`, `address`.
+    """
+
+    text: str
+    provider: str
+    name: Name | None
+    options: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a zone address.
+
+        Raises:
+            UsageError: Not a zone address; the message says what is wrong.
+        """
+        head, *pairs = text.split(",")
+        provider, colon, rest = head.partition(":")
+        if not colon:
+            provider, rest = _DEFAULT, head
+        try:
+            if provider not in PROVIDERS:
+                known = ", ".join(sorted(PROVIDERS))
+                raise UsageError(f"no provider {shown(provider)}; there is {known}")
+            options = _options(provider, pairs)
+            name = PROVIDERS[provider].read(rest, options)
+        except UsageError as error:
+            raise UsageError(f"zone {shown(text)}: {error}") from error
+        return cls(text, provider, name, MappingProxyType(options))
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Which of a host's addresses the zone is to have; none if it does not say."""
+        return tuple(filter(None, self.options.get("address", "").split("+")))
+
+    @property
+    def default_address(self) -> str:
+        """`private` or `public`: what it gets where neither it nor the caller says."""
+        return PROVIDERS[self.provider].address
+
+
+def _options(provider: str, pairs: list[str]) -> dict[str, str]:
+    options: dict[str, str] = {}
+    keys = PROVIDERS[provider].keys
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not value or key in options:
+            raise UsageError(f"{shown(pair)} is not one KEY=VALUE")
+        if key not in keys:
+            raise UsageError(f"unknown key {shown(key)}; {provider} has {', '.join(keys)}")
+        options[key] = value
+    return options
