@@ -50,6 +50,7 @@ class Registration:
     owner: str = ""
     takeover: bool = False
     former_owners: tuple[str, ...] = ()
+    agent: bool = False
 
     def __post_init__(self) -> None:
         Service.parse(self.service)
