@@ -1,71 +1,18 @@
 """What every `Zone` promises: one suite over memory, Route 53 and servers that take updates."""
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 
 import pytest
 
-from dnssd import open_zone
 from dnssd.errors import ChangeRejected, Conflict, RRsetFull
 from dnssd.names import Name
 from dnssd.records import Address, Change, Ptr, Rdata, RRset, Txt
-from dnssd.sandbox.sandbox import Sandbox
 from dnssd.zones.base import Zone
-from dnssd.zones.memory import MemoryZone
-from dnssd.zones.rfc2136.zone import Rfc2136Zone
-from dnssd.zones.route53.text import LIMITS
+from kit.everyzone import listing, merging
 from kit.interleaving import patient
 from kit.invariants import BROWSE, INSTANCE, ORIGIN, srv
-from kit.primaries import Primary, bind, knot
-from kit.servers import needs
 
 PACE = patient(3_600)
-SERVERS = needs("named", "knotd")
-
-
-LISTING = ("memory", "merging memory", "route53")  # whoever lists every name below another
-
-
-@pytest.fixture(scope="module")
-def primaries() -> Iterator[Callable[[str], Primary]]:
-    """The servers that take updates, each started when it is first asked for."""
-    with ExitStack() as stack:
-        running: dict[str, Primary] = {}
-
-        def primary(name: str) -> Primary:
-            if name not in running:
-                running[name] = stack.enter_context(bind() if name == "bind" else knot())
-            running[name].clear()
-            return running[name]
-
-        yield primary
-
-
-@pytest.fixture(params=[*LISTING, *(pytest.param(s, marks=SERVERS) for s in ("bind", "knot"))])
-def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Zone]:
-    """An empty zone `example.test`, of each provider in turn."""
-    name: str = request.param
-    if "memory" in name:
-        yield MemoryZone(ORIGIN, merges=name != "memory", limits=LIMITS)
-    elif name == "route53":
-        sandbox: Sandbox = request.getfixturevalue("sandbox")
-        for key, value in sandbox.environment().items():
-            monkeypatch.setenv(key, value)
-        yield open_zone(f"example.test,id={sandbox.zone_id}")
-    else:
-        opened = open_zone(request.getfixturevalue("primaries")(name).zone_address)
-        yield opened
-        assert isinstance(opened, Rfc2136Zone)
-        opened.close()
-
-
-merging = pytest.mark.parametrize(
-    "zone",
-    ["merging memory", *(pytest.param(s, marks=SERVERS) for s in ("bind", "knot"))],
-    indirect=True,
-)
-listing = pytest.mark.parametrize("zone", LISTING, indirect=True)
 
 
 def rrset(name: Name, *values: Rdata, ttl: int = 60) -> RRset:

@@ -62,6 +62,9 @@ class Connection:
         self._id = 0
         self._lock = threading.Lock()
 
+    def __del__(self) -> None:
+        self._close()
+
     @property
     def server(self) -> Server:
         """The server in use, or the next one to try."""

@@ -1,0 +1,3 @@
+from kit.everyzone import opener, primaries, zone
+
+__all__ = ["opener", "primaries", "zone"]

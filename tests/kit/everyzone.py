@@ -1,0 +1,60 @@
+"""Every provider of zones in turn, for suites that must hold for all of them alike."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from dnssd import open_zone
+from dnssd.sandbox.sandbox import Sandbox
+from dnssd.zones.base import Zone
+from dnssd.zones.memory import MemoryZone
+from dnssd.zones.route53.text import LIMITS
+from kit.invariants import ORIGIN
+from kit.primaries import Primary, bind, knot
+from kit.servers import needs
+
+Opener = Callable[[], Zone]
+
+LISTING = ("memory", "merging memory", "route53")  # whoever lists every name below another
+SERVERS = tuple(pytest.param(name, marks=needs("named", "knotd")) for name in ("bind", "knot"))
+
+listing = pytest.mark.parametrize("opener", LISTING, indirect=True)
+merging = pytest.mark.parametrize("opener", ["merging memory", *SERVERS], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def primaries() -> Iterator[Callable[[str], Primary]]:
+    """The servers that take updates, each started when it is first asked for."""
+    with ExitStack() as stack:
+        running: dict[str, Primary] = {}
+
+        def primary(name: str) -> Primary:
+            if name not in running:
+                running[name] = stack.enter_context(bind() if name == "bind" else knot())
+            running[name].clear()
+            return running[name]
+
+        yield primary
+
+
+@pytest.fixture(params=[*LISTING, *SERVERS])
+def opener(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Opener:
+    """Opens an empty zone `example.test`, of each provider in turn; each time the same one."""
+    name: str = request.param
+    if "memory" in name:
+        zone = MemoryZone(ORIGIN, merges=name != "memory", limits=LIMITS)
+        return lambda: zone
+    if name == "route53":
+        sandbox: Sandbox = request.getfixturevalue("sandbox")
+        for key, value in sandbox.environment().items():
+            monkeypatch.setenv(key, value)
+        return lambda: open_zone(f"example.test,id={sandbox.zone_id}")
+    primary = request.getfixturevalue("primaries")(name)
+    return lambda: open_zone(primary.zone_address)
+
+
+@pytest.fixture
+def zone(opener: Opener) -> Zone:
+    """That zone, opened."""
+    return opener()
