@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dnssd.errors import ChangeRejected, DnssdError, NotShareable, PlaceTaken, RRsetFull
 from dnssd.members import Member
 from dnssd.records import Change
-from dnssd.registration import plan
+from dnssd.registration import merging, plan
 from dnssd.registration.leaving import take_out
 from dnssd.registration.operation import Operation, Outcome, Result
 from dnssd.registration.views import HostView, InstanceView
@@ -27,6 +27,8 @@ def join(operation: Operation, wish: Wish) -> Outcome:
         ZoneError: The provider said no.
         DeadlineExceeded: It took too long; the message says what is in the zone now.
     """
+    if operation.zone.traits.merges:
+        return merging.join(operation, wish)
     own = _Announcement()
     with operation.telling():
         try:
@@ -47,6 +49,8 @@ def plan_join(operation: Operation, wish: Wish) -> tuple[Change, ...]:
     Raises:
         DnssdError: As `join` would.
     """
+    if operation.zone.traits.merges:
+        return merging.plan_join(operation, wish)
     with operation.telling():
         host = operation.read_host(wish.host)
         view = operation.read_instance(wish.name)

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from dnssd.errors import OwnedByAnother, Superseded
 from dnssd.members import Member
 from dnssd.records import Change
-from dnssd.registration import plan
+from dnssd.registration import merge, plan
 from dnssd.registration.operation import Operation, Outcome, Result
 from dnssd.registration.removal import Removal, mark, remove
 from dnssd.registration.views import InstanceView
 from dnssd.registration.wish import Departure
+
+LAG_SECONDS = 2.0  # until a provider whose reads are not fresh shows what was written
 
 
 def leave(operation: Operation, departure: Departure) -> Outcome:
@@ -45,6 +47,10 @@ def take_out(operation: Operation, departure: Departure) -> tuple[Member, ...]:
     """Take the host's members out; return them."""
     view = operation.read_instance(departure.name)
     members = own_members(departure, view)
+    if not members and not operation.zone.traits.fresh:
+        operation.deadline.pause(LAG_SECONDS, "looking once more for what has just joined")
+        view = operation.read_instance(departure.name)
+        members = own_members(departure, view)
     if not members:
         return ()
 
@@ -52,6 +58,9 @@ def take_out(operation: Operation, departure: Departure) -> tuple[Member, ...]:
         return _still_there(departure, members, view)
 
     removal = Removal(departure.name, select, marks_first=True)
+    if operation.zone.traits.merges:
+        remove(operation, removal)
+        return tuple(members.values())
     result = Result.STALE
     if view.srv and not operation.throttled:  # under throttling a record of its own is surer
         step = _withdrawal(operation, departure, view, members)
@@ -92,6 +101,8 @@ def _withdrawal(
 ) -> plan.Step:
     # Read after the listing: what a listed member announced is there by now.
     host = operation.read_host(departure.host_name) if members else None
+    if operation.zone.traits.merges:
+        return plan.Step(merge.withdraw(members.keys(), view, host).changes, completes=True)
     return plan.withdraw(
         frozenset(members), view, host, now=operation.now(), limits=operation.zone.limits
     )

@@ -14,7 +14,7 @@ from dnssd.members import Member
 from dnssd.names import Name
 from dnssd.records import Change, Rdata, RRset
 from dnssd.registration.views import DefinitionView, HostView, InstanceView
-from dnssd.zones.base import Zone
+from dnssd.zones.base import Question, Zone
 
 _log = logging.getLogger("dnssd.registration")
 
@@ -121,13 +121,12 @@ class Operation:
 
     def read_definition(self, service: Name, enumeration: Name) -> DefinitionView:
         """The two PTR RRsets."""
-        return DefinitionView(
-            service=self.zone.read(service, "PTR", self.deadline),
-            enumeration=self.zone.read(enumeration, "PTR", self.deadline),
-        )
+        questions = ((service, "PTR"), (enumeration, "PTR"))
+        found = {rrset.name: rrset for rrset in self.zone.read_many(questions, self.deadline)}
+        return DefinitionView(found.get(service), found.get(enumeration))
 
-    def attempt(self, changes: Sequence[Change]) -> Result:
-        """Commit once.
+    def attempt(self, changes: Sequence[Change], absent: Sequence[Question] = ()) -> Result:
+        """Commit once; `absent` must not be there, where the zone merges.
 
         Raises:
             ChangeRejected: The zone keeps refusing although it is as the batch says.
@@ -136,7 +135,7 @@ class Operation:
         if not changes:
             return Result.MADE
         try:
-            self._last = self.zone.commit(changes, self.deadline)
+            self._last = self.zone.commit(changes, self.deadline, absent=absent)
         except OutcomeUnknown as error:
             _log.info("an answer was lost, reading again: %s", error)
             self.truth = "a change was sent and its answer lost; 'dnssd status' shows what is true"

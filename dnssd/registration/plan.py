@@ -105,16 +105,16 @@ def join(
     view.check()
     if definition is None and definitions.is_needed(wish, view):
         return None
-    _check_place(wish, view)
-    entry = _still_there(wish, draft, view) if announced else _entry(wish, draft, view, now)
+    check_place(wish, view)
+    entry = _still_there(wish, draft, view) if announced else own_change(wish, draft, view, now)
     member = entry.new or draft
     announces = member != entry.old
-    own = address.use(wish, host, announcing=announces, freed=_freed(entry.old, now))
+    own = address.use(wish, host, announcing=announces, freed=freed_owner(entry.old, now))
     beside = (*definitions.complete(wish, view, definition), *own)
     aim = Aim.ALONE if alone else Aim.JOIN if announced else Aim.REPAIR
     folded = _fold_in(wish, view, entry, aim, beside=beside, now=now, limits=limits)
     if announces:
-        own = (Change(entry.record, _record(wish, member, entry.record)), *own)
+        own = (Change(entry.record, record_rrset(wish, member, entry.record)), *own)
     changes = (*beside, *folded.changes) if folded.complete else folded.changes
     return JoinStep(changes, folded.complete, own=own, member=member)
 
@@ -212,7 +212,7 @@ def _fold_in(
         return Fold((), needed=True, complete=False)
 
 
-def _entry(wish: Wish, draft: Member, view: InstanceView, now: datetime) -> MemberChange:
+def own_change(wish: Wish, draft: Member, view: InstanceView, now: datetime) -> MemberChange:
     """The own member as found, and as this join wants it."""
     for rrset in view.others:
         if rrset.name == wish.record_name:
@@ -252,7 +252,7 @@ def _still_there(wish: Wish, announced: Member, view: InstanceView) -> MemberCha
     return MemberChange(record, found, found)
 
 
-def _check_place(wish: Wish, view: InstanceView) -> None:
+def check_place(wish: Wish, view: InstanceView) -> None:
     """One member for each target and port: of two, neither could tell whose the value is."""
     for label, (member, _) in view.members.items():
         if label != wish.label and member.state == "up" and member.claims(wish.srv):
@@ -262,7 +262,7 @@ def _check_place(wish: Wish, view: InstanceView) -> None:
             )
 
 
-def _freed(found: Member | None, now: datetime) -> str | None:
+def freed_owner(found: Member | None, now: datetime) -> str | None:
     """The owner whose lease of the member has ended."""
     return found.owner if found and found.until is not None and found.until <= now else None
 
@@ -275,13 +275,14 @@ def _check_owner(wish: Wish, found: Member, now: datetime) -> None:
             f"member {found.label}: its record is of a newer format; "
             "upgrade dnssd, or replace it with --takeover"
         )
-    if found.owner != _freed(found, now) and not wish.owns(found.owner):
+    if found.owner != freed_owner(found, now) and not wish.owns(found.owner):
         raise OwnedByAnother(
             f"member {found.label}: belongs to {found.owner} since {found.since:%Y-%m-%d %H:%M} "
             f"UTC, this is {wish.owner}; give another --host, or --takeover if that owner is gone"
         )
 
 
-def _record(wish: Wish, member: Member, record: RRset | None) -> RRset:
+def record_rrset(wish: Wish, member: Member, record: RRset | None) -> RRset:
+    """The RRset of a member's record, with the TTL that is wished for or that it has."""
     ttl = record.ttl if record and wish.ttl is None else wish.ttl
     return member_rrset(wish.name, member, ttl)

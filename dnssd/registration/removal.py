@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from dnssd.names import Name
 from dnssd.records import Change
-from dnssd.registration import address, plan
+from dnssd.registration import address, merge, plan
 from dnssd.registration.operation import Operation, Result
 from dnssd.registration.views import InstanceView
 
@@ -69,6 +69,9 @@ def _advance(operation: Operation, removal: Removal) -> bool:
     labels = removal.select(view)
     if not labels:
         return True
+    if operation.zone.traits.merges:
+        _withdraw(operation, view, labels)
+        return False  # read back: one listing more shows that they are gone
     if newer := frozenset(label for label in labels if view.members[label][0].is_newer):
         return _remove_newer(operation, view, newer) and newer == labels
     if removal.marks_first and plan.mark_leaving(view, labels):
@@ -87,6 +90,16 @@ def _advance(operation: Operation, removal: Removal) -> bool:
         return False  # an absent RRset cannot be restated: list once more
     changes, cleaned = _clean_up(operation, view, labels, guarded=not known)
     return _done(operation, changes) and cleaned == labels
+
+
+def _withdraw(operation: Operation, view: InstanceView, labels: AbstractSet[str]) -> None:
+    """Remove values and records of one host after another, where nobody contends for them."""
+    for host, own in _by_host(operation, labels):
+        commit = merge.withdraw(own, view, operation.read_host(host))
+        if operation.attempt(commit.changes, commit.absent) is not Result.MADE:
+            operation.back_off()
+            return
+        operation.truth = "part of it is done: run it again to go on"
 
 
 def _done(operation: Operation, changes: tuple[Change, ...]) -> bool:

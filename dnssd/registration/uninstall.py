@@ -6,7 +6,7 @@ removed with the others or left whole; only the definition that it relied on may
 which is told.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dnssd.deadline import Deadline
 from dnssd.errors import Superseded
@@ -73,9 +73,8 @@ def plan_uninstall(zone: Zone, service: Service, deadline: Deadline) -> tuple[Ch
     }
     nodes = [rrset for host in sorted(hosts) for rrset in zone.read_node(host, deadline)]
     enumeration = zone.read(service.enumeration_in(zone.origin), "PTR", deadline)
-    copy = MemoryZone(
-        zone.origin, [*below, *nodes, *([enumeration] if enumeration else [])], limits=zone.limits
-    )
+    known = [*below, *nodes, *([enumeration] if enumeration else [])]
+    copy = MemoryZone(zone.origin, known, merges=zone.traits.merges, limits=zone.limits)
     uninstall(Operation(copy, deadline), service)
     before, after = copy.states[0], copy.states[-1]
     return tuple(
@@ -102,12 +101,13 @@ def _remove_definition(operation: Operation, service: Service, view: InstanceVie
     definition = operation.read_definition(browse, enumeration)
     changes = [Change(view.txt, None)] if view.txt else []
     left = _without(definition.service, view.name)
-    if left is not None:
-        changes.append(left)
+    if left is not None:  # the last pointer goes only if it is: the enumeration goes with it
+        changes.append(replace(left, shared=left.after is not None))
     if definition.service is None or (left is not None and left.after is None):
         last = _without(definition.enumeration, browse)
         changes += [last] if last else []
-    if operation.attempt(changes) is not Result.MADE:
+    absent = ((view.name, "SRV"),) if operation.zone.traits.merges else ()
+    if operation.attempt(changes, absent) is not Result.MADE:
         operation.back_off()
         return False
     joined = operation.read_instance(view.name)
@@ -141,4 +141,5 @@ def _without(rrset: RRset | None, target: Name) -> Change | None:
     """The change that takes a pointer out; None if it is not there."""
     if rrset is None or Ptr(target) not in rrset.values:
         return None
-    return Change(rrset, rrset.with_values(v for v in rrset.values if v != Ptr(target)))
+    left = rrset.with_values(v for v in rrset.values if v != Ptr(target))
+    return Change(rrset, left, shared=True)

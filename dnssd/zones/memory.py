@@ -93,6 +93,8 @@ class MemoryZone:
         else:
             raise Conflict(f"{change.rdtype} {change.name} is not as it was when read")
         if after is not None:
+            if change.rdtype != "CNAME" and (change.name, "CNAME") in rrsets:
+                raise Conflict(f"{change.name} is an alias")
             rrsets[key] = after
 
     def _state(self) -> Contents:
