@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from dnssd.sandbox.sandbox import Sandbox
 
-pytest_plugins = ["kit.web"]  # its fixtures
+pytest_plugins = ["kit.everyzone", "kit.web"]  # their fixtures
 
 # Run in the background by a shell, this process ignores Ctrl-C, and so would its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)

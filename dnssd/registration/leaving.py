@@ -45,12 +45,8 @@ def plan_leave(operation: Operation, departure: Departure) -> tuple[Change, ...]
 
 def take_out(operation: Operation, departure: Departure) -> tuple[Member, ...]:
     """Take the host's members out; return them."""
-    view = operation.read_instance(departure.name)
+    view = _first_listing(operation, departure)
     members = own_members(departure, view)
-    if not members and not operation.zone.traits.fresh:
-        operation.deadline.pause(LAG_SECONDS, "looking once more for what has just joined")
-        view = operation.read_instance(departure.name)
-        members = own_members(departure, view)
     if not members:
         return ()
 
@@ -71,6 +67,15 @@ def take_out(operation: Operation, departure: Departure) -> tuple[Member, ...]:
     if result is not Result.MADE:
         remove(operation, removal)
     return tuple(members.values())
+
+
+def _first_listing(operation: Operation, departure: Departure) -> InstanceView:
+    """The instance; looked at twice where reads lag behind and it shows no own member."""
+    view = operation.read_instance(departure.name)
+    if operation.zone.traits.fresh or own_members(departure, view):
+        return view
+    operation.deadline.pause(LAG_SECONDS, "looking once more for what has just joined")
+    return operation.read_instance(departure.name)
 
 
 def own_members(departure: Departure, view: InstanceView) -> Mapping[str, Member]:

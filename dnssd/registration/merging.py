@@ -1,7 +1,7 @@
 """A join where a zone merges: read, one commit with everything, read back."""
 
-from dnssd.records import Change
 from dnssd.errors import ZoneError
+from dnssd.records import Change
 from dnssd.registration import merge, plan
 from dnssd.registration.merge import Merge, Read
 from dnssd.registration.operation import Operation, Outcome, Result

@@ -192,6 +192,14 @@ class Zones(RuleBasedStateMachine):
             self.recorded.zone.commit([Change(*change)], patient())
 
 
+class MergingZones(Zones):
+    """The same where single values are added and deleted."""
+
+    def open(self) -> Recorded:
+        """An empty zone."""
+        return Recorded.memory(MemoryZone(ORIGIN, merges=True))
+
+
 class SandboxZones(Zones):
     """The same over the sandbox, through boto3."""
 
@@ -212,7 +220,9 @@ class SandboxZones(Zones):
 
 
 @pytest.mark.parametrize(
-    ("machine", "examples"), [(Zones, 150), (SandboxZones, 12)], ids=["memory", "sandbox"]
+    ("machine", "examples"),
+    [(Zones, 120), (MergingZones, 120), (SandboxZones, 12)],
+    ids=["memory", "merging memory", "sandbox"],
 )
 def test_no_history_breaks_the_invariants(machine: type[Zones], examples: int) -> None:
     """Rules in any order and number, faults among them."""

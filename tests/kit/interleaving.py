@@ -90,7 +90,10 @@ class Stepped:
 
     def read_many(self, questions: Sequence[Question], deadline: Deadline) -> tuple[RRset, ...]:
         """See `Zone.read_many`."""
-        return self._read(lambda zone: zone.read_many(questions, deadline))
+        if self.traits.merges:
+            return self._read(lambda zone: zone.read_many(questions, deadline))
+        found = (self.read(name, rdtype, deadline) for name, rdtype in questions)
+        return tuple(rrset for rrset in found if rrset is not None)
 
     def commit(
         self, changes: Sequence[Change], deadline: Deadline, *, absent: Collection[Question] = ()

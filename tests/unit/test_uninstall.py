@@ -33,9 +33,15 @@ def remove(zone: MemoryZone | Stepped) -> Uninstalled:
     return uninstall(operation(zone), SERVICE)
 
 
-def test_an_empty_zone_is_left_again() -> None:
+@pytest.fixture(params=[False, True], ids=["swaps", "merges"])
+def merges(request: pytest.FixtureRequest) -> bool:
+    """Both modes of a zone."""
+    return bool(request.param)
+
+
+def test_an_empty_zone_is_left_again(merges: bool) -> None:
     """Several instances, hosts and ports, of any owner."""
-    zone = MemoryZone(ORIGIN)
+    zone = MemoryZone(ORIGIN, merges=merges)
     join(zone, "a")
     join(zone, "a", port=81)
     join(zone, "b", instance="Café. 2")
@@ -44,7 +50,7 @@ def test_an_empty_zone_is_left_again() -> None:
     assert not remove(zone).changed
 
 
-def test_what_another_hand_wrote_stays() -> None:
+def test_what_another_hand_wrote_stays(merges: bool) -> None:
     """Foreign values with their definition, other services and instances, foreign addresses."""
     foreign = [
         RRset(INSTANCE, "SRV", 300, (srv("hand"),)),
@@ -52,7 +58,7 @@ def test_what_another_hand_wrote_stays() -> None:
         RRset(ENUMERATION, "PTR", 300, (Ptr(BROWSE), Ptr(ORIGIN.child(b"_ipp", b"_tcp")))),
         RRset(ORIGIN.child(b"a"), "A", 300, (Address.parse("10.0.0.1"),)),
     ]
-    zone = MemoryZone(ORIGIN, foreign)
+    zone = MemoryZone(ORIGIN, foreign, merges=merges)
     join(zone, "a")
     join(zone, "b", instance="second")
     remove(zone)
@@ -62,9 +68,9 @@ def test_what_another_hand_wrote_stays() -> None:
     assert left == expected
 
 
-def test_a_dry_run_tells_it_all_and_changes_nothing() -> None:
+def test_a_dry_run_tells_it_all_and_changes_nothing(merges: bool) -> None:
     """It is the real thing on a copy, so what it shows is what would happen."""
-    zone = MemoryZone(ORIGIN)
+    zone = MemoryZone(ORIGIN, merges=merges)
     join(zone, "a")
     join(zone, "b")
     before = zone.states[-1]
@@ -73,9 +79,9 @@ def test_a_dry_run_tells_it_all_and_changes_nothing() -> None:
     assert {(c.name, c.rdtype) for c in changes if c.after is None} == set(before)
 
 
-def test_many_members_go_in_batches_that_fit() -> None:
+def test_many_members_go_in_batches_that_fit(merges: bool) -> None:
     """No commit is larger than the provider takes."""
-    zone = MemoryZone(ORIGIN)
+    zone = MemoryZone(ORIGIN, merges=merges)
     for number in range(60):
         join(zone, f"h{number}")
     zone.limits = CommitLimits(characters=6000)
@@ -85,9 +91,9 @@ def test_many_members_go_in_batches_that_fit() -> None:
         check_state(state)
 
 
-def test_records_of_a_newer_format_go_too() -> None:
+def test_records_of_a_newer_format_go_too(merges: bool) -> None:
     """What may not be changed may be removed, or uninstalling would leave it all."""
-    zone = MemoryZone(ORIGIN)
+    zone = MemoryZone(ORIGIN, merges=merges)
     join(zone, "a")
     for host in ("new1", "new2"):
         join(zone, host)
@@ -101,9 +107,9 @@ def test_records_of_a_newer_format_go_too() -> None:
 
 
 @pytest.mark.parametrize("steps", range(16))
-def test_a_host_that_joins_meanwhile_is_whole_or_gone(steps: int) -> None:
+def test_a_host_that_joins_meanwhile_is_whole_or_gone(merges: bool, steps: int) -> None:
     """Whenever it joins; if only its definition is gone, that is said."""
-    zone = MemoryZone(ORIGIN)
+    zone = MemoryZone(ORIGIN, merges=merges)
     join(zone, "a")
     actor = Actor(zone, remove)
     for _ in range(steps):
