@@ -1,6 +1,7 @@
 """What Route 53 or a host lacks for a moment is asked for again; what it lacks for good ends."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,6 +151,22 @@ def test_metadata_without_a_role_may_have_one_in_a_moment(
             return
         with pytest.raises(errors.DeadlineExceeded, match="give the instance a role"):
             read(open_zone(address), clock, 3)
+
+
+def test_metadata_are_asked_past_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sets HTTP_PROXY seldom thinks of 169.254.169.254 in NO_PROXY."""
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    with serving(Role(0)) as fake, refusing(monkeypatch, [], keys=False) as (_, address):
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", fake.url)
+        url = os.environ["AWS_ENDPOINT_URL_ROUTE_53"].replace("127.0.0.1", "localhost")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", url)
+        for variable in ("HTTP_PROXY", "http_proxy"):
+            monkeypatch.setenv(variable, "http://127.0.0.1:1")
+
+        clock = Clock()
+        read(open_zone(address), clock, 25)
+    assert clock.slept == []
 
 
 def test_a_session_that_has_ended_is_renewed(

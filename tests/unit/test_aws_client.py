@@ -52,10 +52,20 @@ def test_the_region_tells_the_partition(
     assert endpoint(monkeypatch, **environ) == expected
 
 
-@pytest.mark.parametrize("method", ["iam-role", "env"])
-def test_an_instance_is_asked_for_its_region(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("method", "region", "expected"),
+    [
+        ("iam-role", "cn-north-1", "cn-north-1"),
+        ("iam-role", "<html>", "us-east-1"),
+        ("iam-role", None, "us-east-1"),
+        ("env", "cn-north-1", "us-east-1"),
+    ],
+)
+def test_an_instance_is_asked_for_its_region(
+    method: str, region: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only where its role is what gives the credentials: nobody else is there to be asked."""
-    monkeypatch.setattr(InstanceMetadataRegionFetcher, "retrieve_region", lambda _: "cn-a")
+    monkeypatch.setattr(InstanceMetadataRegionFetcher, "retrieve_region", lambda _: region)
 
     class Made:
         region_name = None
@@ -67,7 +77,7 @@ def test_an_instance_is_asked_for_its_region(method: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(Made, "method", method, raising=False)
 
     found = client._region(Made())  # type: ignore[arg-type]  # all that is asked of a session
-    assert found == ("cn-a" if method == "iam-role" else "us-east-1")
+    assert found == expected
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import socket
 import urllib.parse
 from collections.abc import Mapping
@@ -17,10 +18,12 @@ from botocore.credentials import (
     CredentialResolver,
     Credentials,
     DeferredRefreshableCredentials,
+    InstanceMetadataProvider,
 )
 from botocore.exceptions import InvalidRegionError, NoCredentialsError
+from botocore.httpsession import URLLib3Session
 from botocore.session import get_session
-from botocore.utils import InstanceMetadataRegionFetcher
+from botocore.utils import IMDSFetcher, InstanceMetadataRegionFetcher
 
 from dnssd.errors import UsageError
 from dnssd.version import __version__
@@ -29,6 +32,8 @@ from dnssd.zones.route53.errors import MalformedCredentials, without_secrets
 if TYPE_CHECKING:
     from mypy_boto3_route53 import Route53Client
 
+USUAL_REGION = "us-east-1"  # Route 53 itself has none: it stands for the partition
+_REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
 _METADATA = "http://169.254.169.254"
 _STATIC = {"env", "shared-credentials-file", "config-file"}  # where what is read stays so
 _SOURCES = {"env": "the environment", "shared-credentials-file": "the credentials file"}
@@ -93,8 +98,12 @@ class Session:
             assumed = _AssumedRole(session, role, self._config)
             core.register_component("credential_provider", CredentialResolver([assumed]))
             session = _checked(boto3.Session(botocore_session=core))
-        client = session.client("route53", config=self._config, region_name=_region(session))
+        _past_proxies(session)
+        region = _configured_region(session) or USUAL_REGION
+        client = session.client("route53", config=self._config, region_name=region)
         self._credentials = credentials = session.get_credentials()
+        if (own := _region(session)) != region:  # the instance has told
+            client = session.client("route53", config=self._config, region_name=own)
         if credentials:
             client.meta.events.register(  # each time: they are renewed from where they came
                 "before-sign.route53", lambda **_: check_credentials(credentials)
@@ -152,16 +161,37 @@ def _region(session: boto3.Session) -> str:
     `AWS_REGION` counts, then what boto3 reads: `AWS_DEFAULT_REGION` and the configuration. An
     instance that says nothing is asked where it is.
     """
-    configured = os.environ.get("AWS_REGION") or session.region_name
-    return configured or _region_of_instance(session) or "us-east-1"
+    return _configured_region(session) or _region_of_instance(session) or USUAL_REGION
+
+
+def _configured_region(session: boto3.Session) -> str | None:
+    return os.environ.get("AWS_REGION") or session.region_name
+
+
+def _past_proxies(session: boto3.Session) -> None:
+    """Have the metadata service asked directly: a proxy would answer for itself, or not at all.
+
+    botocore has no setting for it; whoever sets HTTP_PROXY seldom thinks of NO_PROXY as well.
+    """
+    resolver = session._session.get_component("credential_provider")
+    for provider in resolver.providers:
+        if isinstance(provider, InstanceMetadataProvider):
+            _ask_directly(vars(provider)["_role_fetcher"])
+
+
+def _ask_directly(fetcher: IMDSFetcher) -> None:
+    seconds = vars(fetcher)["_timeout"]
+    vars(fetcher)["_session"] = URLLib3Session(timeout=seconds, proxies={})
 
 
 def _region_of_instance(session: boto3.Session) -> str | None:
     credentials = session.get_credentials()
     if credentials is None or credentials.method != "iam-role":
         return None
-    found: str | None = InstanceMetadataRegionFetcher().retrieve_region()
-    return found
+    fetcher = InstanceMetadataRegionFetcher()
+    _ask_directly(fetcher)
+    found: str | None = fetcher.retrieve_region()
+    return found if found and _REGION.fullmatch(found) else None
 
 
 def _is_ipv6_only() -> bool:
