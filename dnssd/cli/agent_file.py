@@ -75,8 +75,9 @@ def _described(
     defaults = {str(param.name): param.default for param in ctx.command.params}
     given = {
         _KEYS.get(name, name): list(value) if isinstance(value, tuple) else value
-        for name, value in options.items()
-        if value not in (None, (), False, defaults.get(name)) and name not in _NOT_OF_FILES
+        for name in defaults  # always in one order
+        if (value := options.get(name)) not in (None, (), False, defaults[name])
+        and name not in _NOT_OF_FILES
     }
     if options["splay"]:
         given["splay"] = options["splay"]  # the default of hosts that boot by themselves

@@ -162,3 +162,36 @@ def test_what_is_written_is_what_tomllib_reads(table: dict[str, Any]) -> None:
     assert tomllib.loads(text) == table
     assert text.replace("\n", "").isascii()
     assert "END_OF_FILE" not in text.splitlines()
+
+
+def test_the_template_of_a_group_holds_what_is_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The user-data in `asg.yaml`, with its parameters filled in, is the same to the letter."""
+    given = {
+        "Domain": "example.com",
+        "ZoneId": "Z0123456789ABC",
+        "Service": "_http._tcp",
+        "Instance": "web",
+        "Port": "8080",
+        "Check": "http:///health",
+        "Install": "https://example.com/dnssd.whl",
+        "AWS::StackName": "fleet",
+    }
+    text = yaml.load(template("asg.yaml"), _Template)["Resources"]["LaunchTemplate"]  # noqa: S506
+    text = text["Properties"]["LaunchTemplateData"]["UserData"]["Fn::Base64"]
+    filled = re.sub(r"\$\{([A-Za-z:]+)\}", lambda name: given[name[1]], text)
+    options = (
+        *("--zone", "example.com,id=Z0123456789ABC", "--instance", "web", "--port", "8080"),
+        *("--check", "http:///health", "--drain", "60", "--complete-hook", "fleet/dnssd"),
+        *("--install", "https://example.com/dnssd.whl"),
+    )
+    expected = printed(capsys, "user-data", "--agent", "_http._tcp", *options)
+    assert filled.replace("${!", "${") == expected
+
+
+class _Template(yaml.SafeLoader):
+    """Reads CloudFormation's short forms as the texts behind them."""
+
+
+_Template.add_multi_constructor("!", lambda loader, suffix, node: node.value)
