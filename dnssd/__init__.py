@@ -1,11 +1,34 @@
 """Register elastic services in authoritative DNS, and find them again (DNS-SD, RFC 6763).
 
-    Resolver, AsyncResolver    find endpoints: lookup, pick, order, connect, browse, watch
-    join, leave, joined        publish a Registration in a zone, which open_zone opens
-    dnssd.http.Adapter         services as URLs for requests
+To register a host:
+
+    Registration               what the host publishes; Registration.here finds out who it is
+    open_zone                  the zone to publish it in
+    join, leave, joined        publish it, take it out, or both around a block
+    Outcome                    what they did
+
+To find a service:
+
+    Resolver, AsyncResolver    pick, order, lookup, connect, watch, browse
+    Snapshot, Instance, Endpoint    what they give
+    Event                      what a watch tells
+    dnssd.http                 services as URLs, for requests, httpx and aiohttp
+
     dnssd.errors               every exception; DnssdError is the root
 
-Importing this loads nothing else: each name loads its module when it is first used.
+All other modules are internal. Importing this package loads nothing else: each name loads its
+module when it is first used.
+
+Example:
+    >>> from dnssd import Registration, Resolver, joined, open_zone
+    >>> api = Registration(service="http", instance="api", port=8080, host="api-1",
+    ...                    addresses=["10.0.0.9"])
+    >>> with joined(open_zone("example.test"), api), Resolver() as resolver:
+    ...     resolver.pick("api._http._tcp.example.test").url("http")
+    'http://10.0.0.9:8080'
+
+The examples here run in `dnssd sandbox -- python3`. Those that look something up expect that
+web-1 is there: `dnssd join http --instance web --port 8080 --host web-1 --address 10.0.0.5`.
 """
 
 import importlib

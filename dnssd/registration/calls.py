@@ -26,6 +26,12 @@ def join(
         Refused: Another owner's records, or a full RRset, are in the way.
         ZoneError: The provider said no.
         DeadlineExceeded: It took too long.
+
+    Example:
+        >>> api = Registration(service="http", instance="api", port=8080, host="api-1",
+        ...                    addresses=["10.0.0.9"])
+        >>> join(open_zone("example.test"), api).changed
+        True
     """
     operation = Operation(zone, Deadline(deadline), splay=splay)
     return joining.join(operation, registration.wish_in(zone.origin))
@@ -43,6 +49,12 @@ def leave(zone: Zone, registration: Registration, deadline: float = 25) -> Outco
         Refused: The member is another owner's, or has joined again meanwhile.
         ZoneError: The provider said no.
         DeadlineExceeded: It took too long.
+
+    Example:
+        >>> api = Registration(service="http", instance="api", port=8080, host="api-1",
+        ...                    addresses=["10.0.0.9"])
+        >>> leave(open_zone("example.test"), api).members
+        ()
     """
     operation = Operation(zone, Deadline(deadline))
     return leaving.leave(operation, registration.departure_in(zone.origin))
@@ -54,6 +66,13 @@ def joined(zone: Zone, registration: Registration, deadline: float = 120) -> Ite
 
     Raises:
         DnssdError: As `join` and `leave` do.
+
+    Example:
+        >>> api = Registration(service="http", instance="api", port=8080, host="api-1",
+        ...                    addresses=["10.0.0.9"])
+        >>> with joined(open_zone("example.test"), api) as outcome:
+        ...     outcome.members
+        ('api-1-8080',)
     """
     outcome = join(zone, registration, deadline)
     try:

@@ -45,6 +45,13 @@ class Outcome:
         requests: Requests sent to the zone's provider.
         former: The member of this label as a join found it, None if there was none.
         removed: The SRV values that the departed members had.
+
+    Example:
+        >>> api = Registration(service="http", instance="api", port=8080, host="api-1",
+        ...                    addresses=["10.0.0.9"])
+        >>> outcome = join(open_zone("example.test"), api)
+        >>> str(outcome.name), outcome.members, outcome.changed
+        ('api._http._tcp.example.test.', ('api-1-8080',), True)
     """
 
     name: Name

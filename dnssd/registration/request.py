@@ -35,6 +35,12 @@ class Registration:
 
     Raises:
         UsageError: One of them is not legal; the message names it.
+
+    Example:
+        >>> web = Registration(service="http", instance="web", port=8080, host="web-1",
+        ...                    addresses=["10.0.0.5"], weight=75, txt={"version": "1"})
+        >>> web.owner
+        'name/web-1'
     """
 
     service: str
@@ -112,6 +118,11 @@ class Registration:
         Raises:
             UsageError: One of them is not legal, or the host has no such address.
             Unavailable: The instance metadata did not answer in time.
+
+        Example:
+            >>> here = Registration.here("http", port=8080, instance="web")
+            >>> here.host, here.addresses
+            ('i-0123456789abcdef0', ('10.0.0.5',))
         """
         from dnssd.registration.of_host import facts_within, registration_of
 

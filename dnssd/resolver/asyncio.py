@@ -30,6 +30,14 @@ class AsyncResolver(Core):
     The arguments are those of `Resolver`, and so is what it raises; `monotonic` must agree
     with the event loop's clock. What holds up the event loop: a name server that is given by
     host name, once, and `cache_dir`, for a small file with each change; keep it on a local disk.
+
+    Example:
+        >>> async def targets():
+        ...     async with AsyncResolver() as resolver:
+        ...         await resolver.pick("web._http._tcp.example.test")
+        ...         return [e.target for e in await resolver.order("web._http._tcp.example.test")]
+        >>> asyncio.run(targets())
+        ['web-1.example.test.']
     """
 
     _engine: Engine | None = None

@@ -52,6 +52,17 @@ class Resolver(Core):
     Raises:
         UsageError: Not a name server, or none is given and the system has none.
         Unavailable: The address of a name server is not known.
+
+    Example:
+        >>> with Resolver() as resolver:
+        ...     resolver.services("example.test")
+        ...     resolver.browse("http", "example.test")
+        ...     endpoint = resolver.pick("web._http._tcp.example.test")
+        ...     resolver.report(endpoint, ok=True, seconds=0.02)
+        ...     [other.target for other in resolver.order("web._http._tcp.example.test")]
+        ('_http._tcp',)
+        ('web',)
+        ['web-1.example.test.']
     """
 
     _worker: Worker | None = None

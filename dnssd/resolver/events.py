@@ -22,6 +22,12 @@ class Event:
         name: The service or instance that is watched.
         endpoint: The endpoint as it is now, or was before it was removed; None for `stale`
             and `recovered`.
+
+    Example:
+        >>> with Resolver() as resolver:
+        ...     event = next(resolver.watch("web._http._tcp.example.test"))
+        >>> event.kind, event.endpoint.target
+        ('added', 'web-1.example.test.')
     """
 
     kind: Kind

@@ -50,6 +50,13 @@ class Endpoint:
         addresses: The target's addresses, IPv4 before IPv6; empty if it has none.
         instance: The instance it belongs to; None for SRV records of the service itself.
         service: Its service type, such as `_http._tcp`.
+
+    Example:
+        >>> endpoint = Endpoint("web-1.example.com.", 8080, 0, 100, ("10.0.0.5", "2001:db8::5"))
+        >>> endpoint.authorities
+        ('10.0.0.5:8080', '[2001:db8::5]:8080')
+        >>> endpoint.url("http")
+        'http://10.0.0.5:8080'
     """
 
     target: str
@@ -109,6 +116,12 @@ class Instance:
         instance: Its first label as text; None for a service's own SRV records.
         data: Its TXT record.
         endpoints: Sorted by priority; empty if nobody offers it.
+
+    Example:
+        >>> with Resolver() as resolver:
+        ...     (instance,) = resolver.lookup("_http._tcp.example.test").instances
+        >>> instance.instance, instance.txt["version"]
+        ('web', b'1')
     """
 
     name: str
@@ -133,6 +146,14 @@ class Snapshot:
         expires_at: When its shortest TTL ends, on the monotonic clock, in seconds.
         status: `fresh`, or `stale` if it is older than that.
         missing: What belongs to it and could not be had, as `NAME TYPE`; it is asked for soon.
+
+    Example:
+        >>> with Resolver() as resolver:
+        ...     snapshot = resolver.lookup("web._http._tcp.example.test")
+        >>> snapshot.status, [endpoint.target for endpoint in snapshot.reachable]
+        ('fresh', ['web-1.example.test.'])
+        >>> 0 < snapshot.ttl(time.monotonic()) <= 60
+        True
     """
 
     name: str

@@ -24,6 +24,10 @@ def open_zone(
         ZoneNotFound: No such zone.
         AmbiguousZone: Several zones of that name.
         AccessDenied: No credentials, or they do not allow to look it up.
+
+    Example:
+        >>> str(open_zone("example.test").origin)
+        'example.test.'
     """
     parsed = _of_environment() if address is None else ZoneAddress.parse(address)
     provider = PROVIDERS[parsed.provider]

@@ -56,7 +56,7 @@ def test_the_shell_block_calls_a_service() -> None:
     """A server that was joined is found and called."""
     pasted = block("Use it: shell and other programs", "sh").replace("8080", str(free_port()))
 
-    printed = run(*SANDBOX, "sh", env=documents.reader(), stdin=f"cd tests\n{pasted}\nkill $!")
+    printed = run(*SANDBOX, "sh", env=documents.reader(), stdin=f"cd tests\n{pasted}")
 
     assert "Directory listing" in printed
 
