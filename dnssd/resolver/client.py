@@ -186,6 +186,12 @@ class Resolver(Core):
             NotFound: It recommends none.
             Unavailable: No name server has answered in time.
             UsageError: Not a domain.
+
+        Example:
+            >>> with Resolver() as resolver:
+            ...     resolver.domains("example.test")
+            Traceback (most recent call last):
+            dnssd.errors.NotFound: example.test: it names no domains to browse; check the domain
         """
         return self._listed(domains_of(domain))
 
