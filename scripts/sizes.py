@@ -8,6 +8,13 @@ from pathlib import Path
 
 MAX_FUNCTION_LINES = 30  # its signature counts, its docstring does not
 MAX_MODULE_LINES = 300
+# To be cut: they may be changed, and no other module may join them.
+LONG_MODULES = {
+    "dnssd/records.py",
+    "dnssd/resolver/engine.py",
+    "dnssd/resolver/gather.py",
+    "dnssd/wire/resolution.py",
+}
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -15,7 +22,8 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 def findings(path: Path) -> Iterator[str]:
     """What is too long in one module, as `PATH:LINE: what`."""
     text = path.read_text(encoding="utf-8")
-    if (lines := len(text.splitlines())) > MAX_MODULE_LINES:
+    lines = len(text.splitlines())
+    if lines > MAX_MODULE_LINES and str(path) not in LONG_MODULES:
         yield f"{path}:1: {lines} lines; a module has at most {MAX_MODULE_LINES}"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, _Function) and (lines := length(node)) > MAX_FUNCTION_LINES:
@@ -34,5 +42,5 @@ def length(function: _Function) -> int:
 
 if __name__ == "__main__":
     found = [each for path in sorted(Path("dnssd").rglob("*.py")) for each in findings(path)]
-    print("\n".join(found))
+    print(*found, sep="\n", end="\n" if found else "")
     sys.exit(bool(found))

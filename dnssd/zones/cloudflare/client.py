@@ -22,7 +22,6 @@ TOKEN = "CLOUDFLARE_API_TOKEN"  # noqa: S105 (its name, not the token)
 
 THERE = {81057, 81058}  # an identical record exists
 GONE = {81044}  # a record to be deleted does not
-IN_THE_WAY = {81053, 81054}  # a CNAME, or beside one
 _TOKEN_CODES = {6003, 6111, 9109, 10000, 10001}
 _INVALID = range(9_000, 9_999)
 _VALIDATION = 1004
