@@ -8,7 +8,7 @@ from dnssd.errors import ChangeRejected, Conflict, RRsetFull
 from dnssd.names import Name
 from dnssd.records import Address, Change, Ptr, Rdata, RRset, Txt
 from dnssd.zones.base import Zone
-from kit.everyzone import listing, merging
+from kit.everyzone import any_name, listing, merging
 from kit.interleaving import patient
 from kit.invariants import BROWSE, INSTANCE, ORIGIN, srv
 
@@ -39,6 +39,7 @@ def test_what_is_committed_is_read_back(zone: Zone) -> None:
     assert zone.read(BROWSE, "SRV", PACE) is None
 
 
+@any_name
 @pytest.mark.parametrize(
     "value",
     [
@@ -102,9 +103,9 @@ def test_a_change_swaps_what_was_read(zone: Zone) -> None:
     put(zone, rrset(INSTANCE, srv("a")))
     before = zone.read(INSTANCE, "SRV", PACE)
     assert before is not None
-    after = before.with_values((srv("a"), srv("b")), ttl=30)
+    after = before.with_values((srv("a"), srv("b")), ttl=90)
     zone.commit([Change(before, after)], PACE)
-    assert zone.read(INSTANCE, "SRV", PACE) == rrset(INSTANCE, srv("a"), srv("b"), ttl=30)
+    assert zone.read(INSTANCE, "SRV", PACE) == rrset(INSTANCE, srv("a"), srv("b"), ttl=90)
 
 
 def test_a_guard_is_a_commit_that_changes_nothing(zone: Zone) -> None:
@@ -194,12 +195,14 @@ def test_concurrent_swaps_lose_nothing(zone: Zone) -> None:
     assert set(found.values) == {srv("first"), *(srv(f"host{number}") for number in range(8))}
 
 
+@any_name  # Cloudflare's name servers are beyond this machine
 def test_waiting_ends_once_a_commit_is_served(zone: Zone) -> None:
     """What was committed is waited for by its identifier."""
     commit = zone.commit([Change(None, rrset(INSTANCE, srv("a")))], PACE)
     zone.wait_served(commit, PACE)
 
 
+@any_name  # Cloudflare's first commit lists the zone, too
 def test_requests_are_counted(zone: Zone) -> None:
     """The figures that users see are the requests that were sent."""
     before = zone.requests

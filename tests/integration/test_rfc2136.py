@@ -234,7 +234,7 @@ def test_members_are_found_though_no_server_lists_names(
         ],
         deadline(),
     )
-    for start in (INSTANCE, service, ORIGIN):
+    for start in (INSTANCE, service, service.parent, ORIGIN):
         found = zone.read_below(start, deadline())
         assert {r.name for r in found if r.rdtype == "TXT"} == {m.name for m in map(member, "ab")}
         assert [r for r in found if r.rdtype == "SRV"] == [rrset(INSTANCE, *values)]

@@ -10,6 +10,7 @@ from dnssd.sandbox.sandbox import Sandbox
 from dnssd.zones.base import Zone
 from dnssd.zones.memory import MemoryZone
 from dnssd.zones.route53.text import LIMITS
+from kit.cloudflare import Cloudflare
 from kit.invariants import ORIGIN
 from kit.primaries import Primary, bind, knot
 from kit.servers import needs
@@ -20,7 +21,10 @@ LISTING = ("memory", "merging memory", "route53")  # whoever lists every name be
 SERVERS = tuple(pytest.param(name, marks=needs("named", "knotd")) for name in ("bind", "knot"))
 
 listing = pytest.mark.parametrize("opener", LISTING, indirect=True)
-merging = pytest.mark.parametrize("opener", ["merging memory", *SERVERS], indirect=True)
+any_name = pytest.mark.parametrize("opener", [*LISTING, *SERVERS], indirect=True)
+merging = pytest.mark.parametrize(
+    "opener", ["merging memory", *SERVERS, "cloudflare"], indirect=True
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +42,14 @@ def primaries() -> Iterator[Callable[[str], Primary]]:
         yield primary
 
 
-@pytest.fixture(params=[*LISTING, *SERVERS])
+@pytest.fixture
+def cloudflare() -> Iterator[Cloudflare]:
+    """The double of Cloudflare's API, with an empty zone `example.test`."""
+    with Cloudflare(serve=["example.test"]) as double:
+        yield double
+
+
+@pytest.fixture(params=[*LISTING, *SERVERS, "cloudflare"])
 def opener(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Opener:
     """Opens an empty zone `example.test`, of each provider in turn; each time the same one."""
     name: str = request.param
@@ -50,6 +61,11 @@ def opener(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> O
         for key, value in sandbox.environment().items():
             monkeypatch.setenv(key, value)
         return lambda: open_zone(f"example.test,id={sandbox.zone_id}")
+    if name == "cloudflare":
+        double = request.getfixturevalue("cloudflare")
+        monkeypatch.setenv("CLOUDFLARE_API_BASE_URL", double.url)
+        monkeypatch.setenv("CLOUDFLARE_API_TOKEN", double.token)
+        return lambda: open_zone(f"cloudflare:example.test,id={double.zone_id}")
     primary = request.getfixturevalue("primaries")(name)
     return lambda: open_zone(primary.zone_address)
 

@@ -19,6 +19,7 @@ AUTOMATIC = 1  # a TTL of Cloudflare's choice
 AUTOMATIC_SECONDS = 300
 SHORTEST_TTL, LONGEST_TTL = 60, 86_400  # seconds
 MOST_CHARACTERS = 8_192  # of the content of one name and type
+_NAMES = ("CNAME", "NS")  # types whose content is one name
 PROXIED = "proxied"  # the kind of an RRset whose addresses are Cloudflare's own
 
 
@@ -99,15 +100,17 @@ def write_record(rrset: RRset, value: Rdata) -> dict[str, Any]:
     return record | {"content": _content(value)}
 
 
-def check(changes: Iterable[Change]) -> None:
+def check(changes: Iterable[Change], origin: Name) -> None:
     """Refuse what Cloudflare cannot hold, before anything is sent.
 
     Raises:
-        ChangeRejected: A TTL that it does not take.
+        ChangeRejected: A TTL that it does not take, or a name outside the zone.
         RRsetFull: Too much under one name and type.
     """
     for change in changes:
         after = change.after
+        if not change.name.is_below(origin):
+            raise ChangeRejected(f"{change.name}: not in zone {origin}")
         if after is None or not change.added:
             continue
         if after.kind != PROXIED and not SHORTEST_TTL <= after.ttl <= LONGEST_TTL:
@@ -143,7 +146,7 @@ def _content(value: Rdata) -> str:
         return _write_name(value.target)
     if isinstance(value, Srv):
         return f"{value.priority} {value.weight} {value.port} {_write_name(value.target)}"
-    return value.format()
+    return value.format().removesuffix(".") if value.rdtype in _NAMES else value.format()
 
 
 def _write_name(name: Name) -> str:

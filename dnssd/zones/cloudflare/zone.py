@@ -29,7 +29,7 @@ SETTLING_SECONDS = 10.0  # for which a listing may lack what was written
 ATTEMPTS = 6  # to send a batch whose shared values others write at the same time
 
 
-Wanted = Callable[[Record], bool]
+Wanted = Callable[[Name], bool]
 
 
 class CloudflareZone:
@@ -67,6 +67,8 @@ class CloudflareZone:
         self._own: list[Record] = []  # what the last batch made, and may have to be taken back
         self._own_until = 0.0
         self._now = now
+        self._nodes: set[Name] = set()  # what has been listed since the last commit: names,
+        self._covered: list[Name] = []  # and names with all below them
         self._commits: dict[str, tuple[Change, ...]] = {}
 
     @property
@@ -97,18 +99,21 @@ class CloudflareZone:
 
     def read(self, name: Name, rdtype: str, deadline: Deadline) -> RRset | None:
         """See `Zone.read`: one request."""
-        query = {"name.exact": _text(name), "type": rdtype}
-        found = self._list(query, deadline, lambda one: one.key == (name, rdtype))
-        return next(iter(found), None)
+        found = self.read_node(name, deadline)
+        return next((rrset for rrset in found if rrset.rdtype == rdtype), None)
 
     def read_node(self, name: Name, deadline: Deadline) -> tuple[RRset, ...]:
         """See `Zone.read_node`: one request."""
-        return self._list({"name.exact": _text(name)}, deadline, lambda one: one.name == name)
+        found = self._list({"name.exact": _text(name)}, deadline, lambda found: found == name)
+        self._nodes.add(name)
+        return found
 
     def read_below(self, name: Name, deadline: Deadline) -> tuple[RRset, ...]:
         """See `Zone.read_below`: one request for each page; the suffix matches more."""
         query = {"name.endswith": _text(name)}
-        return self._list(query, deadline, lambda one: one.name.is_below(name))
+        found = self._list(query, deadline, lambda found: found.is_below(name))
+        self._covered.append(name)
+        return found
 
     def read_many(self, questions: Sequence[Question], deadline: Deadline) -> tuple[RRset, ...]:
         """See `Zone.read_many`: one request, for the whole zone, if there are several names."""
@@ -116,23 +121,25 @@ class CloudflareZone:
         names = {name for name, _ in wanted}
         query = {"name.exact": _text(*names)} if len(names) == 1 else {}
 
-        def is_wanted(record: Record) -> bool:
-            alias = record.rdtype == "CNAME" and record.name in names
-            return record.key in wanted or alias
-
-        return self._list(query, deadline, is_wanted)
+        found = self._list(query, deadline, lambda found: found in names)
+        self._nodes |= names
+        return tuple(one for one in found if (one.name, one.rdtype) in wanted or _is_alias(one))
 
     def commit(
         self, changes: Sequence[Change], deadline: Deadline, *, absent: Collection[Question] = ()
     ) -> str:
         """See `Zone.commit`: one batch, made anew where others wrote the same shared values."""
-        records.check(changes)
-        for attempt in range(ATTEMPTS):
-            if attempt:
+        records.check(changes, self.origin)
+        names = {*(change.name for change in changes), *(name for name, _ in absent)}
+        for _ in range(ATTEMPTS):
+            if not all(map(self._covers, names)):
                 self._list({}, deadline, lambda _: True)
-                self._check(changes, absent)
+                self._covered = [self.origin]
+            self._check(changes, absent)
+            batch = _batch(changes, self._found)
+            self._covered, self._nodes, self._found = [], set(), {}  # once sent, it is old
             try:
-                self._send(_batch(changes, self._found), deadline)
+                self._send(batch, deadline)
             except Stale as error:
                 _log.info("%s: reading again: %s", self.origin, error)
             else:
@@ -160,9 +167,9 @@ class CloudflareZone:
         self._client.close()
 
     def _name_servers(self, deadline: Deadline) -> Iterator[Rdata]:
-        answer = self._client.get(f"/zones/{self.zone_id}", {}, deadline)
-        for name in answer["result"].get("name_servers") or ():
-            yield Opaque("NS", str(name))
+        answer = self._client.get("/zones", {"name": _text(self.origin)}, deadline)
+        for zone in answer["result"]:
+            yield from (Opaque("NS", str(name)) for name in zone.get("name_servers") or ())
 
     def _send(self, batch: dict[str, Any], deadline: Deadline) -> None:
         if not any(batch.values()):
@@ -177,16 +184,17 @@ class CloudflareZone:
         self._own_until = self._now() + SETTLING_SECONDS
 
     def _list(self, query: dict[str, str], deadline: Deadline, wanted: Any) -> tuple[RRset, ...]:
-        found = [record for record in self._pages(query, deadline) if wanted(record)]
+        found = [record for record in self._pages(query, deadline) if wanted(record.name)]
         found = self._settled(self._with_own(found, wanted), deadline)
+        kept = {key: old for key, old in self._found.items() if not wanted(key[0])}
         for record in found:
-            self._found[record.key] = []
-        for record in found:
-            self._found[record.key].append(record)
-        if not query:
-            listed = {record.key for record in found}
-            self._found = {key: found for key, found in self._found.items() if key in listed}
+            kept.setdefault(record.key, []).append(record)
+        self._found = kept
         return records.rrsets(found)
+
+    def _covers(self, name: Name) -> bool:
+        """Whether everything at a name has been listed since the last commit."""
+        return name in self._nodes or any(name.is_below(above) for above in self._covered)
 
     def _pages(self, query: dict[str, str], deadline: Deadline) -> Iterator[Record]:
         path = f"/zones/{self.zone_id}/dns_records"
@@ -203,7 +211,7 @@ class CloudflareZone:
         """What was listed, and what this zone has just written, should the listing lag behind."""
         listed = {record.id for record in found}
         recent = self._own if self._now() < self._own_until else []
-        return [*found, *(one for one in recent if one.id not in listed and wanted(one))]
+        return [*found, *(one for one in recent if one.id not in listed and wanted(one.name))]
 
     def _settled(self, found: list[Record], deadline: Deadline) -> list[Record]:
         """Settle who stands where two have written one's own record at the same time."""
@@ -262,6 +270,10 @@ def _values(change: Change) -> tuple[set[Any], tuple[Any, ...]]:
         added = change.added if change.shared else after.values
         return {*change.removed, *added}, added
     return set(change.removed), change.added
+
+
+def _is_alias(rrset: RRset) -> bool:
+    return rrset.rdtype == "CNAME"
 
 
 def _is_proxied(change: Change) -> bool:

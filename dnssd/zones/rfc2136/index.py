@@ -34,6 +34,11 @@ def is_index(name: Name) -> bool:
     return _lower(name)[:1] == (_INDEX,) or is_for_addresses(name)
 
 
+def is_protocol(name: Name) -> bool:
+    """Whether services stand below a name: it begins with `_tcp` or `_udp`."""
+    return _lower(name)[:1] in ((b"_tcp",), (b"_udp",))
+
+
 def index_changes(changes: Iterable[Change]) -> Iterator[Change]:
     """The values of the index that go with changes of member records."""
     for change in changes:
