@@ -143,9 +143,9 @@ class Member:
             own.port == value.port and own.target == value.target for own in (self.srv, *self.was)
         )
 
-    def leaving(self) -> Self:
-        """The same member on its way out."""
-        return replace(self, state="leaving")
+    def leaving(self, *, held: bool = False) -> Self:
+        """The same member on its way out; `held` keeps its agent from joining it again."""
+        return replace(self, state="leaving", hold=self.id if held else self.hold)
 
     def same_as(self, other: "Member") -> bool:
         """Whether both say the same, whenever and by whichever announce they did."""

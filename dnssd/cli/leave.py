@@ -40,6 +40,7 @@ EPILOG = """\b
 Examples:
   dnssd leave http --zone example.com --instance web
   dnssd leave http --zone example.com --instance web --port 8080 --dry-run
+  dnssd leave http --zone example.com --instance web --host i-0abc --force
 """
 
 
@@ -55,6 +56,11 @@ Examples:
 @instance_option
 @host_option
 @cloud_option
+@option(
+    "--force",
+    is_flag=True,
+    help="Take that --host out, whoever owns it; nothing of this host is written.",
+)
 @option(
     "--deadline",
     type=click.FloatRange(min=0, min_open=True),
@@ -73,8 +79,11 @@ def command(**options: Any) -> None:
     The address goes with the host's last service; the definition of the service stays.
     Leaving again changes nothing.
     """
+    asked = LeaveOptions(**options)
+    if asked.force and asked.host is None:
+        raise click.UsageError("--force needs --host: whom to take out")
     start_logging()
-    _leave(LeaveOptions(**options))
+    _leave(asked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +96,7 @@ class LeaveOptions:
     instance: str | None
     host: str | None
     cloud: str | None
+    force: bool
     deadline: float
     wait: bool
     nameservers: tuple[str, ...]
@@ -112,6 +122,11 @@ def _leave(asked: LeaveOptions) -> None:
     elsewhere = leaving.elsewhere() if not outcome.members and asked.instance is None else ()
     extra: dict[str, Any] = {"members": list(outcome.members), "elsewhere": list(elsewhere)}
     registering.print_outcome(outcome, zone, extra, _told(outcome), asked.as_json, error)
+    if outcome.held:
+        warn(
+            f"{', '.join(outcome.held)}: an agent looks after it, and will stay out until "
+            "'dnssd join' runs there; run this again in a minute to remove the record"
+        )
     if elsewhere:
         names = ", ".join(map(shown, elsewhere))
         warn(f"this host is a member of other instances: {names}; name one with --instance")
@@ -139,7 +154,7 @@ class _Leaving:
         browse = self._service.in_domain(zone.origin)
         self._name = str(browse.child(instance_label(self._instance)))
         self._state = StateFolder.find(os.environ)
-        self._identities = self._who()
+        self._identities = [] if asked.force else self._who()
         self._operation = self._begin()
 
     def run(self) -> Outcome:
@@ -151,7 +166,8 @@ class _Leaving:
             outcome = leave(self._operation, departure)
             if outcome.members:
                 break
-        self._state.forget(self._name, self._asked.port)
+        if not self._asked.force:
+            self._state.forget(self._name, self._asked.port)
         return outcome
 
     def plan(self) -> Sequence[Change]:
@@ -171,6 +187,8 @@ class _Leaving:
         """The other instances of the service that this host is a member of."""
         from dnssd.registration.listing import elsewhere
 
+        if not self._identities:
+            return ()
         facts = self._identities[0]
         return elsewhere(self._zone, self._service, facts.label, facts.owner, self._deadline)
 
@@ -182,6 +200,9 @@ class _Leaving:
     def _departures(self) -> Iterator[Departure]:
         from dnssd.registration.of_host import departure_of
 
+        if self._asked.force:
+            yield self._forced()
+            return
         for facts in self._identities:
             yield departure_of(
                 facts,
@@ -190,6 +211,19 @@ class _Leaving:
                 instance=self._instance,
                 port=self._asked.port,
             )
+
+    def _forced(self) -> Departure:
+        """The departure of a host that is gone, from anywhere."""
+        from dnssd.registration.wish import Departure
+
+        return Departure.of(
+            self._zone.origin,
+            self._asked.service,
+            instance=self._instance,
+            host=self._asked.host or "",
+            port=self._asked.port,
+            force=True,
+        )
 
     def _who(self) -> list[HostFacts]:
         """Who this host is, and who it was; n >= 1.

@@ -1,13 +1,16 @@
 """A leave: all at once, or else by the general removal."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from functools import partial
 
 from dnssd.errors import OwnedByAnother, Superseded
 from dnssd.members import Member
 from dnssd.records import Change
 from dnssd.registration import merge, plan
 from dnssd.registration.operation import Operation, Outcome, Result
-from dnssd.registration.removal import Removal, mark, remove
+from dnssd.registration.removal import Removal, hold_out, mark, remove
 from dnssd.registration.views import InstanceView
 from dnssd.registration.wish import Departure
 
@@ -24,11 +27,13 @@ def leave(operation: Operation, departure: Departure) -> Outcome:
         DeadlineExceeded: It took too long; the message says what is in the zone now.
     """
     with operation.telling():
-        members = take_out(operation, departure)
+        held = _hold_out(operation, departure) if departure.force else ()
+        members = (*held, *take_out(operation, departure, frozenset(m.label for m in held)))
     operation.truth = "it has left"
     labels = tuple(sorted(member.label for member in members))
     values = frozenset(member.srv for member in members)
-    return operation.outcome(departure.name, labels, removed=values)
+    outcome = operation.outcome(departure.name, labels, removed=values)
+    return replace(outcome, held=tuple(sorted(member.label for member in held)))
 
 
 def plan_leave(operation: Operation, departure: Departure) -> tuple[Change, ...]:
@@ -43,16 +48,25 @@ def plan_leave(operation: Operation, departure: Departure) -> tuple[Change, ...]
     return tuple(change for change in step.changes if not change.is_guard)
 
 
-def take_out(operation: Operation, departure: Departure) -> tuple[Member, ...]:
-    """Take the host's members out; return them."""
+def _hold_out(operation: Operation, departure: Departure) -> tuple[Member, ...]:
+    """Take out the members that have an agent; their records stay until it has seen them."""
+    found = own_members(departure, operation.read_instance(departure.name))
+    members = {k: m for k, m in found.items() if m.has_agent and not (m.is_held or m.is_newer)}
+    if members:
+        hold_out(operation, Removal(departure.name, partial(_still_there, departure, members)))
+    return tuple(members.values())
+
+
+def take_out(
+    operation: Operation, departure: Departure, held: AbstractSet[str] = frozenset()
+) -> tuple[Member, ...]:
+    """Take the host's members out but for those that are held; return them."""
     view = _first_listing(operation, departure)
-    members = own_members(departure, view)
+    found = own_members(departure, view)
+    members = {label: member for label, member in found.items() if label not in held}
     if not members:
         return ()
-
-    def select(view: InstanceView) -> frozenset[str]:
-        return _still_there(departure, members, view)
-
+    select = partial(_still_there, departure, members)
     removal = Removal(departure.name, select, marks_first=True)
     if operation.zone.traits.merges:
         remove(operation, removal)
@@ -94,7 +108,7 @@ def own_members(departure: Departure, view: InstanceView) -> Mapping[str, Member
         label, member = next(iter(found.items()))
         raise OwnedByAnother(
             f"member {label}: belongs to {member.owner}, this is {departure.owner}; "
-            "leave from there, or join it here with --takeover first",
+            "leave from there, or take it out with leave --host LABEL --force",
             name=str(view.name),
             owner=member.owner,
         )

@@ -45,6 +45,7 @@ class Outcome:
         requests: Requests sent to the zone's provider.
         former: The member of this label as a join found it, None if there was none.
         removed: The SRV values that the departed members had.
+        held: The labels of those whose records stay for their agents to see.
 
     Example:
         >>> api = Registration(service="http", instance="api", port=8080, host="api-1",
@@ -63,6 +64,7 @@ class Outcome:
     requests: int
     former: Member | None = None
     removed: frozenset[Rdata] = frozenset()
+    held: tuple[str, ...] = ()
 
 
 class Operation:

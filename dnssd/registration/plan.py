@@ -173,13 +173,26 @@ def mark_leaving(view: InstanceView, labels: AbstractSet[str]) -> tuple[Change, 
 
 
 def fold_out(
-    view: InstanceView, labels: AbstractSet[str], *, now: datetime, limits: CommitLimits
+    view: InstanceView,
+    labels: AbstractSet[str],
+    *,
+    now: datetime,
+    limits: CommitLimits,
+    held: bool = False,
 ) -> Fold:
-    """Mark members as leaving and take their values out; `needed` tells whether one is left."""
+    """Mark members as leaving and take their values out; `needed` tells whether one is left.
+
+    Args:
+        view: The instance as read.
+        labels: The members.
+        now: The time of day.
+        limits: What a commit can hold.
+        held: Tell their agents to stay out.
+    """
     entries = unchanged(view)
     for label in labels:
         member = view.members[label][0]
-        entries[label] = replace(entries[label], new=member.leaving())
+        entries[label] = replace(entries[label], new=member.leaving(held=held))
     return fold(view, entries, Aim.LEAVE, own=labels, now=now, limits=limits)
 
 

@@ -63,6 +63,25 @@ def mark(
     operation.splay()
 
 
+def hold_out(operation: Operation, removal: Removal) -> None:
+    """Take members' values out, and leave their records for their agents to see.
+
+    An agent whose record is gone joins again; one that reads `hold` stays out.
+
+    Raises:
+        ZoneError: The provider said no.
+        DeadlineExceeded: It took too long; `operation.truth` says how far it came.
+    """
+    while True:
+        view = operation.read_instance(removal.name)
+        labels = removal.select(view)
+        limits = operation.zone.limits
+        folded = plan.fold_out(view, labels, now=operation.now(), limits=limits, held=True)
+        if not folded.needed:
+            return
+        _done(operation, folded.changes)
+
+
 def _advance(operation: Operation, removal: Removal) -> bool:
     """Read, then mark, fold or clean up; whether nothing is left."""
     view = operation.read_instance(removal.name)

@@ -95,6 +95,7 @@ class Departure:
         port: One member only; None for every port of the host.
         owner: Whose members may be removed.
         former_owners: What the same owner was called by earlier versions.
+        force: Whether members of every owner may be removed.
     """
 
     origin: Name
@@ -104,6 +105,7 @@ class Departure:
     port: int | None
     owner: str
     former_owners: tuple[str, ...] = ()
+    force: bool = False
 
     @classmethod
     def of(
@@ -116,6 +118,7 @@ class Departure:
         port: int | None = None,
         owner: str = "",
         former_owners: tuple[str, ...] = (),
+        force: bool = False,
     ) -> "Departure":
         """Build one; see `Registration` for the arguments.
 
@@ -133,11 +136,12 @@ class Departure:
             port=port,
             owner=owner or default_owner(label),
             former_owners=former_owners,
+            force=force,
         )
 
     def owns(self, owner: str) -> bool:
-        """Whether records of that owner are this host's own."""
-        return owner == self.owner or owner in self.former_owners
+        """Whether members of that owner may be removed."""
+        return self.force or owner == self.owner or owner in self.former_owners
 
     def means(self, label: str) -> bool:
         """Whether a member's label is one of those that leave."""

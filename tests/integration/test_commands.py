@@ -698,3 +698,26 @@ def test_pods_of_one_name_do_not_meet(dnssd: Command, monkeypatch: pytest.Monkey
     assert {each["addresses"][0] for each in members} == {"10.0.0.5", "10.1.0.5", "10.2.0.5"}
     assert dnssd("leave", "http", "--instance", "web", "--json").json["members"] != []
     assert len(dnssd("status", "web._http._tcp", "--json").json["members"]) >= 2
+
+
+def test_force_takes_a_dead_host_out_from_anywhere(sandbox: Sandbox, dnssd: Command) -> None:
+    """The caller's own records stay, and so does what it knows of itself."""
+    join(dnssd, "alive")
+    before = records(sandbox)
+    join(dnssd, "dead", "--address", "10.0.0.66", "--cloud", "plain")
+    refused = dnssd("leave", "http", "--instance", "web", "--host", "dead", "--cloud", "ec2")
+
+    left = dnssd("leave", "http", "--instance", "web", "--host", "dead", "--force", "--json")
+
+    assert refused.code == 4
+    assert "--force" in refused.err
+    assert (left.code, left.json["members"]) == (0, ["dead-80"])
+    assert records(sandbox) == before
+
+
+def test_force_needs_a_host(dnssd: Command) -> None:
+    """It would take this host itself out, whoever owns it."""
+    refused = dnssd("leave", "http", "--instance", "web", "--force")
+
+    assert (refused.code, refused.out) == (2, "")
+    assert "--force needs --host" in refused.err

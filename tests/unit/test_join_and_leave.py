@@ -663,3 +663,58 @@ def test_failing_to_wait_says_that_it_has_joined() -> None:
     joining.join(run, registration().wish_in(ORIGIN))
     with pytest.raises(errors.DeadlineExceeded, match="it has joined"):
         run.wait(INSTANCE)
+
+
+def forced(host: str) -> Departure:
+    """The departure of another owner's host."""
+    return Departure.of(ORIGIN, "_http._tcp", instance="web", host=host, force=True)
+
+
+def test_force_takes_another_owners_member_out_and_writes_nothing_else() -> None:
+    """Value, records and address of the dead host go; nothing of the caller's appears."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, "a")
+    before = zone.states[-1]
+    join(zone, "dead", owner="ec2/123456789012/us-east-1/i-dead")
+
+    outcome = leaving.leave(operation(zone), forced("dead"))
+
+    assert (outcome.members, outcome.held) == (("dead-80",), ())
+    assert zone.states[-1] == before
+    assert not leaving.leave(operation(zone), forced("dead")).changed
+
+
+def test_force_leaves_the_record_for_an_agent_to_see() -> None:
+    """The value goes at once; the record says hold, until the call is made again."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, "a")
+    before = zone.states[-1]
+    join(zone, "b", agent=True, owner="somebody")
+
+    outcome = leaving.leave(operation(zone), forced("b"))
+
+    assert (outcome.members, outcome.held) == (("b-80",), ("b-80",))
+    assert values(zone) == {srv("a")}
+    member, _ = view_of(zone.states[-1]).members["b-80"]
+    assert (member.state, member.is_held) == ("leaving", True)
+
+    assert leaving.leave(operation(zone), forced("b")).members == ("b-80",)
+    assert zone.states[-1] == before
+
+
+def test_force_stops_where_the_host_has_come_back() -> None:
+    """A member that joins again meanwhile is not the one that was dead."""
+    for steps in range(5):
+        zone = MemoryZone(ORIGIN)
+        join(zone, "a")
+        join(zone, "b")
+        actor = Actor(zone, lambda stepped: leaving.leave(operation(stepped), forced("b")))
+        for _ in range(steps):
+            if not actor.done:
+                actor.step()
+        join(zone, "b", weight=7)
+        actor.finish()
+        for state in zone.states:
+            check_state(state)
+        if isinstance(actor.result, errors.Superseded):
+            assert srv("b", weight=7) in values(zone)
