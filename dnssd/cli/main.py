@@ -20,7 +20,7 @@ COMMANDS = {
     "leave": "Take this host's members out again.",
     "run": "Run a program that is in DNS while it is healthy.",
     "agent": "Keep services in DNS while they are healthy.",
-    "status": "Show an instance's members, owners, states and ages.",
+    "status": "Show the members of an instance, a service or the zone.",
     "uninstall-records": "Remove everything this tool wrote for a service.",
     "lookup": "Find a service's endpoints, or pick one.",
     "browse": "List service types, or the instances of one.",
