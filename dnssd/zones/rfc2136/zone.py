@@ -85,7 +85,7 @@ class Rfc2136Zone:
         asked: set[Name] = set()
         nodes, members, told = [name], list[Name](), list[Name]()
         if name == self.origin or (name.parent == self.origin and index.is_protocol(name)):
-            nodes.append(name.child(b"_services", b"_dns-sd", b"_udp"))
+            nodes.append(self.origin.child(b"_services", b"_dns-sd", b"_udp"))
         while nodes or members:
             asked.update(nodes, members)
             rrsets = self.read_many([*_questions(nodes), *((m, "TXT") for m in members)], deadline)
