@@ -159,23 +159,16 @@ def await_end_of_group(number: int) -> None:
         raise AssertionError("a process stays")
 
 
-def test_ctrl_c_ends_it_and_leaves_nothing_behind() -> None:
-    """No process stays, and the terminal is as it was."""
+def test_it_is_made_for_the_terminal_that_it_has() -> None:
+    """Commands stand out, nothing is wider than the screen, and Ctrl-C leaves nothing behind."""
     with on_a_terminal() as (process, person):
         before = termios.tcgetattr(person)
-        read_until("as host-1-8080", person)
-
+        shown = read_until("3. A client", person)
         os.write(person, b"\x03")
 
         assert process.wait(PATIENCE) == 128 + signal.SIGINT
         await_end_of_group(process.pid)
         assert termios.tcgetattr(person) == before
-
-
-def test_it_is_made_for_the_terminal_that_it_has() -> None:
-    """Commands stand out, and nothing is wider than the screen."""
-    with on_a_terminal() as (_, person):
-        shown = read_until("3. A client", person)
 
     assert "\033[1;36m$ dnssd join" in shown
     plain = re.sub("\033\\[[0-9;]*m", "", shown)
@@ -183,8 +176,8 @@ def test_it_is_made_for_the_terminal_that_it_has() -> None:
 
 
 def test_no_colour_for_those_who_want_none() -> None:
-    """NO_COLOR is honoured."""
+    """NO_COLOR is honoured, in titles as elsewhere."""
     with on_a_terminal(NO_COLOR="1") as (_, person):
-        shown = read_until("as host-1-8080", person)
+        shown = read_until("1. 20 hosts boot", person)
 
     assert "\033" not in shown

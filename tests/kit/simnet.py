@@ -96,6 +96,13 @@ def _parsed(body: bytes) -> dns.message.Message:
     return dns.message.from_wire(b"\0\0" + body)
 
 
+@lru_cache(maxsize=10_000)
+def _asked(body: bytes) -> tuple[str, str]:
+    """The name and the type that such a packet asks for."""
+    question = _parsed(body).question[0]
+    return question.name.to_text().lower(), dns.rdatatype.to_text(question.rdtype)
+
+
 class Query:
     """A packet on its way to a server.
 
@@ -126,8 +133,7 @@ class Query:
     @property
     def key(self) -> tuple[str, str]:
         """The name, in lower case as names are compared, and the type that are asked for."""
-        question = self.message.question[0]
-        return question.name.to_text().lower(), dns.rdatatype.to_text(question.rdtype)
+        return _asked(self.data[2:])
 
     def reply(self, response: bytes) -> bytes:
         """A response with this query's ID."""
