@@ -17,10 +17,15 @@ from dnssd.zones.factory import open_zone
 from dnssd.zones.served import wait_seen
 
 
+def changes_json(changes: Sequence[Change]) -> dict[str, Any]:
+    """What would change, as JSON."""
+    return {"changes": [_change_json(change) for change in changes]}
+
+
 def print_changes(changes: Sequence[Change], as_json: bool) -> None:
     """What a dry run would change, record by record."""
     if as_json:
-        print_json({"changes": [_change_json(change) for change in changes]})
+        print_json(changes_json(changes))
         return
     for change in changes:
         before, after = _lines(change.before), _lines(change.after)

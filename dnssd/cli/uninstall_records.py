@@ -38,18 +38,18 @@ def command(service: str, zone_address: str, yes: bool, as_json: bool) -> None:
     browse = Service.parse(service)
     deadline = Deadline(DEADLINE)
     zone = open_zone(zone_address, deadline=deadline)
-    if not yes:
-        changes = plan_uninstall(zone, browse, deadline)
-        registering.print_changes(changes, as_json)
-        if changes and not as_json:
-            click.echo("nothing was removed: run it with --yes", err=True)
-        return
-    outcome = uninstall(Operation(zone, deadline), browse)
     name = str(browse.in_domain(zone.origin))
+    changes = plan_uninstall(zone, browse, deadline) if as_json or not yes else ()
+    changed = uninstall(Operation(zone, deadline), browse).changed if yes else False
     if as_json:
-        result = {"zone": zone.address, "changed": outcome.changed, "requests": zone.requests}
-        print_json({"name": name, "zones": [{**result, "error": None}]})
-    elif outcome.changed:
+        result = {"zone": zone.address, "changed": changed, "requests": zone.requests}
+        report = {"name": name, "done": yes, **registering.changes_json(changes)}
+        print_json({**report, "zones": [{**result, "error": None}]})
+    elif not yes:
+        registering.print_changes(changes, as_json)
+        if changes:
+            click.echo("nothing was removed: run it with --yes", err=True)
+    elif changed:
         print(safe(f"removed the records of {name}"))
     else:
         print(safe(f"no records of {name} here"))

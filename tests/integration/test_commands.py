@@ -721,3 +721,17 @@ def test_force_needs_a_host(dnssd: Command) -> None:
 
     assert (refused.code, refused.out) == (2, "")
     assert "--force needs --host" in refused.err
+
+
+def test_uninstalling_tells_one_shape_before_and_after(dnssd: Command, sandbox: Sandbox) -> None:
+    """With --yes and without: a script reads both with the same words."""
+    join(dnssd, "a", "--address", "10.0.0.1")
+
+    shown = dnssd("uninstall-records", "http", "--json").json
+    done = dnssd("uninstall-records", "http", "--yes", "--json").json
+
+    assert set(shown) == set(done) == {"name", "done", "changes", "zones"}
+    assert (shown["done"], done["done"]) == (False, True)
+    assert shown["changes"] == done["changes"] != []
+    assert [each["changed"] for each in (*shown["zones"], *done["zones"])] == [False, True]
+    assert srv_values(sandbox) == ()
