@@ -297,5 +297,4 @@ def _check_owner(wish: Wish, found: Member, now: datetime) -> None:
 
 def record_rrset(wish: Wish, member: Member, record: RRset | None) -> RRset:
     """The RRset of a member's record, with the TTL that is wished for or that it has."""
-    ttl = record.ttl if record and wish.ttl is None else wish.ttl
-    return member_rrset(wish.name, member, ttl)
+    return member_rrset(wish.name, member, record.ttl if record and wish.ttl is None else wish.ttl)
