@@ -41,8 +41,9 @@ def _one_process(primary: Primary) -> list[Sequence[object]]:
             zone.commit(_changes(host), Deadline(60))
 
     def whole(number: int) -> None:
-        for at, host in enumerate(_some(hosts, number)):
-            join(zone, _registration(host, f"i{host}-{at // HOSTS}"))
+        for host in _some(hosts, number):
+            at = int(host[1:])
+            join(zone, _registration(host, f"i{at // HOSTS}"))
 
     timed = rates(
         ROUNDS, SECONDS, (lambda number: nsupdate.run(_some(hosts, number)), update, whole)

@@ -1,12 +1,15 @@
 """Zones on real servers that take updates: BIND, Knot and PowerDNS."""
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import pytest
 
+from dnssd import Registration, join, open_zone
 from dnssd.deadline import Deadline
 from dnssd.errors import (
     AccessDenied,
@@ -23,6 +26,7 @@ from dnssd.records import Address, Change, Ptr, Rdata, RRset, Txt
 from dnssd.zones.rfc2136.connection import Server
 from dnssd.zones.rfc2136.keyfile import Key, load_key
 from dnssd.zones.rfc2136.zone import Rfc2136Zone
+from kit.documents import USER_DATA, blocks
 from kit.invariants import INSTANCE, ORIGIN, srv
 from kit.primaries import KEY, Primary, bind, knot, powerdns
 from kit.servers import HOST, free_port, needs
@@ -469,6 +473,31 @@ def test_a_hundred_values_behind_knot_reach_a_secondary_by_bind() -> None:
         zone.wait_served(commit, deadline(60))
         assert len(second.values("web._http._tcp", "SRV")) == 100
         zone.close()
+
+
+def test_the_documented_key_and_zone_let_a_host_join(tmp_path: Path) -> None:
+    """As userdata/README.md has them, but for names and paths."""
+    key = tmp_path / "dnssd.key"
+    (command,) = [block for block in blocks(USER_DATA, "sh") if block.startswith("tsig-keygen")]
+    words = command.partition(" > ")[0].split()
+    key.write_text(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+    key.chmod(0o600)
+    (statements,) = blocks(USER_DATA, "named")
+    for shown, here in (
+        ("/etc/bind/dnssd.key", str(key)),
+        ("/var/lib/bind/example.com", "zone"),
+        ('"example.com"', f'"{ORIGIN}"'),
+    ):
+        assert shown in statements
+        statements = statements.replace(shown, here)
+    with bind(zone=statements) as primary:
+        address = f"rfc2136:example.test,server={primary.host},port={primary.port},keyring={key}"
+        host = Registration(
+            service="http", instance="web", port=80, host="h", addresses=["10.0.0.1"]
+        )
+        outcome = join(open_zone(address), host)
+        assert (outcome.changed, outcome.requests) == (True, 3)
+        assert primary.values("web._http._tcp", "SRV") == {"0 100 80 h.example.test."}
 
 
 def test_of_several_servers_one_that_runs_is_used(primary: Primary) -> None:

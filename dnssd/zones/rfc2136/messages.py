@@ -23,7 +23,7 @@ from dnssd.records import Change, Rdata, RRset, parse_rdata
 from dnssd.zones.base import Question
 from dnssd.zones.rfc2136.keyfile import Key
 
-BRIM = 20  # values below a limit from where on a shared RRset is swapped as a whole
+BRIM = 8  # values below a limit from where on a shared RRset is swapped as a whole
 
 # What a server says about data, as opposed to what it says about itself or the request.
 _ANSWERS = frozenset(
