@@ -54,10 +54,15 @@ def _changes(old: Snapshot | None, new: Snapshot | None) -> Iterator[tuple[Kind,
     for place, endpoint in after.items():
         if place not in before:
             yield "added", endpoint
-        elif endpoint != before[place]:
+        elif _looks(endpoint) != _looks(before[place]):
             yield "changed", endpoint
 
 
 def _by_place(snapshot: Snapshot | None) -> dict[tuple[object, ...], Endpoint]:
     endpoints = snapshot.endpoints if snapshot else ()
-    return {(e.instance, e.target.lower(), e.port): e for e in endpoints}
+    return {((e.instance or "").lower(), e.target.lower(), e.port): e for e in endpoints}
+
+
+def _looks(endpoint: Endpoint) -> tuple[object, ...]:
+    """What changes of it are told: no new order of addresses."""
+    return endpoint.priority, endpoint.weight, sorted(endpoint.addresses)

@@ -29,6 +29,7 @@ from dnssd.wire.message import Record
 
 FAMILIES = ("A", "AAAA")
 LEFT_ALONE = 300.0  # seconds that a family which no server tells of properly is not asked for
+UNSIGNED_HELD = 5.0  # seconds that an absence without SOA record is remembered
 PASSING = 10.0  # seconds; what lasts longer is no passing trouble
 
 Question = tuple[Name, str]  # a name and a type
@@ -232,7 +233,15 @@ class Gathering:
                     break
                 self._targets[target.key] = target
                 missing += self._lacking(target)
+        if self._asked.instance is None and not self._targets:
+            return self._ask(self._plain())
         return self._ask(missing) if found.values else self._described(name, found)
+
+    def _plain(self) -> Sequence[Question]:
+        """No instance is offered, nor can be any more: plain SRV records may be (RFC 2782)."""
+        if any(rdtype == "SRV" for _, rdtype in self.open):
+            return ()
+        return [(self._asked.name, "SRV"), (self._asked.name, "TXT")]
 
     def _described(self, name: Name, found: CachedRRset) -> Sequence[Question]:
         """An instance that has neither SRV nor TXT records may be listed by its service."""
@@ -270,7 +279,7 @@ class Gathering:
             # No caching without SOA (RFC 2308), but many packets agreed on it, and servers that
             # never send one would be asked as many again for each target at each refresh.
             return untold(self._known.get(key), now)
-        return CachedRRset(answer.values, now)
+        return CachedRRset((), now + UNSIGNED_HELD, UNSIGNED_HELD)
 
     def _lacking(self, target: Name) -> Sequence[Question]:
         """The addresses of a target that are to be asked for.

@@ -102,7 +102,8 @@ class Lookup:
         if now < self._grace_ends:
             return
         if not self._gathering.usable:
-            self.advance(self._gathering.hasten())
+            if self.in_trouble or now >= self._grace_ends + GRACE:
+                self.advance(self._gathering.hasten())
         elif not progress:
             self._end()
 

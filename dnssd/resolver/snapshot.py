@@ -43,11 +43,12 @@ class Endpoint:
     """What a client connects to.
 
     Attributes:
-        target: The host's name, absolute.
+        target: The host's name, absolute, in lower case.
         port: 0 to 65535.
         priority: Lower is tried first.
         weight: The share of traffic within one priority.
-        addresses: The target's addresses, IPv4 before IPv6; empty if it has none.
+        addresses: The target's addresses, IPv4 before IPv6, else in the order of the name
+            server; empty if it has none.
         instance: The instance it belongs to; None for SRV records of the service itself.
         service: Its service type, such as `_http._tcp`.
 
@@ -199,6 +200,8 @@ def build_snapshot(
     """
     names = instance_names(asked, found.get((asked.name.key, "PTR")))
     instances = tuple(_instances(asked, names, found))
+    if asked.name not in names and not any(instance.endpoints for instance in instances):
+        instances += tuple(_instances(asked, (asked.name,), found))  # plain SRV records
     endpoints = instances[0].endpoints if instances else ()
     if len(instances) > 1:
         every = [endpoint for instance in instances for endpoint in instance.endpoints]
@@ -248,24 +251,36 @@ def _instances(asked: ServiceName, names: Iterable[Name], known: Known) -> Itera
             instance = instance_text(name.labels[0])
         offered = [srv for srv in srvs if len(srv.target.key) > 1]
         endpoints = [_endpoint(srv, instance, service, known) for srv in offered]
-        data = txts[0] if txts else Txt()
+        data = txts[0] if len(txts) == 1 else _united(txts)
         if len(endpoints) > 1:
             endpoints.sort(key=_within_instance)
         yield Instance(str(name), instance, data, tuple(endpoints))
 
 
+def _united(txts: Iterable[Txt]) -> Txt:
+    """One TXT record of several, whatever order they come in: any of them may be another's."""
+    return Txt(tuple([string for txt in sorted(txts) for string in txt.strings if string]))
+
+
 def _endpoint(srv: Srv, instance: str | None, service: str, known: Known) -> Endpoint:
-    key = srv.target.key
+    target, key = srv.target, srv.target.key
+    if target.octets is not key:
+        target = target.lower()
     addresses: list[str] = []
     for rdtype in ("A", "AAAA"):  # IPv4 first
         found = known.get((key, rdtype))
         if found and found.values:
-            values = found.values if len(found.values) == 1 else sorted(found.values)
-            for address in values:
+            for address in found.values:  # as the server orders them
                 if isinstance(address, Address):
                     addresses.append(address.format())
     return Endpoint(
-        str(srv.target), srv.port, srv.priority, srv.weight, tuple(addresses), instance, service
+        str(target),
+        srv.port,
+        srv.priority,
+        srv.weight,
+        tuple(addresses),
+        instance,
+        service,
     )
 
 

@@ -13,14 +13,22 @@ from dnssd.wire.connections import Connection, Network, Server
 from dnssd.wire.loop import Loop
 from dnssd.wire.message import MalformedMessage
 from dnssd.wire.nameservers import NameServer
-from dnssd.wire.query import HEADER, NEVER, PAYLOAD, Done, Query
+from dnssd.wire.query import HEADER, NEVER, PAYLOAD, Done, Query, carries_edns
 from dnssd.wire.reader import read_message
-from dnssd.wire.resolution import TRUSTING, Attempt, Doubt, Resolution
+from dnssd.wire.resolution import (
+    FEW_UNSIGNED,
+    TRUSTING,
+    UNSIGNED,
+    Attempt,
+    Doubt,
+    Resolution,
+)
 from dnssd.wire.timers import Timers
 from dnssd.wire.usual import read_usual
 
 AT_ONCE = 256  # questions under way; more wait for their turn
 MAX_ALIASES = 8  # answers that are nothing but an alias, one after the other
+PLAIN = 300.0  # seconds that a server gets no OPT records, where those are not answered
 REMEMBERED = 10_000  # questions known to need TCP
 
 _ADVICE = "check the network, or give another --nameserver"
@@ -61,6 +69,7 @@ class DnsClient:
             for number, server in enumerate(servers)
         ]
         self._first = 0
+        self._unsigned = UNSIGNED
         self._active = 0
         self._waiting: deque[Query] = deque()
         self._timers: Timers[Query] = Timers(loop, self._due)
@@ -102,15 +111,20 @@ class DnsClient:
         """Begin with a query; its first attempt."""
         query.started = True
         first = self._first
+        server = self._servers[first]
+        if now < server.plain_until:
+            query.without_edns()
         query.resolution = Resolution(
             len(self._servers),
             first,
             now,
             query.deadline,
-            late=self._servers[first].late,
+            late=server.late,
             by_tcp=bool(self._large) and (query.name, query.rdtype) in self._large,
             budget=self._budget,
             doubt=query.doubt,
+            is_measured=server.is_measured,
+            unsigned=self._unsigned,
         )
         return query.resolution.begin()
 
@@ -158,8 +172,11 @@ class DnsClient:
             return
         query.due_at = NEVER
         now = self._loop.time()
-        is_due = query.resolution.next_at <= at
-        self._send(query, query.resolution.due(now) if is_due else (), now)
+        resolution, first = query.resolution, self._servers[self._first]
+        is_due = resolution.next_at <= at
+        if is_due and first.is_measured and resolution.is_early(first.late, now):
+            is_due = now >= query.deadline
+        self._send(query, resolution.due(now) if is_due else (), now)
 
     def _received(self, query: Query, connection: Connection, data: bytes) -> None:
         """A packet has come that may answer a query."""
@@ -177,7 +194,7 @@ class DnsClient:
             self._send(query, more, now)
             return
         if resolution.trouble or attempt.by_tcp:
-            self._learn(query, attempt, len(data))
+            self._learn(query, attempt, data, now)
         self._finish(query)
 
     def _no_answer(
@@ -194,15 +211,20 @@ class DnsClient:
             query.without_edns()
         return resolution.failed(attempt, str(why), now)
 
-    def _learn(self, query: Query, attempt: Attempt, size: int) -> None:
-        """Remember who answers where the first server did not, and what is too long for UDP."""
-        if query.resolution.outcome is None:
+    def _learn(self, query: Query, attempt: Attempt, data: bytes, now: float) -> None:
+        """Remember who answers, and how it wants to be asked."""
+        outcome = query.resolution.outcome
+        if outcome is None:
             return
+        if not (outcome.values or outcome.alias):
+            self._unsigned = UNSIGNED if outcome.signed else FEW_UNSIGNED
+        if not (query.resolution.disturbed or attempt.by_tcp or carries_edns(data)):
+            self._servers[attempt.server].plain_until = now + PLAIN
         if self._first in query.resolution.failures:
             self._first = attempt.server
         if not attempt.by_tcp:
             return
-        if size > PAYLOAD:
+        if len(data) > PAYLOAD:
             if len(self._large) >= REMEMBERED:
                 del self._large[next(iter(self._large))]
             self._large[query.name, query.rdtype] = None

@@ -12,7 +12,8 @@ PORT_LIFE = 1000  # questions asked from one UDP port before another is drawn (R
 SILENT = 0.5  # seconds after which one that is asked, but hears nothing, is replaced
 STUCK = 1.0  # seconds after which a TCP connection is
 IDLE = 10.0  # seconds that a TCP connection without questions is kept (RFC 7766)
-FIRST_LATE, MIN_LATE, MAX_LATE = 0.2, 0.03, 1.0  # seconds: before the first answer, and bounds
+FIRST_LATE, MIN_LATE, MAX_LATE = 0.2, 0.03, 3.0  # seconds: before the first answer, and bounds
+PATIENT = 1.0  # seconds after which an answer is late, unless the path itself takes as long
 
 
 class Channel(Protocol):
@@ -76,6 +77,8 @@ class Server:
     ) -> None:
         self.address = address
         self.late = FIRST_LATE  # seconds after which an answer is late
+        self.is_measured = False  # whether that is known
+        self.plain_until = 0.0  # when to send OPT records again
         self.received = received
         self.failed = failed
         self._attempts = Attempt(number, by_tcp=False), Attempt(number, by_tcp=True)
@@ -83,17 +86,18 @@ class Server:
         self._network = network
         self._connections: set[Connection] = set()
         self._current: dict[bool, Connection] = {}  # by UDP, by TCP
-        self._smoothed = -1.0
-        self._variation = 0.0
+        self._smoothed = self._variation = 0.0
 
     def measured(self, seconds: float) -> None:
         """Learn from how long an answer took when the next one is late."""
-        if self._smoothed < 0:
+        if not self.is_measured:
+            self.is_measured = True
             self._smoothed, self._variation = seconds, seconds / 2
         else:
             self._variation += (abs(seconds - self._smoothed) - self._variation) / 4
             self._smoothed += (seconds - self._smoothed) / 8
-        self.late = min(MAX_LATE, max(MIN_LATE, self._smoothed + 4 * self._variation))
+        late = min(self._smoothed + 4 * self._variation, max(PATIENT, 1.5 * self._smoothed))
+        self.late = min(MAX_LATE, max(MIN_LATE, late))
 
     def connection(self, by_tcp: bool, now: float) -> "Connection":
         """The connection to use now, opened if need be.
@@ -219,7 +223,7 @@ class Connection:
             OSError: It cannot be sent.
         """
         self.spent_at = min(self.spent_at, now + self._patience)
-        self.channel.send(number.to_bytes(2, "big") + query.copy)
+        self.channel.send(number.to_bytes(2, "big") + query.copy())
 
     def forget(self, query: Query, number: int) -> None:
         """Nobody waits for that answer any more."""

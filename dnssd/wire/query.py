@@ -49,6 +49,7 @@ class Query:
     """
 
     __slots__ = (
+        "_copies",
         "aliases",
         "asked",
         "deadline",
@@ -80,7 +81,7 @@ class Query:
         self.sent: list[tuple[Connection, int, float]] = []
         self.due_at = NEVER
         self.ttl = MAX_TTL
-        self.aliases = 0
+        self.aliases = self._copies = 0
         self.started = self.finished = False
 
     def onward(self, alias: Name, ttl: int) -> "Query":
@@ -89,14 +90,18 @@ class Query:
         onward.asked, onward.ttl, onward.aliases = self.asked, ttl, self.aliases + 1
         return onward
 
-    @property
     def copy(self) -> bytes:
         """The packet when it is sent once more, in another case.
 
         Servers repeat the question as it was put. So it can be told which packet an answer
-        is for, and how long it took (Karn's algorithm).
+        is for, and how long it took (Karn's algorithm). Where nothing but silence has come,
+        every other copy has no OPT record: some paths drop packets that have one.
         """
-        return self.packet.replace(self.question, self.question.swapcase(), 1)
+        self._copies += 1
+        question = self.question.swapcase()
+        if self._copies % 2 == 0 and not self.resolution.disturbed:
+            return _HEAD_ALONE + question
+        return self.packet.replace(self.question, question, 1)
 
     def without_edns(self) -> None:
         """Send no OPT record from now on."""
@@ -131,6 +136,11 @@ def query(id: int, question: bytes, *, edns: bool = True) -> bytes:
     """
     packet = _HEAD + question + _OPT if edns else _HEAD_ALONE + question
     return id.to_bytes(2, "big") + packet
+
+
+def carries_edns(data: bytes) -> bool:
+    """Whether a packet seems to have an OPT record."""
+    return data.find(_OPT[:3], HEADER) >= 0
 
 
 def answers_question(data: bytes, question: bytes) -> bool:

@@ -140,7 +140,7 @@ def _soa(packet: Packet, at: int, end: int) -> int:
 
 
 def read_txt(packet: Packet, at: int, end: int) -> Txt:
-    """TXT rdata.
+    """TXT rdata; none at all is one empty string (RFC 6763 section 6.1).
 
     Raises:
         MalformedMessage: Its strings do not end where it does.
@@ -151,7 +151,7 @@ def read_txt(packet: Packet, at: int, end: int) -> Txt:
         start = at + 1
         at = start + packet.data[at]
         strings.append(packet.data[start:at])
-    if at != end or not strings:
+    if at != end:
         raise MalformedMessage(_LENGTH)
     return Txt(tuple(strings))
 

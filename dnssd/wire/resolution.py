@@ -29,8 +29,11 @@ INTERVAL = 0.03  # seconds between bursts, at first
 CALMER_AFTER = 8  # bursts; then the interval grows,
 GROWTH = 1.5  # by this factor,
 LONGEST = 0.24  # up to so many seconds
+SLOW = 0.4  # seconds; where answers are late no sooner, bursts have more time between them
+FIRST_PATIENCE = 1.0  # seconds before the first burst, to a server that has never answered
 UNPAID = 0.4  # seconds between attempts when the budget is spent
 UNSIGNED = 32  # negative answers without SOA that are believed if nothing else comes
+FEW_UNSIGNED = 3  # the same, of servers that are known to send none
 
 
 class Attempt(NamedTuple):
@@ -137,6 +140,8 @@ class Resolution:
         by_tcp: Whether to begin with TCP.
         budget: What attempts beyond the first are paid from.
         doubt: What it takes to believe in absence.
+        is_measured: Whether it is known how long that server takes.
+        unsigned: How many denials without SOA are believed if nothing else comes.
     """
 
     __slots__ = (
@@ -145,7 +150,9 @@ class Resolution:
         "_by_tcp",
         "_deadline",
         "_doubt",
+        "_enough_unsigned",
         "_first",
+        "_is_measured",
         "_late",
         "_servers",
         "next_at",
@@ -165,6 +172,8 @@ class Resolution:
         by_tcp: bool,
         budget: Budget,
         doubt: Doubt = TRUSTING,
+        is_measured: bool = True,
+        unsigned: int = UNSIGNED,
     ) -> None:
         self._servers = servers
         self._first = first
@@ -174,6 +183,8 @@ class Resolution:
         self._by_tcp = by_tcp
         self._budget = budget
         self._doubt = doubt
+        self._is_measured = is_measured
+        self._enough_unsigned = unsigned
         self.settled = False
         self.trouble: Trouble | None = None
         self.outcome: Answer | None = None
@@ -188,6 +199,20 @@ class Resolution:
     def disturbed(self) -> bool:
         """Whether something arrived that was no answer; lateness alone does not count."""
         return self.trouble is not None and (self.trouble.other or self.trouble.unsigned > 0)
+
+    def is_early(self, late: float, now: float) -> bool:
+        """Whether to wait on, now that it is known how long a server takes.
+
+        Args:
+            late: Seconds after which its answer is late.
+            now: Monotonic clock reading, in seconds.
+        """
+        if self._is_measured:
+            return False
+        self._is_measured = True
+        self._late = late
+        self.next_at = min(self._deadline, max(now, self._began + late))
+        return self.next_at > now
 
     def begin(self) -> Sequence[Attempt]:
         """The first attempt; none if it is too late for one."""
@@ -206,9 +231,13 @@ class Resolution:
         if not (trouble.bursts or trouble.heard):
             trouble.failures.setdefault(trouble.turn, _SILENT)
         trouble.replaced = 0
+        elapsed = now - self._began
+        if self._may_be_slow(trouble) and elapsed < FIRST_PATIENCE:
+            self.next_at = min(self._deadline, now + elapsed, self._began + FIRST_PATIENCE)
+            return self._attempts(trouble, 1, now)
         trouble.bursts += 1
         if trouble.bursts > CALMER_AFTER:
-            trouble.interval = min(LONGEST, trouble.interval * GROWTH)
+            trouble.interval = max(trouble.interval, min(LONGEST, trouble.interval * GROWTH))
         self.next_at = min(self._deadline, now + trouble.interval)
         return self._attempts(trouble, BURST, now)
 
@@ -267,7 +296,7 @@ class Resolution:
         """A denial without SOA record: a fault, unless nothing else is ever said."""
         trouble.unsigned += 1
         alone = not (trouble.heard or trouble.other or self._doubt.expected)
-        if alone and trouble.unsigned >= UNSIGNED:
+        if alone and trouble.unsigned >= self._enough_unsigned:
             self._settle(answer)
             return ()
         return self.failed(attempt, _NO_SOA, now)
@@ -286,9 +315,15 @@ class Resolution:
             return trouble.heard >= doubt.answers or doubt.expected <= seen
         return bool(trouble.positive) or trouble.negatives >= doubt.negatives
 
+    def _may_be_slow(self, trouble: Trouble) -> bool:
+        """Whether nobody knows this path yet: it may need no more than time."""
+        only_late = not (self._is_measured or trouble.heard or self.disturbed)
+        return only_late and len(trouble.asked) >= self._servers
+
     def _in_trouble(self) -> Trouble:
         if self.trouble is None:
             self.trouble = Trouble(self._first, self._began)
+            self.trouble.interval = max(INTERVAL, (self._late - SLOW) / 2)
         return self.trouble
 
     def _settle(self, outcome: Answer) -> None:

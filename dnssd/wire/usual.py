@@ -105,7 +105,7 @@ def _srv(packet: Packet, at: int, end: int) -> _Found | None:
 
 
 def _txt(packet: Packet, at: int, end: int) -> _Found | None:
-    return packet.data[at:end], read_txt(packet, at, end)
+    return packet.data[at:end] or b"\0", read_txt(packet, at, end)
 
 
 def _a(packet: Packet, at: int, end: int) -> _Found | None:

@@ -130,7 +130,10 @@ def _lenient_section(parser: dns.wire.Parser, count: int, extended: list[int]) -
         name = parser.get_name(None, True)
         rdtype, rdclass, ttl, length = parser.get_struct("!HHIH")
         with parser.restrict_to(length):
-            if rdclass == IN and rdtype in KEPT:
+            if rdclass == IN and rdtype == NUMBERS["TXT"] and not parser.remaining():
+                ttl = ttl if ttl <= MAX_TTL else 0  # RFC 6763 section 6.1
+                records.append(Record(_name(name), "TXT", ttl, Txt()))
+            elif rdclass == IN and rdtype in KEPT:
                 rdata = dns.rdata.from_wire_parser(rdclass, rdtype, parser)
                 records.append(_record(name, rdtype, ttl, rdata))
             elif rdtype == OPT:

@@ -16,7 +16,7 @@ from dnssd.records import Address, Srv
 from dnssd.wire.answers import Answer
 from dnssd.wire.budget import Budget
 from dnssd.wire.client import AT_ONCE, MAX_ALIASES, DnsClient
-from dnssd.wire.connections import FIRST_LATE, IDLE, MAX_LATE, MIN_LATE, PORT_LIFE, STUCK
+from dnssd.wire.connections import FIRST_LATE, IDLE, MAX_LATE, MIN_LATE, PORT_LIFE, SILENT, STUCK
 from dnssd.wire.nameservers import NameServer
 from dnssd.wire.resolution import BURST, TRUSTING, Doubt
 from kit.simnet import (
@@ -57,6 +57,7 @@ class Bench:
         fault: Fault = honest,
         budget: Budget | None = None,
         entropy: Callable[[int], bytes] | None = None,
+        is_measured: bool = True,
     ) -> None:
         self.loop = SimLoop()
         self.network = SimNetwork(self.loop, records or RECORDS, fault=fault)
@@ -68,6 +69,8 @@ class Bench:
             budget=budget or Budget(),
             entropy=entropy or random.Random(1).randbytes,
         )
+        for server in self.client._servers:  # as if it had answered before
+            server.is_measured = is_measured
 
     def ask(
         self, name: str = HOST, rdtype: str = "A", seconds: float = 2.0, doubt: Doubt = TRUSTING
@@ -630,7 +633,53 @@ def test_other_errors_do_not_turn_edns_off() -> None:
     assert {query.message.edns for query in bench.network.queries} == {0}
 
 
+def _drops_edns(query: Query) -> Iterable[Delivery]:
+    return [] if query.message.edns >= 0 else honest(query)
+
+
+def test_where_edns_is_dropped_it_is_left_out() -> None:
+    """Some of the copies have none, and it is remembered that those are answered."""
+    bench = Bench(fault=_drops_edns)
+    assert bench.answer().values == (ADDRESS,)
+    seen = bench.packets
+
+    began = bench.loop.now
+    assert bench.answer().values == (ADDRESS,)
+    assert bench.loop.now - began < FIRST_LATE
+    assert [query.message.edns for query in bench.network.queries[seen:]] == [-1]
+
+
 # Servers
+
+
+def test_a_path_that_nobody_knows_is_given_time() -> None:
+    """0.8 s an answer: a few copies, and none once it is known."""
+    bench = Bench(fault=after(0.8), is_measured=False)
+    bench.answer()
+    assert bench.packets <= 4
+    seen = bench.packets
+
+    bench.answer()
+
+    assert bench.packets == seen + 1
+
+
+def test_a_server_that_has_never_answered_gets_bursts_in_the_end() -> None:
+    """Silence may be loss: seven packets of ten."""
+    bench = Bench(fault=breaking(0.7, 3, "drop"), is_measured=False)
+
+    assert bench.answer().values == (ADDRESS,)
+
+
+def test_copies_of_a_question_repeat_its_id() -> None:
+    """Many IDs for one question would make it easy to guess one (RFC 5452)."""
+    bench = Bench(fault=silent)
+    bench.ask(seconds=SILENT - 0.01)
+    bench.loop.run(1.0)
+
+    assert bench.packets > 20
+    assert len({query.data[:2] for query in bench.network.queries}) == 1
+    assert bench.network.open_channels == 1
 
 
 def test_the_first_server_is_asked_as_long_as_it_answers() -> None:

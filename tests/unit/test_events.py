@@ -61,6 +61,16 @@ def test_another_port_is_another_endpoint() -> None:
     assert told(snapshot(A), snapshot(A, copied)) == [("added", copied)]
 
 
+def test_another_case_and_another_order_are_no_change() -> None:
+    """Forwarders change the one, and name servers the other, with every answer."""
+    one = replace(A, addresses=("10.0.0.1", "10.0.0.2"))
+    other = replace(
+        one, target=A.target.upper(), instance="WEB", addresses=("10.0.0.2", "10.0.0.1")
+    )
+
+    assert told(snapshot(one), snapshot(other)) == []
+
+
 def test_old_age_is_told_once() -> None:
     """And its end, before what has changed meanwhile."""
     old = snapshot(A, status="stale")
@@ -79,7 +89,7 @@ def test_the_end_of_a_service_is_told() -> None:
 
 ENDPOINTS = st.builds(
     Endpoint,
-    st.sampled_from(["a.", "A.", "b."]),
+    st.sampled_from(["a.", "b."]),
     st.integers(1, 2),
     st.integers(0, 1),
     st.integers(0, 1),

@@ -147,6 +147,17 @@ def test_a_response_without_a_question_is_read() -> None:
     assert read_message(header(flags=0x8001, questions=0)) == Message(7, 1, False, None, (), (), ())
 
 
+def test_no_text_at_all_is_one_empty_string() -> None:
+    """RFC 6763 section 6.1: it is to be treated so, though nobody should send it."""
+    asked = question(WEB, "TXT")
+    data = header(1) + asked + record(16, b"")
+
+    message = read_message(data)
+
+    assert message.answer[0].data == Txt((b"",))
+    assert read_usual(data, asked) == read_answer(message)
+
+
 def test_ttls_beyond_31_bits_are_zero() -> None:
     """The most that a TTL can be is 2**31 - 1; more is taken for nothing (RFC 2181)."""
     most, more = (
@@ -215,7 +226,6 @@ BROKEN = {
     "an address of 3 octets": header(1) + ASKED + record(1, b"abc"),
     "an address of 5 octets": header(1) + ASKED + record(1, b"abcde"),
     "an address of 17 octets": header(1) + ASKED + record(28, bytes(17)),
-    "no text": header(1) + ASKED + record(16, b""),
     "a string longer than the text": header(1) + ASKED + record(16, b"\2a"),
     "an SRV without target": header(1) + ASKED + record(33, bytes(6)),
     "an SRV and more": header(1) + ASKED + record(33, bytes(8)),

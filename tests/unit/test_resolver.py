@@ -126,6 +126,22 @@ def test_a_service_that_nobody_tells_the_instances_of_is_not_known() -> None:
     assert [e.target for e in sim.lookup(SERVICE).endpoints] == ["a.example.com."]
 
 
+def test_hand_written_records_are_used_until_an_instance_is_offered() -> None:
+    """The service has plain SRV records, then a host joins and leaves again."""
+    plain: Records = {
+        (SERVICE, "SRV"): ["0 0 80 b.example.com."],
+        ("b.example.com.", "A"): ["10.0.0.9"],
+    }
+    defined: Records = {(SERVICE, "PTR"): [f"v1.{SERVICE}"], (f"v1.{SERVICE}", "TXT"): ['"a=1"']}
+
+    for records, targets in (
+        (plain, ["b.example.com."]),
+        (plain | defined, ["b.example.com."]),
+        (plain | TWO_INSTANCES, ["a.example.com.", "b.example.com."]),
+    ):
+        assert [e.target for e in SimResolver(records).lookup(SERVICE).endpoints] == targets
+
+
 def test_one_target_that_cannot_be_resolved_does_not_hide_the_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -301,7 +317,7 @@ def test_plain_srv_records_are_a_service_too() -> None:
     (endpoint,) = sim.lookup(SERVICE).endpoints
 
     assert endpoint.instance is None
-    assert endpoint.addresses == ("10.0.0.1", "10.0.0.2", "2001:db8::1")
+    assert endpoint.addresses == ("10.0.0.2", "10.0.0.1", "2001:db8::1")  # as the server orders them
 
 
 def test_two_hundred_targets_come_by_tcp() -> None:

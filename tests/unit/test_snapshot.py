@@ -1,5 +1,6 @@
 import dataclasses
 from collections.abc import Iterable
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -82,7 +83,7 @@ def test_an_instance_is_joined_from_its_answers() -> None:
         port=80,
         priority=0,
         weight=0,
-        addresses=("10.0.0.5", "10.0.0.7", "2001:db8::1"),
+        addresses=("10.0.0.7", "10.0.0.5", "2001:db8::1"),  # as the server orders them
         instance="v1",
         service="_http._tcp",
     )
@@ -169,7 +170,6 @@ def test_a_subtype_points_to_instances_of_its_service() -> None:
     [
         ".",
         "example.com.",
-        "_http._tcp.example.com.",
         "v1._smtp._tcp.example.com.",
         "x.y._http._tcp.example.com.",
     ],
@@ -178,6 +178,40 @@ def test_pointers_to_no_instance_of_the_service_are_skipped(target: str) -> None
     """A hostile zone cannot make a client take one service for another."""
     with pytest.raises(NotFound, match="nobody offers it"):
         build(SERVICE, [ptr(target), found(target, 60, srv("a.example.com."))])
+
+
+def test_plain_srv_records_are_used_while_no_instance_is_offered() -> None:
+    """Those of the service itself, written by hand before any host joined (RFC 2782)."""
+    plain = found("_http._tcp.example.com.", 60, srv("a.example.com."))
+    none = [ptr("v1._http._tcp.example.com."), found("v1._http._tcp.example.com.", 60, srv("."))]
+
+    assert [e.instance for e in build(SERVICE, [*none, plain]).endpoints] == [None]
+    assert [e.instance for e in build(SERVICE, [none[0], *V1, plain]).endpoints] == ["v1", "v1"]
+
+
+def test_several_txt_records_are_one_whatever_their_order() -> None:
+    """Some of them are another program's; keys of all of them are there."""
+    records = [Txt((b"version=1",)), Txt((b"heritage=external-dns",)), Txt()]
+    name = "v1._http._tcp.example.com."
+
+    told = {
+        build(INSTANCE, [found(name, 60, srv("a.example.com.")), found(name, 60, *order)]).instances
+        for order in permutations(records)
+    }
+
+    ((instance,),) = told
+    assert dict(instance.txt) == {"heritage": b"external-dns", "version": b"1"}
+
+
+def test_targets_are_told_in_lower_case() -> None:
+    """Some forwarders change it at will: who is held back or pooled is known by one name."""
+    name = "v1._http._tcp.example.com."
+    told = [
+        build(INSTANCE, [found(name, 60, srv(t))]) for t in ("A.example.com.", "a.Example.COM.")
+    ]
+
+    assert told[0].endpoints == told[1].endpoints
+    assert told[0].endpoints[0].target == "a.example.com."
 
 
 @pytest.mark.parametrize(
