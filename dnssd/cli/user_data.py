@@ -28,7 +28,7 @@ Examples:
 LEAVE_DEADLINE = "10"  # seconds: a host that shuts down has few
 SPLAY = 3.0  # seconds: hosts that boot by themselves boot together
 _AT_ONCE = {"dry_run", "as_json"}  # of join: for people
-_INTERACTIVE = {"deadline", "wait", "nameservers"}  # of leave: there is no time for them
+_INTERACTIVE = {"deadline", "wait", "nameservers", "force"}  # of leave: for people, who have time
 
 
 def _options(command: click.Command, leave_out: Iterable[str] = ()) -> list[Option]:
