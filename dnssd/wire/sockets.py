@@ -51,13 +51,15 @@ class _Channel(ABC):
         self._loop = loop
         self._receive = receive
         self._lost = lost
-        family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
-        self._socket = socket.socket(family, self._kind)
+        address = socket.getaddrinfo(  # keeps the scope of an IPv6 address
+            server.address, server.port, type=self._kind, flags=socket.AI_NUMERICHOST
+        )[0]
+        self._socket = socket.socket(address[0], self._kind)
         self._socket.setblocking(False)
         try:
             self._prepare()
             with contextlib.suppress(BlockingIOError):  # TCP takes its time
-                self._socket.connect((server.address, server.port))
+                self._socket.connect(address[4])
         except OSError:
             self._socket.close()
             raise
