@@ -10,5 +10,5 @@ if [ -e /etc/systemd/system/$unit ]; then
     systemctl disable $unit
 fi
 rm -f /etc/systemd/system/$unit /etc/systemd/system/$unit.new
-rm -rf /opt/dnssd /etc/dnssd /run/dnssd
+rm -rf /opt/dnssd /etc/dnssd /run/dnssd /run/dnssd-agent.ending
 systemctl daemon-reload

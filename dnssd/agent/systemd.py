@@ -4,11 +4,14 @@ import asyncio
 import os
 import re
 import socket
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 _RESTARTS = {"restart", "try-restart"}  # types of jobs that start what they stop
+ENDING = Path("/run/dnssd-agent.ending")  # what the unit's ExecStop, as root, hears of systemctl
+FRESH = 30.0  # seconds that it is about this end
 ANSWER = 3.0  # seconds that systemctl may take
 
 
@@ -53,14 +56,16 @@ async def is_restarting() -> bool:
     unit = own_unit()
     if unit is None:
         return False
-    jobs = await _systemctl("list-jobs", "--no-legend", "--plain")
+    told = _told()
+    jobs = told or await _systemctl("list-jobs", "--no-legend", "--plain")
     fields = (line.split() for line in jobs.splitlines())
     return any(len(f) > 2 and f[1] == unit and f[2] in _RESTARTS for f in fields)
 
 
 async def is_going_down() -> bool:
     """Whether the whole system is."""
-    return (await _systemctl("is-system-running")).strip() == "stopping"
+    told = _told() or await _systemctl("is-system-running")
+    return told.splitlines()[:1] == ["stopping"]
 
 
 def own_unit(cgroup: Path = Path("/proc/self/cgroup")) -> str | None:
@@ -69,6 +74,14 @@ def own_unit(cgroup: Path = Path("/proc/self/cgroup")) -> str | None:
         names = re.findall(r"/([^/\n]+\.service)(?:/|$)", cgroup.read_text(), re.MULTILINE)
         return names[-1] if names else None
     return None
+
+
+def _told() -> str:
+    """The system's state and its jobs, as the unit has written them down; nothing if it has not."""
+    with suppress(OSError):
+        if time.time() - ENDING.stat().st_mtime < FRESH:
+            return ENDING.read_text()
+    return ""
 
 
 async def _systemctl(*arguments: str) -> str:

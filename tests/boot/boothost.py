@@ -153,7 +153,17 @@ class Host:
     def remains(self) -> str:
         """What there is to say about a story that went wrong."""
         journal = ("journalctl", "--directory", str(self.root / "var/log/journal"), "--no-pager")
-        said = _run(*journal, "--lines=60", "--unit", UNIT, "--unit", "user-data", code=None)
+        said = _run(
+            *journal,
+            "--lines=60",
+            "--unit",
+            UNIT,
+            "--unit",
+            "dnssd-agent",
+            "--unit",
+            "user-data",
+            code=None,
+        )
         console = self._console.read_text(errors="replace") if self._console.exists() else ""
         shown = "\n".join(console.splitlines()[-15:])
         return "\n".join(("-- log", *self.log(), "-- journal", said, "-- console", shown))

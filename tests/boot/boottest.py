@@ -15,11 +15,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from agentstories import agent_through_a_life, agent_uninstalled, agent_without_api
 from bootcloud import Wrong, cloud
 from boothost import Host
 from bootroot import Broken, Root, prepared_root
 from stories import STORIES, Stage
 
+STORIES |= {
+    story.__name__.replace("_", "-"): story
+    for story in (agent_through_a_life, agent_without_api, agent_uninstalled)
+}
 AT_A_TIME = 2
 STORY = 300  # seconds that one may take
 RUN = Path("/run")  # in these namespaces a folder in memory

@@ -59,6 +59,19 @@ def test_a_restart_leaves_nothing_and_a_stop_does_what_it_is_to(
     assert asyncio.run(is_to_leave(when, alone=True)) is leaves
 
 
+@pytest.mark.parametrize(("job", "leaves"), [("restart", False), ("stop", True)])
+def test_what_the_unit_has_written_down_needs_no_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: str, leaves: bool
+) -> None:
+    """The agent's own user may not be let near systemd; the unit's ExecStop is root."""
+    ending = tmp_path / "ending"
+    ending.write_text(f"running\n8 dnssd-agent.service {job} running\n")
+    monkeypatch.setattr(systemd, "ENDING", ending)
+    monkeypatch.setattr(systemd, "own_unit", lambda: "dnssd-agent.service")
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert asyncio.run(is_to_leave("always", alone=True)) is leaves
+
+
 def test_beside_a_command_a_restart_is_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command ends with it, so nobody serves meanwhile."""
     monkeypatch.setattr(systemd, "own_unit", lambda: pytest.fail("it asks"))
