@@ -4,6 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from itertools import pairwise
 from typing import Self
 
 from dnssd.errors import MalformedName
@@ -283,7 +284,10 @@ def _octets(text: str) -> bytes:
 
 def _find_service(labels: tuple[bytes, ...]) -> int | None:
     """Where the service type begins: `_x._tcp` or `_x._udp`, else two labels with underscores."""
-    pairs = [at for at in range(len(labels) - 1) if labels[at].startswith(b"_")]
-    known = (at for at in pairs if labels[at + 1].lower().decode("latin-1") in PROTOCOLS)
-    others = (at for at in pairs if labels[at + 1].startswith(b"_"))
-    return next(known, next(others, None))
+    other = None
+    for at, (label, following) in enumerate(pairwise(labels)):
+        if label.startswith(b"_") and following.startswith(b"_"):
+            if following.lower() in (b"_tcp", b"_udp"):
+                return at
+            other = at if other is None else other
+    return other
