@@ -21,6 +21,7 @@ import pytest
 from dnssd import Endpoint, Resolver, Snapshot
 from dnssd.errors import NotFound
 from dnssd.names import Name
+from dnssd.services import instance_text
 from kit.servers import (
     HOST,
     Host,
@@ -68,6 +69,11 @@ class Offer:
     hosts: tuple[Host, ...]
     rdata: str | None  # of the TXT record
     txt: dict[str, bytes | None]
+
+    @property
+    def text(self) -> str:
+        """The instance as look-ups tell it, and take it."""
+        return instance_text(self.instance.encode())
 
     @property
     def records(self) -> tuple[str, ...]:
@@ -393,32 +399,30 @@ def test_every_target_is_found(farm: Callable[[str], Server], kind: str, size: i
 
 
 @pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: ascii(offer.instance[:12]))
-def test_instances_of_any_name_are_found(
-    resolver: Resolver, spelled: Callable[[str], str], offer: Offer
-) -> None:
+def test_instances_of_any_name_are_found(resolver: Resolver, offer: Offer) -> None:
     """By their name with its dots and spaces; what their TXT record means is told."""
-    name = f"{offer.instance}._http._tcp.{DOMAIN}".replace("\\", "\\\\")
-    snapshot = look_up(resolver, name, offered(offer.instance, *offer.hosts))
+    name = f"{offer.text}._http._tcp.{DOMAIN}"
+    snapshot = look_up(resolver, name, offered(offer.text, *offer.hosts))
 
     (instance,) = snapshot.instances
-    assert instance.instance == offer.instance
+    assert instance.instance == offer.text
     assert Name.parse(instance.name).labels[0] == offer.instance.encode()
     assert Name.parse(snapshot.name) == Name.parse(instance.name)
     assert dict(instance.txt) == dict(snapshot.txt) == offer.txt
     assert resolver.pick(name).addresses
     assert [e.target for e in snapshot.endpoints if e.port == 85] == (
-        [spelled(f"UPPER.{DOMAIN}")] if UPPER in offer.hosts else []
+        [f"upper.{DOMAIN}"] if UPPER in offer.hosts else []
     )
 
 
 def test_instances_are_merged(resolver: Resolver, spelled: Callable[[str], str]) -> None:
     """A service is all of its instances, each with its own TXT data."""
-    expected = sorted(row for offer in OFFERS for row in offered(offer.instance, *offer.hosts))
+    expected = sorted(row for offer in OFFERS for row in offered(offer.text, *offer.hosts))
 
     snapshot = look_up(resolver, f"_http._tcp.{DOMAIN}", expected)
 
     assert {i.instance: dict(i.txt) for i in snapshot.instances} == {
-        spelled(offer.instance): offer.txt for offer in OFFERS
+        spelled(offer.text): offer.txt for offer in OFFERS
     }
     assert dict(snapshot.txt) == {}
     order = resolver.order(f"_http._tcp.{DOMAIN}")
@@ -442,9 +446,9 @@ def test_a_service_is_browsed(resolver: Resolver, spelled: Callable[[str], str])
     """Every instance once; of a subtype, those that belong to it."""
     everything = resolver.browse("_http._tcp", "example.test")
 
-    assert sorted(everything) == sorted(spelled(offer.instance) for offer in OFFERS)
+    assert sorted(everything) == sorted(spelled(offer.text) for offer in OFFERS)
     printers = resolver.browse("_printer._sub._http._tcp", "example.test")
-    assert sorted(printers) == sorted(spelled(offer.instance) for offer in OFFERS[:2])
+    assert sorted(printers) == sorted(spelled(offer.text) for offer in OFFERS[:2])
     assert set(resolver.browse("_odd._udp", "example.test")) == {
         "bare",
         "closed",
