@@ -10,6 +10,7 @@ from urllib.parse import quote
 from dnssd.errors import NotFound
 from dnssd.names import Name
 from dnssd.records import Address, Ptr, Rdata, Srv, Txt
+from dnssd.resolver.attributes import Attributes
 from dnssd.services import ServiceName, instance_text
 
 MAX_INSTANCES = 1000  # of one service; more are left out
@@ -82,30 +83,6 @@ class Endpoint:
             return f"{scheme}://{self.authorities[0]}"
         # A target may hold any byte: none of them may end the host's part of the URL.
         return f"{scheme}://{quote(self.target.removesuffix('.'), safe='')}:{self.port}"
-
-
-class Attributes(Mapping[str, bytes | None]):
-    """The TXT data of an instance by key, whose case does not count (RFC 6763 section 6.4).
-
-    A key without a value is there and has None.
-    """
-
-    __slots__ = ("_values",)
-
-    def __init__(self, txt: Txt) -> None:
-        self._values = {key.lower(): (key, value) for key, value in txt.pairs.items()}
-
-    def __getitem__(self, key: str) -> bytes | None:
-        return self._values[key.lower()][1]
-
-    def __iter__(self) -> Iterator[str]:
-        return (key for key, _ in self._values.values())
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({dict(self)!r})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ class DnsClient:
                     connection.repeat(query, number, now)
                     return
                 break
-        connection = self._servers[attempt.server].connection(attempt.by_tcp, now)
+        connection = self._servers[attempt.server].connection(query, by_tcp=attempt.by_tcp, now=now)
         query.sent.append((connection, connection.ask(query, self._entropy, now), now))
 
     def _due(self, query: Query, at: float) -> None:

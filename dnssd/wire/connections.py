@@ -99,10 +99,12 @@ class Server:
         late = min(self._smoothed + 4 * self._variation, max(PATIENT, 1.5 * self._smoothed))
         self.late = min(MAX_LATE, max(MIN_LATE, late))
 
-    def connection(self, by_tcp: bool, now: float) -> "Connection":
+    def connection(self, query: Query, *, by_tcp: bool, now: float) -> "Connection":
         """The connection to use now, opened if need be.
 
         Args:
+            query: What is to be sent. A TCP connection by which it still waits may be out of
+                step, or stuck, and is not used for it again.
             by_tcp: By TCP, else by UDP.
             now: Monotonic clock reading, in seconds.
 
@@ -110,7 +112,7 @@ class Server:
             OSError: It cannot be opened.
         """
         current = self._current.get(by_tcp)
-        if current is not None and now < current.spent_at:
+        if current is not None and now < current.spent_at and not (by_tcp and current.owes(query)):
             return current
         connection = Connection(self, self._attempts[by_tcp])
         connection.channel = self._network.open(
@@ -224,6 +226,10 @@ class Connection:
         """
         self.spent_at = min(self.spent_at, now + self._patience)
         self.channel.send(number.to_bytes(2, "big") + query.copy())
+
+    def owes(self, query: Query) -> bool:
+        """Whether a query still waits for an answer by this connection."""
+        return query in self.waiting.values()
 
     def forget(self, query: Query, number: int) -> None:
         """Nobody waits for that answer any more."""

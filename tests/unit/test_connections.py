@@ -31,7 +31,7 @@ class Bench:
         """Ask a question, which fits any connection; the list is filled with what comes."""
         query = Query(Name.parse("a.example.com."), "A", 0.0, lambda _: None)
         self.told[query] = []
-        connection = self.server.connection(by_tcp, self.loop.time())
+        connection = self.server.connection(query, by_tcp=by_tcp, now=self.loop.time())
         connection.ask(query, lambda size: next(self.ids).to_bytes(size, "big"), self.loop.time())
         return self.told[query]
 
@@ -68,7 +68,8 @@ def test_what_is_lost_is_told_to_all_who_wait(by_tcp: bool) -> None:
     bench = Bench()
     bench.network.fault = silent
     all_told = [bench.ask(by_tcp=by_tcp) for _ in range(3)]
-    connection = bench.server.connection(by_tcp, bench.loop.time())
+    other = Query(Name.parse("b.example.com."), "A", 0.0, lambda _: None)
+    connection = bench.server.connection(other, by_tcp=by_tcp, now=bench.loop.time())
 
     connection.lost("connection refused")
     connection.lost("connection refused")

@@ -1,6 +1,7 @@
 import dataclasses
 from collections.abc import Iterable
 from itertools import permutations
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -9,10 +10,10 @@ from hypothesis import strategies as st
 from dnssd.errors import NotFound
 from dnssd.names import Name
 from dnssd.records import Address, Opaque, Ptr, Rdata, Srv, Txt
+from dnssd.resolver.attributes import Attributes
 from dnssd.resolver.snapshot import (
     MAX_ENDPOINTS,
     MAX_INSTANCES,
-    Attributes,
     CachedRRset,
     Endpoint,
     Key,
@@ -305,6 +306,7 @@ def test_attributes_are_found_whatever_the_case_of_their_key() -> None:
     assert attributes["flag"] is None
     assert "FLAG" in attributes
     assert "absent" not in attributes
+    assert cast("str", 5) not in attributes
     assert attributes == {"Version": b"1", "flag": None}
     assert len(attributes) == 2
     assert "Version" in repr(attributes)
