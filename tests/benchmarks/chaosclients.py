@@ -200,6 +200,8 @@ def found_in(snapshot: Snapshot) -> Found:
         for e in snapshot.endpoints
     )
     txt = b"".join(string for instance in snapshot.instances for string in instance.data.strings)
+    if any(what.endswith(" TXT") for what in snapshot.missing):
+        return Found(endpoints, txt or None)
     return Found(endpoints, txt)
 
 

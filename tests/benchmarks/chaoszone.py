@@ -24,10 +24,13 @@ class Endpoint(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a look-up finds: the endpoints of the one instance, and its TXT data."""
+    """What a look-up finds: the endpoints of the one instance, and its TXT data.
+
+    The data may be None: the client says that it could not be had, and goes on without.
+    """
 
     endpoints: frozenset[Endpoint]
-    txt: bytes
+    txt: bytes | None
 
 
 class Service(NamedTuple):
@@ -74,7 +77,7 @@ class Service(NamedTuple):
         truth = self.truth
         ttl = TTLS[self.kind]
         lines = [f"{self.name} {ttl} PTR {self.instance}"]
-        lines.append(f'{self.instance} {ttl} TXT "{truth.txt.decode()}"')
+        lines.append(f'{self.instance} {ttl} TXT "{(truth.txt or b"").decode()}"')
         for endpoint in truth.endpoints:
             lines.append(self.srv(endpoint))
             for address in endpoint.addresses:
@@ -99,7 +102,7 @@ def difference(found: Found, truth: Found) -> str:
     """What is wrong with what was found; empty if nothing is."""
     wrong = [f"lacks {_shown(endpoint)}" for endpoint in truth.endpoints - found.endpoints]
     wrong += [f"holds {_shown(endpoint)}" for endpoint in found.endpoints - truth.endpoints]
-    if found.txt != truth.txt:
+    if found.txt is not None and found.txt != truth.txt:
         wrong.append(f"TXT is {found.txt!r}, not {truth.txt!r}")
     return "; ".join(sorted(wrong))
 
