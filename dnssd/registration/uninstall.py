@@ -12,6 +12,7 @@ from dnssd.deadline import Deadline
 from dnssd.errors import Superseded
 from dnssd.names import Name
 from dnssd.records import Change, Ptr, RRset
+from dnssd.registration.listing import instance_views
 from dnssd.registration.operation import Operation, Result
 from dnssd.registration.removal import Removal, remove
 from dnssd.registration.views import InstanceView
@@ -50,7 +51,7 @@ def uninstall(operation: Operation, service: Service) -> Uninstalled:
     browse = service.in_domain(operation.zone.origin)
     with operation.telling():
         below = operation.zone.read_below(browse, operation.deadline)
-        instances = tuple(view.name for view in _views(browse, below))
+        instances = tuple(view.name for view in instance_views(browse, below))
         for instance in instances:
             _remove_instance(operation, service, instance)
     done = operation.outcome(browse, ())
@@ -68,7 +69,7 @@ def plan_uninstall(zone: Zone, service: Service, deadline: Deadline) -> tuple[Ch
     below = zone.read_below(browse, deadline)
     hosts = {
         zone.origin.child(label.rpartition("-")[0].encode())
-        for view in _views(browse, below)
+        for view in instance_views(browse, below)
         for label in view.members
     }
     nodes = [rrset for host in sorted(hosts) for rrset in zone.read_node(host, deadline)]
@@ -117,24 +118,6 @@ def _remove_definition(operation: Operation, service: Service, view: InstanceVie
             "join it again, or uninstall again"
         )
     return True
-
-
-def _views(browse: Name, below: tuple[RRset, ...]) -> list[InstanceView]:
-    """Every instance that has records in a listing from a service's name.
-
-    One that is only pointed to was not written by this tool, which always adds TXT data.
-    """
-    names = {_below(rrset.name, browse) for rrset in below if rrset.name != browse}
-    return [
-        InstanceView.of(name, [rrset for rrset in below if rrset.name.is_below(name)])
-        for name in sorted(names)
-        if name.parent == browse and name.labels[0].lower() != b"_sub"
-    ]
-
-
-def _below(name: Name, browse: Name) -> Name:
-    """The instance that a name below a service belongs to."""
-    return browse.child(name.labels[len(name.labels) - len(browse.labels) - 1])
 
 
 def _without(rrset: RRset | None, target: Name) -> Change | None:
