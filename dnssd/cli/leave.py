@@ -31,9 +31,9 @@ if TYPE_CHECKING:  # --help needs none of it
     from dnssd.errors import DnssdError
     from dnssd.hosts import HostFacts
     from dnssd.names import Name
-    from dnssd.records import Change
     from dnssd.registration.operation import Operation, Outcome
     from dnssd.registration.wish import Departure
+    from dnssd.rrsets import Change
     from dnssd.zones.base import Zone
 
 EPILOG = """\b

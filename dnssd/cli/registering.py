@@ -10,8 +10,9 @@ from dnssd.cli.reporting import result_is_told
 from dnssd.deadline import Deadline
 from dnssd.errors import DnssdError
 from dnssd.names import Name
-from dnssd.records import Change, Rdata, RRset
+from dnssd.records import Rdata
 from dnssd.registration.operation import Operation, Outcome
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.base import Zone
 from dnssd.zones.factory import open_zone
 from dnssd.zones.served import wait_seen

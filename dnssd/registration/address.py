@@ -14,9 +14,10 @@ from dataclasses import replace
 from dnssd.errors import AddressConflict, OwnedByAnother, Refused
 from dnssd.members import FORMAT, HostRecord
 from dnssd.names import Name
-from dnssd.records import Address, Change, RRset
+from dnssd.records import Address
 from dnssd.registration.views import HostView
 from dnssd.registration.wish import Wish
+from dnssd.rrsets import Change, RRset
 
 
 def claim(wish: Wish) -> tuple[Change, ...]:

@@ -2,9 +2,10 @@
 
 from dnssd.errors import NotShareable
 from dnssd.names import Name
-from dnssd.records import Change, Ptr, RRset, Txt
+from dnssd.records import Ptr, Txt
 from dnssd.registration.views import DefinitionView, InstanceView, holds_pointer
 from dnssd.registration.wish import Wish
+from dnssd.rrsets import Change, RRset
 
 
 def is_needed(wish: Wish, view: InstanceView) -> bool:

@@ -30,9 +30,10 @@ from enum import Enum
 from dnssd.errors import RRsetFull
 from dnssd.members import Member
 from dnssd.names import Name
-from dnssd.records import Change, Rdata, RRset
+from dnssd.records import Rdata
 from dnssd.registration.views import InstanceView
 from dnssd.registration.wish import DEFAULT_TTL
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.limits import CommitLimits, Cost
 
 ADOPTABLE_FOR = timedelta(minutes=15)  # an announcement older than this waits for its own host

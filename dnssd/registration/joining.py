@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from dnssd.errors import ChangeRejected, DnssdError, NotShareable, PlaceTaken, RRsetFull
 from dnssd.members import Member
-from dnssd.records import Change
 from dnssd.registration import merging, plan
 from dnssd.registration.leaving import take_out
 from dnssd.registration.operation import Operation, Outcome, Result
 from dnssd.registration.views import HostView, InstanceView
 from dnssd.registration.wish import Wish
+from dnssd.rrsets import Change
 
 _log = logging.getLogger("dnssd.registration")
 

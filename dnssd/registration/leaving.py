@@ -7,12 +7,12 @@ from functools import partial
 
 from dnssd.errors import OwnedByAnother, Superseded
 from dnssd.members import Member
-from dnssd.records import Change
 from dnssd.registration import merge, plan
 from dnssd.registration.operation import Operation, Outcome, Result
 from dnssd.registration.removal import Removal, hold_out, mark, remove
 from dnssd.registration.views import InstanceView
 from dnssd.registration.wish import Departure
+from dnssd.rrsets import Change
 
 LAG_SECONDS = 2.0  # until a provider whose reads are not fresh shows what was written
 

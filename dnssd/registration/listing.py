@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from dnssd.deadline import Deadline
 from dnssd.names import Name
-from dnssd.records import RRset
 from dnssd.registration.views import InstanceView
+from dnssd.rrsets import RRset
 from dnssd.services import PROTOCOLS, ServiceType, instance_text
 from dnssd.zones.base import Zone
 

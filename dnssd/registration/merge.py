@@ -17,10 +17,11 @@ from datetime import datetime
 
 from dnssd.members import Member
 from dnssd.names import Name
-from dnssd.records import Change, Ptr, Rdata, RRset, Txt
+from dnssd.records import Ptr, Rdata, Txt
 from dnssd.registration import address, plan
 from dnssd.registration.views import DefinitionView, HostView, InstanceView
 from dnssd.registration.wish import Wish
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.base import Question
 
 

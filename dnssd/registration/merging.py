@@ -1,11 +1,11 @@
 """A join where a zone merges: read, one commit with everything, read back."""
 
 from dnssd.errors import ZoneError
-from dnssd.records import Change
 from dnssd.registration import merge, plan
 from dnssd.registration.merge import Merge, Read
 from dnssd.registration.operation import Operation, Outcome, Result
 from dnssd.registration.wish import Wish
+from dnssd.rrsets import Change
 
 ENOUGH = 3  # commits that were made, until it is the server that does not keep them
 

@@ -12,8 +12,9 @@ from dnssd.deadline import Deadline
 from dnssd.errors import ChangeRejected, Conflict, DnssdError, OutcomeUnknown
 from dnssd.members import Member
 from dnssd.names import Name
-from dnssd.records import Change, Rdata, RRset
+from dnssd.records import Rdata
 from dnssd.registration.views import DefinitionView, HostView, InstanceView
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.base import Question, Zone
 
 _log = logging.getLogger("dnssd.registration")

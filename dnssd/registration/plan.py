@@ -27,12 +27,12 @@ from dnssd.errors import (
     Superseded,
 )
 from dnssd.members import Member
-from dnssd.records import Change, RRset
 from dnssd.registration import address
 from dnssd.registration import definition as definitions
 from dnssd.registration.fold import Aim, Fold, MemberChange, fold, member_rrset, unchanged
 from dnssd.registration.views import DefinitionView, HostView, InstanceView
 from dnssd.registration.wish import Wish
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.limits import CommitLimits
 
 FOUNDING = timedelta(minutes=2)  # how long a live host may take from announcing to folding

@@ -14,10 +14,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from dnssd.names import Name
-from dnssd.records import Change
 from dnssd.registration import address, merge, plan
 from dnssd.registration.operation import Operation, Result
 from dnssd.registration.views import InstanceView
+from dnssd.rrsets import Change
 
 
 @dataclass(slots=True)

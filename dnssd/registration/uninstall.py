@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from dnssd.deadline import Deadline
 from dnssd.errors import Superseded
 from dnssd.names import Name
-from dnssd.records import Change, Ptr, RRset
+from dnssd.records import Ptr
 from dnssd.registration.listing import instance_views
 from dnssd.registration.operation import Operation, Result
 from dnssd.registration.removal import Removal, remove
 from dnssd.registration.views import InstanceView
+from dnssd.rrsets import Change, RRset
 from dnssd.services import Service
 from dnssd.zones.base import Zone
 from dnssd.zones.memory import MemoryZone

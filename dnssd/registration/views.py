@@ -8,7 +8,8 @@ from types import MappingProxyType
 from dnssd.errors import MalformedRecord, NotShareable
 from dnssd.members import HostRecord, Member
 from dnssd.names import Name
-from dnssd.records import Ptr, Rdata, RRset, Srv, Txt
+from dnssd.records import Ptr, Rdata, Srv, Txt
+from dnssd.rrsets import RRset
 
 
 @dataclass(frozen=True, slots=True)

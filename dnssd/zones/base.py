@@ -6,7 +6,7 @@ from typing import Protocol
 
 from dnssd.deadline import Deadline
 from dnssd.names import Name
-from dnssd.records import Change, RRset
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.limits import CommitLimits
 
 Question = tuple[Name, str]  # an owner name and a type

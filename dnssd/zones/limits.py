@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from dnssd.errors import RRsetFull
-from dnssd.records import Change, RRset
+from dnssd.rrsets import Change, RRset
 
 
 def _lengths(rrset: RRset) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from dnssd.deadline import Deadline
 from dnssd.errors import Conflict
 from dnssd.names import Name
-from dnssd.records import Change, RRset
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.base import Question, Traits
 from dnssd.zones.limits import CommitLimits
 

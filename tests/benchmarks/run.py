@@ -31,7 +31,8 @@ from tables import show
 
 from dnssd import Registration, join, open_zone
 from dnssd.deadline import Deadline
-from dnssd.records import Address, Change, RRset
+from dnssd.records import Address
+from dnssd.rrsets import Change, RRset
 
 HERE = Path(__file__).parent
 RATES = {"5/s, burst 5": Setting(), "10/s, burst 50": Setting(rate=10, burst=50)}

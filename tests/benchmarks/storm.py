@@ -17,11 +17,12 @@ from simulation import World
 from dnssd.deadline import Deadline
 from dnssd.errors import Conflict, DnssdError
 from dnssd.names import Name
-from dnssd.records import Change, RRset, Srv
+from dnssd.records import Srv
 from dnssd.registration import joining, leaving
 from dnssd.registration.operation import Operation
 from dnssd.registration.request import Registration
 from dnssd.registration.views import InstanceView
+from dnssd.rrsets import Change, RRset
 from dnssd.sandbox.api.hostedzones import HostedZones
 from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
 from dnssd.sandbox.api.server import Api

@@ -12,7 +12,8 @@ from dnssd import Registration, join, open_zone
 from dnssd.deadline import Deadline
 from dnssd.members import Member, parse_time
 from dnssd.names import Name
-from dnssd.records import Address, Change, RRset, Srv, Txt
+from dnssd.records import Address, Srv, Txt
+from dnssd.rrsets import Change, RRset
 from kit.primaries import ORIGIN, Primary, bind
 
 ROUNDS = 5

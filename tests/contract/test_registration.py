@@ -8,7 +8,8 @@ import pytest
 from dnssd import Registration, join, leave
 from dnssd.errors import AddressConflict, NotShareable, OwnedByAnother, PlaceTaken, Refused
 from dnssd.names import Name
-from dnssd.records import Address, Change, Opaque, Ptr, Rdata, RRset, Txt
+from dnssd.records import Address, Opaque, Ptr, Rdata, Txt
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.base import Zone
 from kit.everyzone import Opener
 from kit.interleaving import patient

@@ -6,7 +6,8 @@ import pytest
 
 from dnssd.errors import ChangeRejected, Conflict, RRsetFull
 from dnssd.names import Name
-from dnssd.records import Address, Change, Ptr, Rdata, RRset, Txt
+from dnssd.records import Address, Ptr, Rdata, Txt
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.base import Zone
 from kit.everyzone import any_name, listing, merging
 from kit.interleaving import patient

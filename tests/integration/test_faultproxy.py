@@ -22,7 +22,8 @@ import pytest
 from dnssd import open_zone
 from dnssd.deadline import Deadline
 from dnssd.names import Name
-from dnssd.records import Address, Change, RRset, Srv
+from dnssd.records import Address, Srv
+from dnssd.rrsets import Change, RRset
 from dnssd.sandbox.sandbox import Sandbox
 from kit.faultproxy import FaultProxy
 from kit.faultproxy.faults import Fault, Plan

@@ -24,10 +24,11 @@ from hypothesis.stateful import (
 
 from dnssd import open_zone
 from dnssd.errors import Refused
-from dnssd.records import Change, Rdata, RRset
+from dnssd.records import Rdata
 from dnssd.registration import joining
 from dnssd.registration.operation import Outcome
 from dnssd.registration.request import Registration
+from dnssd.rrsets import Change, RRset
 from dnssd.sandbox.sandbox import Sandbox
 from dnssd.zones.memory import MemoryZone
 from kit.interleaving import (

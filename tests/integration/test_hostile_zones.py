@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from dnssd.cli.main import run
-from dnssd.records import RRset
+from dnssd.rrsets import RRset
 from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
 from dnssd.sandbox.sandbox import Sandbox
 from kit.invariants import state_of

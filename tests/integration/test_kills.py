@@ -18,10 +18,11 @@ from typing import NamedTuple
 import pytest
 
 from dnssd import open_zone
-from dnssd.records import Change, Rdata, RRset
+from dnssd.records import Rdata
 from dnssd.registration import joining
 from dnssd.registration.operation import Operation
 from dnssd.registration.request import Registration
+from dnssd.rrsets import Change, RRset
 from dnssd.sandbox.api.exchange import Handler, Request, Response
 from dnssd.sandbox.api.hostedzones import HostedZones
 from dnssd.sandbox.api.server import Api

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from dnssd import Registration, errors, join, open_zone
-from dnssd.records import Change, RRset
 from dnssd.registration.leaving import leave
 from dnssd.registration.operation import Operation
+from dnssd.rrsets import Change, RRset
 from dnssd.sandbox.api.exchange import Handler, Request, Response, refusal
 from dnssd.sandbox.api.hostedzones import HostedZones
 from dnssd.sandbox.api.rejections import Rejection

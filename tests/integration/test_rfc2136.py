@@ -22,7 +22,8 @@ from dnssd.errors import (
 )
 from dnssd.members import Member, parse_time
 from dnssd.names import Name
-from dnssd.records import Address, Change, Ptr, Rdata, RRset, Txt
+from dnssd.records import Address, Ptr, Rdata, Txt
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.rfc2136.connection import Server
 from dnssd.zones.rfc2136.keyfile import Key, load_key
 from dnssd.zones.rfc2136.zone import Rfc2136Zone

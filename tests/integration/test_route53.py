@@ -11,9 +11,9 @@ import pytest
 import trustme
 
 from dnssd import Registration, errors, join, open_zone
-from dnssd.records import Change, RRset
 from dnssd.registration import joining
 from dnssd.registration.operation import Operation
+from dnssd.rrsets import Change, RRset
 from dnssd.sandbox.api.exchange import Handler, Request, Response, refusal
 from dnssd.sandbox.api.hostedzones import HostedZones, Vpc
 from dnssd.sandbox.api.operations import action

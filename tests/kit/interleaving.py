@@ -14,11 +14,11 @@ from typing import NamedTuple, TypeVar
 from dnssd.deadline import Deadline
 from dnssd.errors import DnssdError, OutcomeUnknown
 from dnssd.names import Name
-from dnssd.records import Change, RRset
 from dnssd.registration.joining import join
 from dnssd.registration.leaving import leave
 from dnssd.registration.operation import Operation, Outcome
 from dnssd.registration.request import Registration
+from dnssd.rrsets import Change, RRset
 from dnssd.sandbox.api.hostedzones import HostedZones
 from dnssd.zones.base import Question, Zone
 from dnssd.zones.memory import MemoryZone

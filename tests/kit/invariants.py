@@ -5,8 +5,9 @@ from collections.abc import Collection, Mapping
 from dnssd.errors import MalformedRecord
 from dnssd.members import HostRecord
 from dnssd.names import Name
-from dnssd.records import Ptr, Rdata, RRset, Srv, Txt
+from dnssd.records import Ptr, Rdata, Srv, Txt
 from dnssd.registration.views import InstanceView
+from dnssd.rrsets import RRset
 from dnssd.sandbox.api.hostedzones import HostedZone
 from dnssd.sandbox.api.rrsets import HostedRRset
 from dnssd.services import Service

@@ -11,7 +11,8 @@ from dnssd.agent import own
 from dnssd.agent.health import Rules
 from dnssd.deadline import Deadline
 from dnssd.members import Member
-from dnssd.records import Change, Txt
+from dnssd.records import Txt
+from dnssd.rrsets import Change
 from kit.simagent import NAME, World, run, service
 
 HOUR = 3600.0

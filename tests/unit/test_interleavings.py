@@ -6,10 +6,11 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from dnssd.errors import Refused
-from dnssd.records import RRset, Srv
+from dnssd.records import Srv
 from dnssd.registration import joining
 from dnssd.registration.operation import Outcome
 from dnssd.registration.request import Registration
+from dnssd.rrsets import RRset
 from dnssd.zones.memory import MemoryZone
 from kit.interleaving import NOW, Actor, Fate, Killed, joins, leaves, operation
 from kit.invariants import INSTANCE, ORIGIN, check_projection, check_state, srv, view_of

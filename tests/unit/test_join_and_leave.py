@@ -10,11 +10,12 @@ import pytest
 from dnssd import errors, joined
 from dnssd.members import Member
 from dnssd.names import Name
-from dnssd.records import Address, Change, Opaque, Ptr, Rdata, RRset, Txt
+from dnssd.records import Address, Opaque, Ptr, Rdata, Txt
 from dnssd.registration import joining, leaving
 from dnssd.registration.operation import Operation, Outcome
 from dnssd.registration.request import Registration
 from dnssd.registration.wish import Departure
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.limits import CommitLimits
 from dnssd.zones.memory import MemoryZone
 from dnssd.zones.route53.text import LIMITS

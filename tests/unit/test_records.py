@@ -7,17 +7,8 @@ from hypothesis import strategies as st
 
 from dnssd.errors import MalformedRecord
 from dnssd.names import Name
-from dnssd.records import (
-    MAX_TTL,
-    Address,
-    Change,
-    Opaque,
-    Ptr,
-    RRset,
-    Srv,
-    Txt,
-    parse_rdata,
-)
+from dnssd.records import MAX_TTL, Address, Opaque, Ptr, Srv, Txt, parse_rdata
+from dnssd.rrsets import Change, RRset
 
 NAMES = st.lists(st.binary(min_size=1, max_size=30), max_size=4).map(tuple).map(Name)
 PORTS = st.integers(0, 65535)

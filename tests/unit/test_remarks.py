@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from dnssd.members import Member
-from dnssd.records import Change, RRset, Txt
+from dnssd.records import Txt
 from dnssd.registration.operation import Outcome
 from dnssd.registration.remarks import replaced, warnings
 from dnssd.registration.request import Registration
+from dnssd.rrsets import Change, RRset
 from kit.interleaving import NOW
 from kit.invariants import INSTANCE, ORIGIN, srv
 

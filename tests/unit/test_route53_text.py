@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from dnssd.errors import MalformedName, RRsetFull
 from dnssd.names import Name
-from dnssd.records import Address, Change, Opaque, Ptr, Rdata, RRset, Srv, Txt
+from dnssd.records import Address, Opaque, Ptr, Rdata, Srv, Txt
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.route53.text import (
     LIMITS,
     read_name,

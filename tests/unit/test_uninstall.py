@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from dnssd import errors
-from dnssd.records import Address, Change, Ptr, RRset
+from dnssd.records import Address, Ptr
 from dnssd.registration import joining
 from dnssd.registration.operation import Outcome
 from dnssd.registration.request import Registration
 from dnssd.registration.uninstall import Uninstalled, plan_uninstall, uninstall
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.limits import CommitLimits
 from dnssd.zones.memory import MemoryZone
 from kit.interleaving import Actor, Stepped, operation, patient

@@ -12,7 +12,8 @@ from typing import Any
 
 from dnssd.errors import ChangeRejected, MalformedName, MalformedRecord, RRsetFull
 from dnssd.names import Name
-from dnssd.records import Change, Opaque, Ptr, Rdata, RRset, Srv, Txt, parse_rdata
+from dnssd.records import Opaque, Ptr, Rdata, Srv, Txt, parse_rdata
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.base import Question
 
 AUTOMATIC = 1  # a TTL of Cloudflare's choice

@@ -13,7 +13,8 @@ from typing import Any
 from dnssd.deadline import Deadline
 from dnssd.errors import Conflict, MalformedName, OutcomeUnknown, ZoneNotFound
 from dnssd.names import Name
-from dnssd.records import Change, Opaque, Rdata, RRset
+from dnssd.records import Opaque, Rdata
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.base import Question, Traits
 from dnssd.zones.cloudflare import records
 from dnssd.zones.cloudflare.client import Client, Stale

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dnssd.errors import MalformedRecord
 from dnssd.members import Member
 from dnssd.names import Name
-from dnssd.records import Change, Ptr, RRset, Srv, Txt
+from dnssd.records import Ptr, Srv, Txt
+from dnssd.rrsets import Change, RRset
 
 INDEX_TTL = 60  # seconds
 _INDEX = b"_members"

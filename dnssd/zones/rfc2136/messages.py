@@ -19,7 +19,8 @@ import dns.tsig
 import dns.update
 
 from dnssd.names import Name
-from dnssd.records import Change, Rdata, RRset, parse_rdata
+from dnssd.records import Rdata, parse_rdata
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.base import Question
 from dnssd.zones.rfc2136.keyfile import Key
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from dnssd.deadline import Deadline
 from dnssd.names import Name
-from dnssd.records import Address, Change, Opaque, RRset
+from dnssd.records import Address, Opaque
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.base import Question
 from dnssd.zones.rfc2136 import messages
 from dnssd.zones.rfc2136.client import UpdateClient

@@ -15,7 +15,8 @@ import dns.rcode
 from dnssd.deadline import Deadline
 from dnssd.errors import Conflict, DnssdError, RRsetFull, ZoneNotFound
 from dnssd.names import Name
-from dnssd.records import Change, Ptr, RRset
+from dnssd.records import Ptr
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.base import Question, Traits
 from dnssd.zones.limits import CommitLimits
 from dnssd.zones.rfc2136 import index, messages

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dnssd.names import Name
-from dnssd.records import Change, Opaque, Rdata, RRset, parse_rdata
+from dnssd.records import Opaque, Rdata, parse_rdata
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.limits import CommitLimits
 
 _ESCAPE = re.compile(r"\\(?:([0-9]{3})|.)", re.DOTALL)

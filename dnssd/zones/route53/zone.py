@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from dnssd.deadline import LONGEST_WAIT_SECONDS, Deadline
 from dnssd.errors import AmbiguousZone, ZoneNotFound
 from dnssd.names import Name
-from dnssd.records import Change, RRset
+from dnssd.rrsets import Change, RRset
 from dnssd.zones.base import Question, Traits
 from dnssd.zones.retry import Fate, Retry, Verdict
 from dnssd.zones.route53.errors import judge
