@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from dnssd.errors import AccessDenied, DnssdError, Unavailable, UsageError
+from dnssd.hosts.labels import account_digest
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
@@ -24,7 +25,10 @@ _DENIED = {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"}
 
 @dataclass(frozen=True, slots=True)
 class Ec2Instance:
-    """The EC2 instance that an owner names: `ec2/ACCOUNT/REGION/INSTANCE`."""
+    """The EC2 instance that an owner names: `ec2/ACCOUNT/REGION/INSTANCE`.
+
+    The account is its number, or a digest of that.
+    """
 
     account: str
     region: str
@@ -38,6 +42,10 @@ class Ec2Instance:
         if cloud != "ec2" or len(parts) != 3 or not all(parts):
             return None
         return cls(*parts)
+
+    def is_in(self, account: str) -> bool:
+        """Whether it is in the account of that number."""
+        return self.account in (account, account_digest(account))
 
 
 class Ec2:
@@ -66,7 +74,7 @@ class Ec2:
         if not asked:
             return {}
         account = self._account(next(iter(asked.values())).region)
-        own = {owner: one for owner, one in asked.items() if one.account == account}
+        own = {owner: one for owner, one in asked.items() if one.is_in(account)}
         words: dict[str, str] = {}
         for region in sorted({one.region for one in own.values()}):
             states = self._states(region)

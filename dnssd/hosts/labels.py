@@ -8,6 +8,7 @@ from dnssd.services import MAX_HOST_LABEL
 
 _DIGITS = 8  # of a digest in a label: hosts of one name are few
 _APPLICATION = b"dnssd: owner of a host"  # keeps the digest apart from those of other programs
+_ACCOUNT_DIGITS = 6  # so few that many numbers have one: nobody can find out which it was
 _OTHERS = re.compile(r"[^a-z0-9_-]+", re.IGNORECASE | re.ASCII)
 
 
@@ -36,3 +37,8 @@ def digest(*parts: str) -> str:
 def machine_digest(machine_id: str) -> str:
     """What stands for a machine ID in public: nobody can tell the ID from it (machine-id(5))."""
     return hmac.new(machine_id.encode(), _APPLICATION, hashlib.sha256).hexdigest()[:32]
+
+
+def account_digest(account: str) -> str:
+    """What stands for a cloud's account in public: enough to know one's own again."""
+    return hmac.new(_APPLICATION, account.encode(), hashlib.sha256).hexdigest()[:_ACCOUNT_DIGITS]

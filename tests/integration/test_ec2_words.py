@@ -6,6 +6,7 @@ import pytest
 
 from dnssd.errors import AccessDenied, Unavailable
 from dnssd.hosts.aws import ABSENT, Ec2
+from dnssd.hosts.labels import account_digest
 from kit.ec2 import ACCOUNT, FakeEc2, fake_ec2
 
 REGION = "us-west-2"
@@ -30,9 +31,9 @@ def test_each_instance_has_its_word(ec2: FakeEc2) -> None:
     """The state is EC2's; what a whole listing lacks is absent."""
     ec2.states = {"i-1": "running", "i-2": "terminated"}
 
-    words = Ec2().words([owner("i-1"), owner("i-2"), owner("i-3")])
+    owners = [owner("i-1"), owner("i-2", account=account_digest(ACCOUNT)), owner("i-3")]
 
-    assert words == {owner("i-1"): "running", owner("i-2"): "terminated", owner("i-3"): ABSENT}
+    assert Ec2().words(owners) == dict(zip(owners, ("running", "terminated", ABSENT), strict=True))
 
 
 def test_a_region_is_listed_page_by_page(ec2: FakeEc2) -> None:
