@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -209,9 +210,15 @@ Seen = list[tuple[str | None, int, str, int, int, tuple[str, ...]]]
 def seen(*endpoints: Endpoint) -> Seen:
     """What is compared of endpoints, in one order; names without case."""
     return sorted(
-        (_lower(e.instance), e.priority, e.target.lower(), e.port, e.weight, e.addresses)
+        (_lower(e.instance), e.priority, e.target.lower(), e.port, e.weight, settled(e.addresses))
         for e in endpoints
     )
+
+
+def settled(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Addresses as they come by family, sorted within each: servers rotate them (RFC 1794)."""
+    families = groupby(addresses, key=lambda address: ":" in address)
+    return tuple(address for _, some in families for address in sorted(some))
 
 
 def _lower(instance: str | None) -> str | None:
