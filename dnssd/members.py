@@ -25,6 +25,7 @@ from dnssd.records import Address, Srv, Txt
 from dnssd.services import parse_host_label
 
 FORMAT = 1  # the `dnssd=` that this code writes; a higher one is left as it is
+AGENT_SETTLES = 90.0  # seconds after its own write in which an agent does not look at its record
 
 State = Literal["up", "leaving"]
 _KEYS = ("dnssd", "srv", "addr", "owner", "since", "id", "state", "was", "until", "agent", "hold")

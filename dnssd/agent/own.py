@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dnssd.errors import MalformedRecord
-from dnssd.members import Member
+from dnssd.members import AGENT_SETTLES, Member
 from dnssd.names import Name
 from dnssd.records import Srv, Txt
 from dnssd.wire.blocking import ask
 from dnssd.wire.nameservers import NameServer
 from dnssd.wire.system_servers import system_nameservers
 
-SETTLING = 90.0  # seconds until a write must be seen: propagation takes up to 60, and a margin
+SETTLING = AGENT_SETTLES  # until a write must be seen: propagation takes up to 60, and a margin
 LOOKS = 2  # times in a row that it must be missing
 MAX_SETTLING = 3600.0  # seconds: name servers that never show it are asked ever more rarely
 ANSWER = 3.0  # seconds that a question may take

@@ -202,7 +202,7 @@ class Publication:
                 continue
             seen = await self._seen(published)
             missing = missing + 1 if seen == "gone" else 0
-            if seen != "unknown":
+            if seen in ("held", "there"):  # what is held may be removed, and stays out
                 self._hold(seen == "held")
             if missing >= own.LOOKS and self.is_settled and not self.held:
                 missing, since = 0, None

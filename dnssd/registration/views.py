@@ -53,6 +53,12 @@ class InstanceView:
         )
 
     @property
+    def rrsets(self) -> tuple[RRset, ...]:
+        """Everything at or below the name."""
+        own = (rrset for rrset in (self.srv, self.txt) if rrset)
+        return (*own, *(record for _, record in self.members.values()), *self.others)
+
+    @property
     def values(self) -> tuple[Rdata, ...]:
         """The SRV RRset's values."""
         return self.srv.values if self.srv else ()

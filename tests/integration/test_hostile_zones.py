@@ -238,7 +238,11 @@ def test_uninstalling_shows_first_and_removes_then(dnssd: Dnssd, sandbox: Sandbo
     assert state(sandbox) == before
     changes = json.loads(dnssd("uninstall-records", "http", "--json").out)["changes"]
     assert {change["type"] for change in changes} == {"PTR", "SRV", "TXT", "A"}
-    assert dnssd("uninstall-records", "http", "--yes").code == 0
+    assert "--limit 1: 1 members are up" in shown.err
+    refused = dnssd("uninstall-records", "http", "--yes")
+    assert refused.code == 4
+    assert "a-80" in refused.err
+    assert dnssd("uninstall-records", "http", "--yes", "--limit", "1").code == 0
     enumeration = ("_services._dns-sd._udp.example.test.", "PTR")
     left = state(sandbox)
     assert left.pop(enumeration), "the service has an instance still, by another hand"

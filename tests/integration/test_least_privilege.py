@@ -160,7 +160,7 @@ def test_the_life_of_a_service_is_allowed(
         ("status", *web),
         ("leave", *web, "--wait"),
         ("leave", *web, "--host", "i-b"),
-        ("uninstall-records", "http", "--yes"),
+        ("uninstall-records", "http", "--yes", "--limit", "9"),
     ):
         assert dnssd(*command).code == 0, command
 
@@ -211,7 +211,7 @@ def test_nothing_in_the_policy_is_superfluous(
     for command in (
         ("join", *web, "--port", "80", "--address", "10.0.0.1", "--address", "2001:db8::1"),
         ("leave", *web, "--wait"),
-        ("uninstall-records", "http", "--yes"),
+        ("uninstall-records", "http", "--yes", "--limit", "9"),
     ):
         dnssd(*command)
 
@@ -382,7 +382,7 @@ def test_the_policy_that_is_shown_is_enough(
         ("join", *web, "--port", "80", "--weight", "7"),
         ("status", *web),
         ("leave", *web),
-        ("uninstall-records", "http", "--yes"),
+        ("uninstall-records", "http", "--yes", "--limit", "9"),
     ):
         assert dnssd(*command).code == 0, command
 

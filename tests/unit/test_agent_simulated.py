@@ -4,6 +4,8 @@ import asyncio
 import gc
 import random
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -12,7 +14,10 @@ from dnssd.agent.health import Rules
 from dnssd.deadline import Deadline
 from dnssd.members import Member
 from dnssd.records import Txt
+from dnssd.registration.operation import Operation
+from dnssd.registration.uninstall import Brake, hold_agents_out, uninstall
 from dnssd.rrsets import Change
+from dnssd.services import Service
 from kit.simagent import NAME, World, run, service
 
 HOUR = 3600.0
@@ -126,6 +131,24 @@ def test_what_was_taken_out_on_purpose_stays_out_until_it_is_joined_there() -> N
         await world.until(lambda: not publication.held)
         world.verdicts[80] = "fail"
         await world.until(lambda: world.published() == set())
+
+    run(story)
+
+
+@pytest.mark.parametrize("age", [1, 60, 1000])
+def test_a_service_that_is_uninstalled_stays_out(age: float) -> None:
+    """Its agent has heard of it by the time that its records are removed, whatever its age."""
+
+    async def story(world: World) -> None:
+        await world.agent(service(80))
+        await world.until(lambda: world.published() == {80})
+        await asyncio.sleep(age)
+        now = (datetime.now(UTC) + timedelta(seconds=age)).replace(microsecond=0)
+        begin = partial(Operation, world.zone, Deadline(1.0), now=lambda: now)
+        await asyncio.sleep(hold_agents_out(begin(), Service.parse("http"), Brake()))
+        assert not uninstall(begin(), Service.parse("http"), Brake()).stayed
+        await asyncio.sleep(HOUR)
+        assert world.zone.states[-1] == {}
 
     run(story)
 

@@ -37,7 +37,7 @@ VARIABLES = {  # of each command, behind DNSSD_ and its name
     "run": f"{AGENT} TERM_FIRST {LOGGING}",
     "agent": f"{AGENT} CONFIG CHECK_CONFIG {LOGGING}",
     "status": f"ZONE INSTANCE JSON {LOGGING}",
-    "uninstall-records": f"ZONE YES JSON {LOGGING}",
+    "uninstall-records": f"ZONE LIMIT YES JSON {LOGGING}",
     "lookup": f"DOMAIN NAMESERVER TIMEOUT WAIT PICK ALL TARGET POLICY JSON {LOGGING}",
     "browse": f"DOMAIN NAMESERVER TIMEOUT JSON {LOGGING}",
     "watch": f"DOMAIN NAMESERVER TIMEOUT EXEC JSON {LOGGING}",

@@ -9,11 +9,18 @@ from dnssd.records import Address, Ptr
 from dnssd.registration import joining
 from dnssd.registration.operation import Outcome
 from dnssd.registration.request import Registration
-from dnssd.registration.uninstall import Uninstalled, plan_uninstall, uninstall
+from dnssd.registration.uninstall import (
+    Brake,
+    Uninstalled,
+    hold_agents_out,
+    plan_uninstall,
+    seconds_to_see,
+    uninstall,
+)
 from dnssd.rrsets import Change, RRset
 from dnssd.zones.limits import CommitLimits
 from dnssd.zones.memory import MemoryZone
-from kit.interleaving import Actor, Stepped, operation, patient
+from kit.interleaving import NOW, Actor, Stepped, operation, patient
 from kit.invariants import BROWSE, ENUMERATION, INSTANCE, ORIGIN, SERVICE, check_state, srv, view_of
 
 
@@ -29,9 +36,9 @@ def registration(host: str, *, port: int = 80, instance: str = "web") -> Registr
     )
 
 
-def remove(zone: MemoryZone | Stepped) -> Uninstalled:
+def remove(zone: MemoryZone | Stepped, limit: int = 1000) -> Uninstalled:
     """Uninstall without waiting."""
-    return uninstall(operation(zone), SERVICE)
+    return uninstall(operation(zone), SERVICE, Brake(limit))
 
 
 @pytest.fixture(params=[False, True], ids=["swaps", "merges"])
@@ -62,7 +69,8 @@ def test_what_another_hand_wrote_stays(merges: bool) -> None:
     zone = MemoryZone(ORIGIN, foreign, merges=merges)
     join(zone, "a")
     join(zone, "b", instance="second")
-    remove(zone)
+    stayed = {(rrset.name, rrset.rdtype) for rrset in remove(zone).stayed}
+    assert stayed == {(INSTANCE, "SRV"), (INSTANCE, "TXT")}
     expected = {(r.name, r.rdtype): r for r in foreign}
     left = dict(zone.states[-1])
     assert left.pop((INSTANCE, "TXT")), "the definition of an instance that is offered stays"
@@ -75,7 +83,7 @@ def test_a_dry_run_tells_it_all_and_changes_nothing(merges: bool) -> None:
     join(zone, "a")
     join(zone, "b")
     before = zone.states[-1]
-    changes = plan_uninstall(zone, SERVICE, patient())
+    changes = plan_uninstall(zone, SERVICE, patient(), Brake())
     assert zone.states[-1] == before
     assert {(c.name, c.rdtype) for c in changes if c.after is None} == set(before)
 
@@ -105,6 +113,52 @@ def test_records_of_a_newer_format_go_too(merges: bool) -> None:
     assert zone.states[-1] == {}
     for state in zone.states:
         check_state(state)
+
+
+def test_members_that_are_up_are_not_taken_out_unasked(merges: bool) -> None:
+    """The brake counts them in all instances, before anything is written; others may go."""
+    zone = MemoryZone(ORIGIN, merges=merges)
+    join(zone, "a")
+    join(zone, "b", instance="second")
+    before = zone.states[-1]
+    with pytest.raises(errors.Refused, match=r"2 members are up: a-80, b-80; .* --limit 2"):
+        remove(zone, limit=1)
+    assert zone.states[-1] == before
+    assert not remove(zone, limit=2).stayed
+    assert not remove(zone, limit=0).changed
+
+
+def test_who_joins_while_others_go_counts(merges: bool) -> None:
+    """More than were allowed are not taken out, whenever they came."""
+    zone = MemoryZone(ORIGIN, merges=merges)
+    join(zone, "a")
+    actor = Actor(zone, lambda stepped: remove(stepped, limit=1))
+    actor.step()
+    join(zone, "b")
+    while not actor.done:
+        actor.step()
+    assert isinstance(actor.result, errors.Refused)
+    assert set(view_of(zone.states[-1]).values) >= {srv("b")}
+
+
+def test_agents_are_told_to_stay_out_and_get_the_time_to_hear_it(merges: bool) -> None:
+    """A record that is gone is joined again, one that says hold is not."""
+    zone = MemoryZone(ORIGIN, merges=merges)
+    join(zone, "plain")
+    assert hold_agents_out(operation(zone), SERVICE, Brake()) == 0
+    agent = replace(registration("a").wish_in(ORIGIN), agent=True)
+    joining.join(operation(zone), agent)
+    before = zone.states[-1]
+    with pytest.raises(errors.Refused):
+        hold_agents_out(operation(zone), SERVICE, Brake(limit=1))
+    assert zone.states[-1] == before
+    assert hold_agents_out(operation(zone), SERVICE, Brake(limit=2)) == 90 + 66
+    members = {label: member for label, (member, _) in view_of(zone.states[-1]).members.items()}
+    assert (members["a-80"].is_held, members["plain-80"].state) == (True, "up")
+    assert seconds_to_see(members["a-80"], 300, NOW) == 630
+    assert hold_agents_out(operation(zone), SERVICE, Brake()) > 0, "interrupted, and run again"
+    assert not remove(zone).stayed
+    assert zone.states[-1] == {}
 
 
 @pytest.mark.parametrize("steps", range(16))
