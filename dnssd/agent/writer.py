@@ -3,15 +3,17 @@
 What writing takes, boto3 above all, stays in memory once it is loaded; so it is loaded here, in
 a process that ends when the agent has nothing to write. It reads requests from standard input
 and answers on standard output, an object of JSON a line; each request has a thread of its own.
-It ends once its input has, and what is under way is done.
+It ends once its input has, and what is under way is done: signals of a terminal are its agent's.
 """
 
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -36,23 +38,28 @@ _Json = dict[str, Any]
 
 def main() -> None:
     """Do what is asked for until the input ends."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(format="dnssd: %(message)s", level=os.environ.get("DNSSD_WRITER_LOG"))
     answering = threading.Lock()
-    with open(os.dup(1), "w", encoding="utf-8") as out:
-        os.dup2(2, 1)  # nothing else that prints may come between answers
+    out = os.dup(1)
+    os.dup2(2, 1)  # nothing else that prints may come between answers
 
-        def serve(request: _Json) -> None:
-            answer = json.dumps({"id": request["id"], **_answer(request)})
-            with answering:
-                print(answer, file=out, flush=True)
+    def serve(request: _Json) -> None:
+        answer = json.dumps({"id": request["id"], **_answer(request)}).encode() + b"\n"
+        with answering, suppress(BrokenPipeError):  # its agent has gone; what was asked is done
+            while answer:
+                answer = answer[os.write(out, answer) :]
 
-        threads = []
-        for line in sys.stdin:
-            thread = threading.Thread(target=serve, args=(json.loads(line),), daemon=True)
-            thread.start()
-            threads.append(thread)
-        for thread in threads:
-            thread.join()
+    threads = []
+    for line in sys.stdin:
+        if not line.endswith("\n"):
+            break  # its agent has gone while it wrote
+        thread = threading.Thread(target=serve, args=(json.loads(line),), daemon=True)
+        thread.start()
+        threads.append(thread)
+    for thread in threads:
+        thread.join()
 
 
 def _answer(request: _Json) -> _Json:
