@@ -115,11 +115,11 @@ class Writer:
     async def _read(self, process: _Process) -> None:
         """Hand out its answers until it has ended; what is unanswered then has failed."""
         assert process.stdout  # noqa: S101 (a pipe was asked for)
-        with contextlib.suppress(ValueError):  # a line without end
+        try:
             while line := await process.stdout.readline():
                 self._answered(json.loads(line))
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        except ValueError:  # a line without end; one that has ended is not killed, asyncio would
+            process.kill()  # wait for it twice and wonder
         await process.wait()
         if self._process is process:
             self._process = None

@@ -11,7 +11,7 @@ REQUEST = json.dumps({"id": 0, "op": "identify", "deadline": 1, "host": "h", "cl
 
 
 def test_it_ends_in_silence_where_its_agent_has_gone() -> None:
-    """In the middle of a word, and before it has heard an answer; a terminal's Ctrl-C is not its."""
+    """In the middle of a word, and before the answer; Ctrl-C is for its agent alone."""
     with subprocess.Popen(
         COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
