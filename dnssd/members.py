@@ -148,14 +148,21 @@ class Member:
         """The same member on its way out; `held` keeps its agent from joining it again."""
         return replace(self, state="leaving", hold=self.id if held else self.hold)
 
+    def renewed(self, draft: "Member") -> "Member":
+        """The same member with the lease of a draft; one that has just begun stays as it is."""
+        if draft.until is not None and self.until is not None:
+            quarter = (draft.until - draft.since) / 4  # renewals come at each third
+            if draft.until - quarter < self.until <= draft.until:
+                return self
+        return replace(self, until=draft.until)
+
     def same_as(self, other: "Member") -> bool:
-        """Whether both say the same, whenever and by whichever announce they did."""
+        """Whether both say the same, whenever and by whichever announce, and for how long."""
         return (
             self.srv == other.srv
             and set(self.addresses) == set(other.addresses)
             and self.owner == other.owner
             and self.state == other.state
-            and self.until == other.until
             and self.has_agent == other.has_agent
         )
 

@@ -49,6 +49,7 @@ class Service:
     ttl: int | None = None
     txt: tuple[tuple[str, str | None], ...] | None = None
     takeover: bool = False
+    lease: int = 0
     splay: float = 0.0
     nameservers: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
@@ -80,7 +81,7 @@ class Service:
     def _check_registration(self) -> None:
         ServiceType.parse(self.service)
         parse_instance(self.instance)
-        if not any((self.host, self.target, self.addresses, self.txt, self.ttl)):
+        if not any((self.host, self.target, self.addresses, self.txt, self.ttl, self.lease)):
             return  # there is nothing more to find wrong, and a command waits for its start
         from dnssd.registration.request import Registration
 
@@ -94,6 +95,7 @@ class Service:
             addresses=[_ANY_ADDRESS if a in ("private", "public") else a for a in chosen],
             ttl=self.ttl,
             txt=dict(self.txt) if self.txt is not None else None,
+            lease=self.lease,
         )
 
     @property

@@ -124,6 +124,13 @@ def _check_txt(
     help="The instance's TXT data; may be repeated; replaces what is there.",
 )
 @option(
+    "--lease",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="SECONDS",
+    help="Count as gone unless joined again within this: by the agent, a timer, or cron.",
+)
+@option(
     "--splay",
     type=click.FloatRange(min=0),
     default=0,
@@ -172,6 +179,7 @@ class JoinOptions:
     weight: int
     ttl: int | None
     txt: tuple[str, ...]
+    lease: int = 0
     splay: float
     deadline: float
     wait: bool
@@ -202,6 +210,7 @@ class JoinOptions:
             ttl=self.ttl,
             txt=txt_pairs(self.txt) if self.txt else None,
             takeover=self.takeover,
+            lease=self.lease,
         )
 
 

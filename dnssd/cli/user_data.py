@@ -226,6 +226,8 @@ def _check(service: str, options: Mapping[str, Any]) -> None:
     from dnssd.services import DEFAULT_INSTANCE
     from dnssd.zones.address import ZoneAddress
 
+    if options["lease"]:
+        raise click.UsageError("--lease: nothing there would renew it; add --agent")
     host, target, txt = (options[name] for name in ("host", "target", "txt"))
     check_target(target, host, options["addresses"])
     ZoneAddress.parse(options["zone_address"])

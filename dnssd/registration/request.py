@@ -12,6 +12,8 @@ from dnssd.records import MAX_TTL, TXT_SIZE, Address, Srv, Txt
 from dnssd.registration.wish import Departure, Wish, check_range, default_owner
 from dnssd.services import Service, instance_label, parse_host_label, parse_instance
 
+SHORTEST_LEASE, LONGEST_LEASE = 60, 366 * 86_400  # seconds
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Registration:
@@ -31,6 +33,7 @@ class Registration:
         owner: Who may change or remove this member; by default named after the host.
         takeover: Replace a member or host record of another owner.
         agent: An agent answers for this member as long as it runs.
+        lease: Seconds after which it counts as gone unless it has joined again; 0 for no end.
         former_owners: What `owner` was called by earlier versions: their records are its own.
 
     Raises:
@@ -57,6 +60,7 @@ class Registration:
     takeover: bool = False
     former_owners: tuple[str, ...] = ()
     agent: bool = False
+    lease: int = 0
 
     def __post_init__(self) -> None:
         Service.parse(self.service)
@@ -67,6 +71,8 @@ class Registration:
         check_range("weight", self.weight, 0, 65535)
         if self.ttl is not None:
             check_range("ttl", self.ttl, 1, MAX_TTL)
+        if self.lease:
+            check_range("lease", self.lease, SHORTEST_LEASE, LONGEST_LEASE)
         if self.target is None and not self.addresses:
             raise UsageError(f"host {self.host}: no address; give one, or a target that has one")
         if self.target is not None and self.addresses:
@@ -158,6 +164,7 @@ class Registration:
             takeover=self.takeover,
             former_owners=self.former_owners,
             agent=self.agent,
+            lease=self.lease,
         )
         wish.member("0" * 8, datetime.fromtimestamp(0, UTC)).to_txt()  # would it fit?
         return wish

@@ -1,7 +1,7 @@
 """What a registration comes to in one zone: names and values, nothing left to parse."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dnssd.errors import UsageError
 from dnssd.members import Member
@@ -31,6 +31,7 @@ class Wish:
         txt: None to keep what is there.
         takeover: Whether another owner's records may be replaced.
         agent: Whether an agent answers for the member.
+        lease: Seconds that its record counts for, unless it is renewed; 0 for no end.
     """
 
     origin: Name
@@ -47,6 +48,7 @@ class Wish:
     takeover: bool
     former_owners: tuple[str, ...] = ()
     agent: bool = False
+    lease: int = 0
 
     def owns(self, owner: str) -> bool:
         """Whether records of that owner are this host's own."""
@@ -61,6 +63,7 @@ class Wish:
             owner=self.owner,
             since=since,
             id=id,
+            until=since + timedelta(seconds=self.lease) if self.lease else None,
             agent=id if self.agent else "",
         )
 

@@ -719,3 +719,25 @@ def test_force_stops_where_the_host_has_come_back() -> None:
             check_state(state)
         if isinstance(actor.result, errors.Superseded):
             assert srv("b", weight=7) in values(zone)
+
+
+@pytest.mark.parametrize("merges", [False, True])
+def test_a_lease_is_renewed_once_a_third_of_it_is_gone(merges: bool) -> None:
+    """By the same join: announcement and value stay, and in between nothing changes."""
+    zone = MemoryZone(ORIGIN, merges=merges)
+    wish = registration(lease=900).wish_in(ORIGIN)
+    ends = []
+    for minutes in (0, 1, 5, 6, 10, 40):
+        before = view_of(zone.states[-1]).members.get("a-80")
+        now = NOW + timedelta(minutes=minutes)
+        outcome = joining.join(operation(zone, now=now), wish)
+        member, _ = view_of(zone.states[-1]).members["a-80"]
+        assert before is None or member.id == before[0].id
+        assert outcome.changed is (before is None or member != before[0])
+        assert member.until
+        ends.append((member.until - NOW) // timedelta(minutes=1))
+        check_projection(zone.states[-1])
+    assert ends == [15, 15, 20, 20, 25, 55]
+
+    joining.join(operation(zone), registration().wish_in(ORIGIN))
+    assert view_of(zone.states[-1]).members["a-80"][0].until is None
