@@ -20,7 +20,7 @@ class HostFacts:
         label: Its host label: the instance ID, or the first label of the host name.
         private: The private IPv4 address and the interface's IPv6 address, those there are.
         public: The addresses that the Internet reaches it at, those there are.
-        owner: Who may change its records, the same after a reboot: `ec2/ACCOUNT/REGION/ID`
+        owner: Who may change its records, the same after a reboot: `ec2/DIGEST/REGION/ID`
             or `host/DIGEST/HOSTNAME` and the like, in lower case.
         source: Where all this comes from, for people.
         cloud: One of `clouds.CLOUDS`.

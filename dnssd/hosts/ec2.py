@@ -9,6 +9,7 @@ from dnssd.hosts import HostFacts
 from dnssd.hosts.addresses import is_public
 from dnssd.hosts.document import Document
 from dnssd.hosts.imds import Imds, Settings
+from dnssd.hosts.labels import account_digest
 
 _DOCUMENT = "/latest/dynamic/instance-identity/document"
 
@@ -37,11 +38,12 @@ def facts(environ: Mapping[str, str], deadline: Deadline, root: Path = Path("/")
         label=instance,
         private=tuple(filter(None, (private_ipv4, ipv6))),
         public=tuple(filter(None, (public_ipv4, public_ipv6))),
-        owner=f"ec2/{account}/{region}/{instance}",
+        owner=f"ec2/{account_digest(account)}/{region}/{instance}",
         source=f"EC2 instance metadata at {imds.endpoint}",
         cloud="ec2",
         region=region,
         zone=identity.text("availabilityZone"),
+        former_owners=(f"ec2/{account}/{region}/{instance}",),
     )
 
 

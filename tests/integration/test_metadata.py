@@ -90,11 +90,12 @@ def test_an_instance_of_the_sandbox(sandbox: Sandbox) -> None:
         label="i-0123456789abcdef0",
         private=("10.0.0.5",),
         public=(),
-        owner="ec2/123456789012/us-east-1/i-0123456789abcdef0",
+        owner="ec2/d6c35c/us-east-1/i-0123456789abcdef0",
         source=f"EC2 instance metadata at {sandbox.metadata_url}",
         cloud="ec2",
         region="us-east-1",
         zone="us-east-1a",
+        former_owners=("ec2/123456789012/us-east-1/i-0123456789abcdef0",),
     )
 
 
@@ -138,7 +139,7 @@ def test_one_token_serves_all_items() -> None:
     with service(local_ipv4=[(200, "10.0.0.5")]) as script:
         facts = script.facts(Clock().deadline())
 
-    assert facts.owner == "ec2/123456789012/us-west-2/i-0abc"
+    assert facts.owner == "ec2/d6c35c/us-west-2/i-0abc"
     assert [path for method, path in script.seen if method == "PUT"] == [TOKEN]
 
 

@@ -59,7 +59,7 @@ def test_an_instance_says_who_it_is(dnssd: Command, on_ec2: Sandbox) -> None:
         "FACT     VALUE",
         "cloud    ec2",
         "host     i-0123456789abcdef0",
-        "owner    ec2/123456789012/us-east-1/i-0123456789abcdef0",
+        "owner    ec2/d6c35c/us-east-1/i-0123456789abcdef0",
         "private  10.0.0.5",
         "public   -",
         "region   us-east-1",
@@ -73,7 +73,7 @@ def test_an_instance_says_it_in_json(dnssd: Command, on_ec2: Sandbox) -> None:
     assert dnssd("whoami", "--json").json == {
         "cloud": "ec2",
         "host": "i-0123456789abcdef0",
-        "owner": "ec2/123456789012/us-east-1/i-0123456789abcdef0",
+        "owner": "ec2/d6c35c/us-east-1/i-0123456789abcdef0",
         "private": ["10.0.0.5"],
         "public": [],
         "region": "us-east-1",
