@@ -12,7 +12,6 @@ MAX_MODULE_LINES = 300
 LONG_MODULES = {
     "dnssd/resolver/engine.py",
     "dnssd/resolver/gather.py",
-    "dnssd/wire/resolution.py",
 }
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -9,8 +9,8 @@ from dnssd.resolver.cache import CacheEntry
 from dnssd.resolver.gather import FAMILIES, Gathering, LookupResult, Question
 from dnssd.resolver.snapshot import NOTHING
 from dnssd.wire.answers import Answer
+from dnssd.wire.belief import TRUSTING, Doubt
 from dnssd.wire.client import DnsClient
-from dnssd.wire.resolution import TRUSTING, Doubt
 from dnssd.wire.system_servers import SystemServers
 
 GRACE = 0.5  # seconds that a first look-up waits for more, once an endpoint can be used

@@ -5,17 +5,24 @@ from typing import NamedTuple, cast
 
 from dnssd.names import Name
 from dnssd.records import MAX_TTL, Rdata
-from dnssd.wire.message import NOERROR, NUMBERS, NXDOMAIN, RCODES, Message, Record
+from dnssd.wire.message import BADVERS, NOERROR, NUMBERS, NXDOMAIN, RCODES, Message, Record
 
 MAX_VALUES = 4000  # of one answer; 64 KiB of them hold about as many
 MAX_CHAIN = 16  # aliases that lead to each other in one message
 
 _ASKED = {NUMBERS[rdtype]: rdtype for rdtype in ("A", "AAAA", "PTR", "SOA", "SRV", "TXT")}
-_BADVERS = 16
 
 
 class NoAnswer(Exception):
-    """A message that leaves its question open; the text says what it is instead."""
+    """A message that leaves its question open; the text says what it is instead.
+
+    Attributes:
+        rcode: The response code, if that is why.
+    """
+
+    def __init__(self, what: str, rcode: int = NOERROR) -> None:
+        super().__init__(what)
+        self.rcode = rcode
 
 
 class CutShort(NoAnswer):
@@ -71,7 +78,7 @@ def _asked(message: Message) -> tuple[Name, str]:
     if message.truncated:
         raise CutShort("an answer cut short")
     if message.rcode not in (NOERROR, NXDOMAIN):
-        raise NoAnswer(_rcode(message.rcode))
+        raise NoAnswer(_rcode(message.rcode), message.rcode)
     if message.question is None or message.question[1] not in _ASKED:
         raise NoAnswer("no answer to a question")
     name, number = message.question
@@ -111,6 +118,6 @@ def _negative(message: Message, name: Name, ttl: int, *, is_alias: bool) -> Answ
 
 def _rcode(rcode: int) -> str:
     """The name of a response code, or its number."""
-    if rcode == _BADVERS:
+    if rcode == BADVERS:
         return "BADVERS"
     return RCODES[rcode] if rcode < len(RCODES) else f"response code {rcode}"

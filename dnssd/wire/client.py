@@ -8,22 +8,17 @@ from dnssd.errors import Unavailable
 from dnssd.names import Name
 from dnssd.wire import budget as budgets
 from dnssd.wire.answers import Answer, CutShort, NoAnswer, read_answer
+from dnssd.wire.belief import FEW_UNSIGNED, TRUSTING, UNSIGNED, Doubt
 from dnssd.wire.budget import Budget
 from dnssd.wire.connections import Connection, Network, Server
 from dnssd.wire.loop import Loop
-from dnssd.wire.message import MalformedMessage
+from dnssd.wire.message import BADVERS, FORMERR, NOTIMP, MalformedMessage
 from dnssd.wire.nameservers import NameServer
 from dnssd.wire.query import HEADER, NEVER, PAYLOAD, Done, Query, carries_edns
 from dnssd.wire.reader import read_message
-from dnssd.wire.resolution import (
-    FEW_UNSIGNED,
-    TRUSTING,
-    UNSIGNED,
-    Attempt,
-    Doubt,
-    Resolution,
-)
+from dnssd.wire.resolution import Resolution
 from dnssd.wire.timers import Timers
+from dnssd.wire.trouble import Attempt
 from dnssd.wire.usual import read_usual
 
 AT_ONCE = 256  # questions under way; more wait for their turn
@@ -32,7 +27,7 @@ PLAIN = 300.0  # seconds that a server gets no OPT records, where those are not 
 REMEMBERED = 10_000  # questions known to need TCP
 
 _ADVICE = "check the network, or give another --nameserver"
-_NO_EDNS = {"FORMERR", "NOTIMP", "BADVERS"}  # what servers say that mind it (RFC 6891)
+_NO_EDNS = {FORMERR, NOTIMP, BADVERS}  # what servers say that mind it (RFC 6891)
 
 
 class DnsClient:
@@ -198,7 +193,7 @@ class DnsClient:
         self._finish(query)
 
     def _no_answer(
-        self, query: Query, connection: Connection, why: Exception, now: float
+        self, query: Query, connection: Connection, why: MalformedMessage | NoAnswer, now: float
     ) -> Sequence[Attempt]:
         """Something else than an answer has come; what to send in its place."""
         resolution, attempt = query.resolution, connection.attempt
@@ -207,7 +202,7 @@ class DnsClient:
         if isinstance(why, MalformedMessage):
             connection.distrust()
             return resolution.failed(attempt, "a malformed answer", now)
-        if str(why) in _NO_EDNS:
+        if why.rcode in _NO_EDNS:
             query.without_edns()
         return resolution.failed(attempt, str(why), now)
 

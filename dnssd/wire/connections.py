@@ -6,7 +6,7 @@ from typing import Protocol
 from dnssd.wire.loop import Loop, Timer
 from dnssd.wire.nameservers import NameServer
 from dnssd.wire.query import Query
-from dnssd.wire.resolution import Attempt
+from dnssd.wire.trouble import Attempt
 
 PORT_LIFE = 1000  # questions asked from one UDP port before another is drawn (RFC 5452)
 SILENT = 0.5  # seconds after which one that is asked, but hears nothing, is replaced

@@ -8,8 +8,9 @@ from dnssd.errors import Unavailable
 from dnssd.names import Name
 from dnssd.records import MAX_TTL
 from dnssd.wire.answers import Answer
+from dnssd.wire.belief import TRUSTING, Doubt
 from dnssd.wire.message import NUMBERS
-from dnssd.wire.resolution import TRUSTING, Doubt, Resolution
+from dnssd.wire.resolution import Resolution
 
 if TYPE_CHECKING:
     from dnssd.wire.connections import Connection

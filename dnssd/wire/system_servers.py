@@ -7,12 +7,12 @@ from pathlib import Path
 
 from dnssd.errors import UsageError
 from dnssd.names import Name
+from dnssd.wire.belief import TRUSTING, Doubt
 from dnssd.wire.client import DnsClient
 from dnssd.wire.connections import Network
 from dnssd.wire.loop import Loop
 from dnssd.wire.nameservers import NameServer, literal
 from dnssd.wire.query import Done
-from dnssd.wire.resolution import TRUSTING, Doubt
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 CHECK = 5.0  # seconds between looks whether it has changed

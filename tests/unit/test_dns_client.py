@@ -14,11 +14,12 @@ from dnssd.errors import Unavailable
 from dnssd.names import Name
 from dnssd.records import Address, Srv
 from dnssd.wire.answers import Answer
+from dnssd.wire.belief import TRUSTING, Doubt
 from dnssd.wire.budget import Budget
 from dnssd.wire.client import AT_ONCE, MAX_ALIASES, DnsClient
 from dnssd.wire.connections import FIRST_LATE, IDLE, MAX_LATE, MIN_LATE, PORT_LIFE, SILENT
 from dnssd.wire.nameservers import NameServer
-from dnssd.wire.resolution import BURST, TRUSTING, Doubt
+from dnssd.wire.resolution import BURST
 from kit.simnet import (
     BROKEN,
     Delivery,

@@ -10,18 +10,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from dnssd.names import Name
 from dnssd.records import Address
 from dnssd.wire.answers import Answer
+from dnssd.wire.belief import TRUSTING, UNSIGNED, Doubt
 from dnssd.wire.budget import Budget
 from dnssd.wire.resolution import (
     BURST,
-    INTERVAL,
     LONGEST,
-    TRUSTING,
     UNPAID,
-    UNSIGNED,
-    Attempt,
-    Doubt,
     Resolution,
 )
+from dnssd.wire.trouble import INTERVAL, Attempt
 
 T0 = 1000.0
 LATE = 0.2

@@ -1,0 +1,58 @@
+"""What a question needs to know once something has gone wrong: whose turn it is, and why; pure."""
+
+from typing import NamedTuple
+
+from dnssd.wire.belief import Doubt, Evidence
+
+INTERVAL = 0.03  # seconds between bursts, at first
+
+
+class Attempt(NamedTuple):
+    """A packet to be sent."""
+
+    server: int  # which one, counted from 0
+    by_tcp: bool
+
+
+class Trouble:
+    """What a question needs to know that is not answered at once.
+
+    Attributes:
+        failures: What was last wrong with each server, by its number.
+        asked: The servers that were asked.
+        turn: The one that was asked last.
+        sent_at: When that was, in seconds.
+        interval: Seconds until the next burst.
+        bursts: How many there were.
+        replaced: How many attempts were replaced since the last one.
+        evidence: What was heard.
+        other: Whether anything else came that is no answer.
+    """
+
+    __slots__ = (
+        "asked",
+        "bursts",
+        "evidence",
+        "failures",
+        "interval",
+        "other",
+        "replaced",
+        "sent_at",
+        "turn",
+    )
+
+    def __init__(self, first: int, sent_at: float, doubt: Doubt) -> None:
+        self.evidence = Evidence(doubt)
+        self.failures: dict[int, str] = {}
+        self.asked = {first}
+        self.turn = first
+        self.sent_at = sent_at
+        self.interval = INTERVAL
+        self.bursts = self.replaced = 0
+        self.other = False
+
+    def next(self, servers: int, *, by_tcp: bool) -> Attempt:
+        """An attempt with the server whose turn it is."""
+        self.turn = (self.turn + 1) % servers
+        self.asked.add(self.turn)
+        return Attempt(self.turn, by_tcp)
