@@ -72,7 +72,7 @@ def command(
 def _alone(service: str | None, options: dict[str, Any]) -> Settings:
     if service is None:
         raise click.UsageError("missing argument 'SERVICE', or --config FILE")
-    for name in ("zone_address", "port"):
+    for name in ("zone_addresses", "port"):
         if not options[name]:
             raise click.UsageError(f"missing option '--{name.partition('_')[0]}'")
     return settings_of(service, options)

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from dnssd.cli.agent_options import agent_options, check_settings
 
-_KEYS = {"zone_address": "zone", "addresses": "address", "nameservers": "nameserver"}
+_KEYS = {"zone_addresses": "zone", "addresses": "address", "nameservers": "nameserver"}
 _KEYS |= {"checks": "check"}
 _NOT_OF_FILES = {"deadline", "wait"}
 

@@ -10,7 +10,7 @@ import click
 
 from dnssd.cli.join import check_target, txt_pairs
 from dnssd.cli.join import command as join_command
-from dnssd.cli.options import Command, Option, checked
+from dnssd.cli.options import Command, Option
 
 if TYPE_CHECKING:
     from dnssd.agent.service import Settings
@@ -21,21 +21,11 @@ AGENT_WIDE = ("metrics", "complete_hook", "leave_on_exit")
 
 def join_options() -> Iterable[click.Parameter]:
     """What an agent needs to know of a service, as `join` does."""
-    options = [
+    return [
         copy.copy(param)
         for param in join_command.params
         if isinstance(param, Option) and param.expose_value and param.name not in _NOT_OF_JOIN
     ]
-    for param in options:
-        if param.name == "zone_address":
-            param.callback = checked(_check_zone)  # there may be several
-    return options
-
-
-def _check_zone(text: str) -> None:
-    from dnssd.zones.address import ZoneAddress
-
-    ZoneAddress.parse(text)
 
 
 def _seconds(name: str, default: float, what: str) -> Option:
@@ -112,7 +102,7 @@ def settings_of(service: str, options: dict[str, Any]) -> Settings:
 
     check_target(options["target"], options["host"], options["addresses"])
     own = {name: options.pop(name) for name in AGENT_WIDE}
-    txt, zones, checks = (options.pop(name) for name in ("txt", "zone_address", "checks"))
+    txt, zones, checks = (options.pop(name) for name in ("txt", "zone_addresses", "checks"))
     fields = options | {
         "service": service,
         "instance": options["instance"] or "default",

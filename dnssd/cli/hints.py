@@ -67,10 +67,15 @@ def warn_of_delegation(zone: Zone, name: Name, deadline: Deadline) -> None:
     """
     cut = delegation_above(zone, name, deadline)
     if cut is not None:
-        warn(
-            f"{cut}: delegated to other name servers: clients are sent there, and see no service "
-            f"below it; remove its NS records from {zone.origin}, or use a zone of your own"
-        )
+        warn_of_cut(zone, cut)
+
+
+def warn_of_cut(zone: Zone, cut: Name) -> None:
+    """Warn of a name that is delegated away."""
+    warn(
+        f"{cut}: delegated to other name servers: clients are sent there, and see no service "
+        f"below it; remove its NS records from {zone.origin}, or use a zone of your own"
+    )
 
 
 def warn_of_name(name: Name) -> None:

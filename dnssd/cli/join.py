@@ -18,17 +18,19 @@ from dnssd.cli.options import (
     nameserver_option,
     option,
     wait_option,
-    zone_option,
+    zones_option,
 )
-from dnssd.cli.reporting import start_logging, warn
+from dnssd.cli.reporting import start_logging
 from dnssd.cli.whoami import cloud_option
 
 if TYPE_CHECKING:  # --help needs none of it
-    from dnssd.errors import DnssdError
+    from collections.abc import Sequence
+
+    from dnssd.cli.joined import Joined
+    from dnssd.cli.several import InZone
     from dnssd.hosts import HostFacts
-    from dnssd.registration.operation import Operation, Outcome
     from dnssd.registration.request import Registration
-    from dnssd.registration.wish import Wish
+    from dnssd.rrsets import Change
     from dnssd.zones.address import ZoneAddress
 
 EPILOG = """\b
@@ -67,7 +69,7 @@ def _check_txt(
 
 @click.command("join", cls=Command, epilog=EPILOG)
 @click.argument("service")
-@zone_option
+@zones_option
 @option(
     "--port",
     type=click.IntRange(1, _HIGHEST),
@@ -168,7 +170,7 @@ class JoinOptions:
     """What `dnssd join` was told; see its options."""
 
     service: str
-    zone_address: str
+    zone_addresses: tuple[str, ...]
     port: int
     instance: str | None
     host: str | None
@@ -216,55 +218,56 @@ class JoinOptions:
 
 def _join(asked: JoinOptions) -> None:
     from dnssd.cli import registering
+    from dnssd.cli.joined import tell
+    from dnssd.cli.several import Parts
     from dnssd.deadline import Deadline
     from dnssd.hosts import METADATA_AT_JOIN_SECONDS, this_host
-    from dnssd.hosts.kept import Kept, StateFolder
-    from dnssd.registration.joining import join, plan_join
-    from dnssd.registration.operation import Operation
+    from dnssd.registration.joining import plan_join
     from dnssd.registration.request import check_host_and_service
     from dnssd.zones.address import ZoneAddress
 
     check_host_and_service(asked.service, asked.host)
     deadline = Deadline(asked.deadline)
     facts = this_host(deadline, asked.host, budget=METADATA_AT_JOIN_SECONDS, cloud=asked.cloud)
-    registration = asked.registration(facts, ZoneAddress.parse(asked.zone_address))
-    zone = registering.open_within(asked.zone_address, deadline)
-    wish = registration.wish_in(zone.origin)
-    operation = Operation(zone, deadline, splay=asked.splay)
+    registrations = {
+        address: asked.registration(facts, ZoneAddress.parse(address))
+        for address in asked.zone_addresses
+    }
+
+    def plan(part: InZone[Sequence[Change]]) -> Sequence[Change]:
+        operation = part.begin()
+        return plan_join(operation, registrations[part.address].wish_in(operation.zone.origin))
+
     if asked.dry_run:
-        return registering.print_changes(plan_join(operation, wish), asked.as_json)
-    StateFolder.find(os.environ).keep(Kept.of(facts, str(wish.name), asked.port, asdict(asked)))
+        registering.print_plans(asked.zone_addresses, deadline, plan, asked.as_json)
+        return
+    parts: Parts[Joined] = Parts(asked.zone_addresses, deadline)
+    parts.run(lambda part: _join_in(part, asked, facts, registrations[part.address]))
+    parts.end(tell(parts, asked.nameservers, as_json=asked.as_json))
+
+
+def _join_in(
+    part: InZone[Joined], asked: JoinOptions, facts: HostFacts, registration: Registration
+) -> Joined:
+    """Join in one zone."""
+    from dnssd.cli import registering
+    from dnssd.cli.joined import Joined
+    from dnssd.hosts.kept import Kept, StateFolder
+    from dnssd.registration import remarks
+    from dnssd.registration.joining import join
+
+    operation = part.begin(splay=asked.splay)
+    wish = registration.wish_in(operation.zone.origin)
+    options = asdict(asked)
+    del options["zone_addresses"]
+    options["zone_address"] = part.address
+    StateFolder.find(os.environ).keep(Kept.of(facts, str(wish.name), asked.port, options))
     outcome = join(operation, wish)
-    error = None
     if asked.wait:
         seen = registering.Seen(asked.nameservers, wanted=frozenset({wish.srv}))
-        error = registering.wait(operation, wish.name, seen, deadline)
-    _tell(asked, operation, wish, outcome, error)
-    if error is not None:
-        raise error.telling("it has joined")
-
-
-def _tell(
-    asked: JoinOptions,
-    operation: Operation,
-    wish: Wish,
-    outcome: Outcome,
-    error: DnssdError | None,
-) -> None:
-    """Say what has come of it, what was replaced, and what may be wrong all the same."""
-    from dnssd.cli import hints, registering
-    from dnssd.registration import remarks
-
-    verb = "joined" if outcome.changed else "had joined already:"
-    news = list(remarks.replaced(wish, outcome))
-    told = f"{verb} {outcome.name} as {wish.label}{': ' if news else ''}{', '.join(news)}"
-    extra = {"member": wish.label} | ({"replaced": news} if news else {})
-    registering.print_outcome(outcome, operation.zone, extra, told, asked.as_json, error)
-    for warning in remarks.warnings(wish, outcome, operation.now()):
-        warn(warning)
-    hints.warn_of_loopback(wish.addresses, asked.nameservers)
-    if outcome.defined:
-        hints.of_definition(operation.zone, wish.name, asked.nameservers, operation.deadline)
+        error = registering.wait(operation, wish.name, seen, part.deadline)
+        part.error = error and error.telling("it has joined")
+    return Joined(wish, outcome, tuple(remarks.replaced(wish, outcome)))
 
 
 def check_target(target: str | None, host: str | None, addresses: tuple[str, ...]) -> None:

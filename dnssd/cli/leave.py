@@ -17,7 +17,7 @@ from dnssd.cli.options import (
     nameserver_option,
     option,
     wait_option,
-    zone_option,
+    zones_option,
 )
 from dnssd.cli.reporting import start_logging, warn
 from dnssd.cli.whoami import cloud_option
@@ -27,14 +27,13 @@ if TYPE_CHECKING:  # --help needs none of it
     from collections.abc import Iterator, Sequence
 
     from dnssd.cli import registering
-    from dnssd.deadline import Deadline
+    from dnssd.cli.several import InZone, Parts
     from dnssd.errors import DnssdError
     from dnssd.hosts import HostFacts
     from dnssd.names import Name
     from dnssd.registration.operation import Operation, Outcome
     from dnssd.registration.wish import Departure
     from dnssd.rrsets import Change
-    from dnssd.zones.base import Zone
 
 EPILOG = """\b
 Examples:
@@ -46,7 +45,7 @@ Examples:
 
 @click.command("leave", cls=Command, epilog=EPILOG)
 @click.argument("service")
-@zone_option
+@zones_option
 @option(
     "--port",
     type=click.IntRange(1, 65535),
@@ -91,7 +90,7 @@ class LeaveOptions:
     """What `dnssd leave` was told; see its options."""
 
     service: str
-    zone_address: str
+    zone_addresses: tuple[str, ...]
     port: int | None
     instance: str | None
     host: str | None
@@ -104,34 +103,90 @@ class LeaveOptions:
     as_json: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What came of it in one zone."""
+
+    outcome: Outcome
+    elsewhere: tuple[str, ...]
+
+
 def _leave(asked: LeaveOptions) -> None:
     from dnssd.cli import registering
+    from dnssd.cli.several import Parts
     from dnssd.deadline import Deadline
     from dnssd.registration.request import check_host_and_service
 
     check_host_and_service(asked.service, asked.host)
     deadline = Deadline(asked.deadline)
-    zone = registering.open_within(asked.zone_address, deadline)
-    leaving = _Leaving(asked, zone, deadline)
+
+    def plan(part: InZone[Sequence[Change]]) -> Sequence[Change]:
+        return _Leaving(asked, part).plan()
+
     if asked.dry_run:
-        registering.print_changes(leaving.plan(), asked.as_json)
+        registering.print_plans(asked.zone_addresses, deadline, plan, asked.as_json)
         return
+    parts: Parts[_Left] = Parts(asked.zone_addresses, deadline)
+    parts.run(lambda part: _leave_in(part, asked))
+    parts.end(_tell(asked, parts))
+
+
+def _leave_in(part: InZone[_Left], asked: LeaveOptions) -> _Left:
+    from dnssd.cli import registering
+
+    leaving = _Leaving(asked, part)
     outcome = leaving.run()
-    seen = registering.Seen(asked.nameservers, gone=outcome.removed)
-    error = leaving.wait(outcome.name, seen) if asked.wait else None
-    elsewhere = leaving.elsewhere() if not outcome.members and asked.instance is None else ()
-    extra: dict[str, Any] = {"members": list(outcome.members), "elsewhere": list(elsewhere)}
-    registering.print_outcome(outcome, zone, extra, _told(outcome), asked.as_json, error)
-    if outcome.held:
+    if asked.wait:
+        seen = registering.Seen(asked.nameservers, gone=outcome.removed)
+        error = leaving.wait(outcome.name, seen)
+        part.error = error and error.telling("it has left")
+    looks = not outcome.members and asked.instance is None
+    return _Left(outcome, leaving.elsewhere() if looks else ())
+
+
+def _tell(asked: LeaveOptions, parts: Parts[_Left]) -> dict[str, Any]:
+    from dnssd.cli.output import print_json, safe
+    from dnssd.cli.registering import requests_to
+    from dnssd.cli.reporting import result_is_told
+
+    entries = [_entry(part) for part in parts.all]
+    left = [part.result for part in parts.done if part.result is not None]
+    document: dict[str, Any] = {
+        "name": str(left[0].outcome.name) if left else None,
+        "members": list(dict.fromkeys(m for one in left for m in one.outcome.members)),
+        "elsewhere": list(dict.fromkeys(e for one in left for e in one.elsewhere)),
+        "zones": entries,
+    }
+    if asked.as_json and left:
+        result_is_told()
+        print_json(document)
+    for part in parts.done:
+        if part.result is None or part.zone is None:
+            continue
+        if not asked.as_json:
+            print(safe(f"{_told(part.result.outcome)} ({requests_to(part.zone)})"))
+        _warn(part.result)
+    return document
+
+
+def _entry(part: InZone[_Left]) -> dict[str, Any]:
+    entry = part.json("left")
+    if part.result is not None:
+        outcome = part.result.outcome
+        about = {"name": str(outcome.name), "members": list(outcome.members)}
+        entry |= {"changed": outcome.changed, **about}
+    return entry
+
+
+def _warn(left: _Left) -> None:
+    if left.outcome.held:
         warn(
-            f"{', '.join(outcome.held)}: an agent looks after it, and will stay out until "
+            f"{', '.join(left.outcome.held)}: an agent looks after it, and will stay out until "
             "'dnssd join' runs there; run this again in a minute to remove the record"
         )
-    if elsewhere:
-        names = ", ".join(map(shown, elsewhere))
+    if left.elsewhere:
+        names = ", ".join(map(shown, left.elsewhere))
         warn(f"this host is a member of other instances: {names}; name one with --instance")
-    if error is not None:
-        raise error.telling("it has left")
 
 
 def _told(outcome: Outcome) -> str:
@@ -142,13 +197,14 @@ def _told(outcome: Outcome) -> str:
 class _Leaving:
     """The leave of this host, as whoever it is now or was when it joined."""
 
-    def __init__(self, asked: LeaveOptions, zone: Zone, deadline: Deadline) -> None:
+    def __init__(self, asked: LeaveOptions, part: InZone[Any]) -> None:
         from dnssd.hosts.kept import StateFolder
         from dnssd.services import DEFAULT_INSTANCE, Service, instance_label
 
         self._asked = asked
-        self._zone = zone
-        self._deadline = deadline
+        self._part = part
+        self._zone = zone = part.open()
+        self._deadline = part.deadline
         self._instance = asked.instance or DEFAULT_INSTANCE
         self._service = Service.parse(asked.service)
         browse = self._service.in_domain(zone.origin)
@@ -193,9 +249,7 @@ class _Leaving:
         return elsewhere(self._zone, self._service, facts.label, facts.owner, self._deadline)
 
     def _begin(self) -> Operation:
-        from dnssd.registration.operation import Operation
-
-        return Operation(self._zone, self._deadline)
+        return self._part.begin()
 
     def _departures(self) -> Iterator[Departure]:
         from dnssd.registration.of_host import departure_of

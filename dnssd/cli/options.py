@@ -164,17 +164,45 @@ def one_zone(ctx: click.Context, param: click.Parameter, value: tuple[str, ...])
     return value[0]
 
 
-zone_option = option(
-    "--zone",
-    "zone_address",
-    metavar="ADDRESS",
-    shared="DNSSD_ZONE",
-    words=True,
-    required=True,
-    multiple=True,
-    callback=one_zone,
-    help="Where the records live: a name, a hosted zone ID, or PROVIDER:NAME[,key=value]...",
-)
+def several_zones(
+    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The zones of a command that takes several.
+
+    Raises:
+        BadParameter: One of them is none, or is given twice.
+    """
+    from dnssd.zones.address import ZoneAddress
+
+    checked(_check_zone)(ctx, param, value)
+    known: dict[object, str] = {}
+    for text in value:
+        if (identity := ZoneAddress.parse(text).identity) in known:
+            why = f"{text}: the same zone as {known[identity]}; leave one out"
+            raise click.BadParameter(why, ctx, param)
+        known[identity] = text
+    return value
+
+
+def _zone_option(
+    name: str, callback: Callable[..., Any], more: str = ""
+) -> Callable[[_Function], _Function]:
+    return option(
+        "--zone",
+        name,
+        metavar="ADDRESS",
+        shared="DNSSD_ZONE",
+        words=True,
+        required=True,
+        multiple=True,
+        callback=callback,
+        help="Where the records live: a name, a hosted zone ID, or PROVIDER:NAME[,key=value]..."
+        + more,
+    )
+
+
+zone_option = _zone_option("zone_address", one_zone)
+zones_option = _zone_option("zone_addresses", several_zones, "; may be repeated.")
 
 
 def check_nameserver(text: str) -> None:

@@ -1,20 +1,19 @@
 """What commands that change a zone share: how long they wait, and how changes are told."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dnssd.cli.failures import error_json
 from dnssd.cli.output import print_json, safe
 from dnssd.cli.reporting import result_is_told
+from dnssd.cli.several import InZone, Parts
 from dnssd.deadline import Deadline
 from dnssd.errors import DnssdError
 from dnssd.names import Name
 from dnssd.records import Rdata
-from dnssd.registration.operation import Operation, Outcome
+from dnssd.registration.operation import Operation
 from dnssd.rrsets import Change, RRset
 from dnssd.zones.base import Zone
-from dnssd.zones.factory import open_zone
 from dnssd.zones.served import wait_seen
 
 
@@ -38,6 +37,27 @@ def print_changes(changes: Sequence[Change], as_json: bool) -> None:
                 print(safe(f"+ {line}"))
     if not changes:
         print("nothing to change")
+
+
+def print_plans(
+    addresses: Sequence[str],
+    deadline: Deadline,
+    plan: Callable[[InZone[Sequence[Change]]], Sequence[Change]],
+    as_json: bool,
+) -> None:
+    """What a dry run would change in each zone.
+
+    Raises:
+        DnssdError: A zone cannot be planned for; the others are told.
+    """
+    parts: Parts[Sequence[Change]] = Parts(addresses, deadline)
+    parts.run(plan)
+    if parts.done:
+        changes = [change for part in parts.done for change in part.result or ()]
+        print_changes(changes, as_json)
+        if as_json:
+            result_is_told()
+    parts.end()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,36 +85,10 @@ def wait(operation: Operation, name: Name, seen: Seen, deadline: Deadline) -> Dn
     return None
 
 
-def print_outcome(
-    outcome: Outcome,
-    zone: Zone,
-    extra: dict[str, Any],
-    told: str,
-    as_json: bool,
-    error: DnssdError | None = None,
-) -> None:
-    """What a join or leave did, and what failed after that."""
-    result = {
-        "zone": zone.address,
-        "changed": outcome.changed,
-        "requests": zone.requests,
-        "error": error_json(error) if error else None,
-    }
-    if as_json:
-        result_is_told()
-        print_json({"name": str(outcome.name), **extra, "zones": [result]})
-    else:
-        requests = f"{zone.requests} request{'s' if zone.requests != 1 else ''}"
-        print(safe(f"{told} ({requests} to {zone.address})"))
-
-
-def open_within(address: str, deadline: Deadline) -> Zone:
-    """The zone of an address, whose provider is waited for so that a deadline holds several tries.
-
-    Raises:
-        DnssdError: As `open_zone` does.
-    """
-    return open_zone(address, deadline=deadline, timeout=min(10.0, max(1.0, deadline.seconds / 3)))
+def requests_to(zone: Zone) -> str:
+    """How many requests a zone has taken, for people."""
+    count = zone.requests
+    return f"{count} request{'s' if count != 1 else ''} to {zone.address}"
 
 
 def _change_json(change: Change) -> dict[str, Any]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dnssd.cli.options import Command, instance_option, json_option, zone_option
+from dnssd.cli.options import Command, instance_option, json_option, zones_option
 from dnssd.cli.reporting import start_logging, warn
 
 if TYPE_CHECKING:  # --help needs none of it
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from dnssd.cli.several import InZone, Parts
     from dnssd.deadline import Deadline
     from dnssd.members import Member
     from dnssd.names import Name
     from dnssd.registration.views import InstanceView
+    from dnssd.rrsets import RRset
     from dnssd.services import ServiceName, ServiceType
     from dnssd.zones.base import Zone
 
@@ -35,28 +38,108 @@ HEADINGS = ("MEMBER", "STATE", "PUBLISHED", "PRIORITY", "WEIGHT", "TARGET", "AGE
 
 @click.command("status", cls=Command, epilog=EPILOG)
 @click.argument("service", required=False)
-@zone_option
+@zones_option
 @instance_option
 @json_option
-def command(service: str | None, zone_address: str, instance: str | None, as_json: bool) -> None:
+def command(
+    service: str | None, zone_addresses: tuple[str, ...], instance: str | None, as_json: bool
+) -> None:
     """Show members, owners, states and ages: of an instance, a service or the whole zone.
 
     Values that no member explains were written by another hand: dnssd leaves them alone.
     """
+    from dnssd.cli.several import Parts
     from dnssd.deadline import Deadline
-    from dnssd.zones.factory import open_zone
 
     start_logging()
     if service is None and instance is not None:
         raise click.UsageError("--instance: of which service? Name it")
-    deadline = Deadline(STATUS_SECONDS)
-    zone = open_zone(zone_address, deadline=deadline)
+    parts: Parts[_Found] = Parts(zone_addresses, Deadline(STATUS_SECONDS))
+    parts.run(lambda part: _look(part.open(), service, instance, part.deadline))
+    _tell(parts, as_json)
+    parts.end()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is in one zone.
+
+    Attributes:
+        asked: The service or instance that is meant; None for all.
+        views: Instances, by service; of an instance that is meant, it alone.
+        addresses: Of their members' targets.
+        cut: What is delegated away above them.
+        soa: The zone's own record.
+    """
+
+    asked: ServiceName | None
+    views: Mapping[ServiceType, Sequence[InstanceView]]
+    addresses: Mapping[Name, tuple[str, ...]]
+    cut: Name | None
+    soa: RRset | None
+
+    @property
+    def is_instance(self) -> bool:
+        """Whether one instance was asked for."""
+        return self.asked is not None and self.asked.instance is not None
+
+
+def _look(zone: Zone, service: str | None, instance: str | None, deadline: Deadline) -> _Found:
+    """Everything that is to be told of one zone.
+
+    Raises:
+        NotFound: Nothing of it is there.
+    """
+    from dnssd.registration.listing import addresses_of, delegation_above
+    from dnssd.services import PROTOCOLS
+
     asked = _asked(service, instance, zone.origin) if service is not None else None
-    if asked is not None and asked.instance is not None:
-        _tell_instance(zone, asked, deadline, as_json)
+    views = _views(zone, asked, deadline)
+    members = (m for each in views.values() for view in each for m, _ in view.members.values())
+    top = asked.name if asked else zone.origin.child(PROTOCOLS[0].encode())
+    return _Found(
+        asked=asked,
+        views=views,
+        addresses=addresses_of(zone, (member.srv.target for member in members), deadline),
+        cut=delegation_above(zone, top, deadline),
+        soa=zone.read(zone.origin, "SOA", deadline),
+    )
+
+
+def _tell(parts: Parts[_Found], as_json: bool) -> None:
+    from dnssd.cli import hints
+    from dnssd.cli.output import print_json
+    from dnssd.cli.reporting import result_is_told
+
+    if as_json and parts.done:
+        result_is_told()
+        documents = [_document(part) for part in parts.all]
+        print_json({"zones": documents} if parts.are_several else documents[0])
+    for part in parts.done:
+        found, zone = part.result, part.zone
+        if found is None or zone is None:
+            continue
+        for view in (view for each in found.views.values() for view in each):
+            if not as_json:
+                _print(view, found.addresses)
+        if found.cut is not None:
+            hints.warn_of_cut(zone, found.cut)
+        if found.soa is not None:
+            hints.warn_negative_ttl(zone.origin, found.soa.ttl, found.soa.values[0].format())
+
+
+def _document(part: InZone[_Found]) -> dict[str, Any]:
+    """One zone's result, as it stands alone; beside others with the zone and what failed."""
+    found = part.result
+    beside = {"zone": part.address, "error": part.json("")["error"]}
+    if found is None:
+        return beside
+    if not found.is_instance:
+        services = [_service_json(s, each, found.addresses) for s, each in found.views.items()]
+        alone = {"zone": part.address, "services": services}
     else:
-        _tell_services(zone, asked, deadline, as_json)
-    _hint(zone, asked, deadline)
+        alone = _as_json(next(iter(found.views.values()))[0], found.addresses)
+    return alone | beside if part.others.are_several else alone
 
 
 def _asked(service: str, instance: str | None, origin: Name) -> ServiceName:
@@ -79,43 +162,26 @@ def _asked(service: str, instance: str | None, origin: Name) -> ServiceName:
     return ServiceName(plain, origin, instance=asked.instance or instance)
 
 
-def _tell_instance(zone: Zone, asked: ServiceName, deadline: Deadline, as_json: bool) -> None:
-    from dnssd.cli.output import print_json
-    from dnssd.errors import NotFound
-    from dnssd.registration.views import InstanceView
-
-    view = InstanceView.of(asked.name, zone.read_below(asked.name, deadline))
-    if not (view.srv or view.txt or view.members or view.others):
-        raise NotFound(
-            f"{asked.name}: no such instance in {zone.address}{_others(zone, asked, deadline)}",
-            name=str(asked.name),
-        )
-    addresses = _addresses_of(zone, [view], deadline)
-    if as_json:
-        print_json(_as_json(view, addresses))
-    else:
-        _print(view, addresses)
-
-
-def _tell_services(
-    zone: Zone, asked: ServiceName | None, deadline: Deadline, as_json: bool
-) -> None:
-    from dnssd.cli.output import print_json
+def _views(
+    zone: Zone, asked: ServiceName | None, deadline: Deadline
+) -> Mapping[ServiceType, Sequence[InstanceView]]:
     from dnssd.errors import NotFound
     from dnssd.registration.listing import service_views
+    from dnssd.registration.views import InstanceView
 
+    if asked is not None and asked.instance is not None:
+        view = InstanceView.of(asked.name, zone.read_below(asked.name, deadline))
+        if not (view.srv or view.txt or view.members or view.others):
+            raise NotFound(
+                f"{asked.name}: no such instance in {zone.address}{_others(zone, asked, deadline)}",
+                name=str(asked.name),
+            )
+        return {asked.service: [view]}
     found = service_views(zone, deadline, asked.service if asked else None)
-    views = [view for each in found.values() for view in each]
-    if not views:
+    if not any(found.values()):
         what = str(asked.name) if asked else str(zone.origin)
         raise NotFound(f"{what}: no service here; join a first host", name=what)
-    addresses = _addresses_of(zone, views, deadline)
-    if as_json:
-        services = [_service_json(service, each, addresses) for service, each in found.items()]
-        print_json({"zone": zone.address, "services": services})
-    else:
-        for view in views:
-            _print(view, addresses)
+    return found
 
 
 def _others(zone: Zone, asked: ServiceName, deadline: Deadline) -> str:
@@ -129,27 +195,6 @@ def _others(zone: Zone, asked: ServiceName, deadline: Deadline) -> str:
         return "; join a first host"
     names = ", ".join(shown(instance_text(view.name.labels[0])) for view in views[:10])
     return f"; there {'are' if len(views) > 1 else 'is'} {names}{', …' if views[10:] else ''}"
-
-
-def _addresses_of(
-    zone: Zone, views: Iterable[InstanceView], deadline: Deadline
-) -> Mapping[Name, tuple[str, ...]]:
-    from dnssd.registration.listing import addresses_of
-
-    members = (member for view in views for member, _ in view.members.values())
-    return addresses_of(zone, (member.srv.target for member in members), deadline)
-
-
-def _hint(zone: Zone, asked: ServiceName | None, deadline: Deadline) -> None:
-    """Say what keeps clients from seeing all this."""
-    from dnssd.cli import hints
-    from dnssd.services import PROTOCOLS
-
-    top = zone.origin.child(PROTOCOLS[0].encode())
-    hints.warn_of_delegation(zone, asked.name if asked else top, deadline)
-    soa = zone.read(zone.origin, "SOA", deadline)
-    if soa is not None:
-        hints.warn_negative_ttl(zone.origin, soa.ttl, soa.values[0].format())
 
 
 def _service_json(

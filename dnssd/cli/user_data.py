@@ -14,7 +14,7 @@ from dnssd.cli.agent_options import agent_options
 from dnssd.cli.join import check_target, txt_pairs
 from dnssd.cli.join import command as join_command
 from dnssd.cli.leave import command as leave_command
-from dnssd.cli.options import Command, Option, check_nameserver, checked, one_zone, option
+from dnssd.cli.options import Command, Option, check_nameserver, checked, option
 from dnssd.cli.reporting import warn
 
 EPILOG = """\b
@@ -60,15 +60,9 @@ def _unattended(param: Option) -> Option:
         param.default = SPLAY
     if param.name == "nameservers":
         param.callback = _readable
-    if param.name in ("zone_address", "port"):
+    if param.name in ("zone_addresses", "port"):
         param.required = False  # where a file has them
-    if param.name == "zone_address":
-        param.callback = _zone_if_any
     return param
-
-
-def _zone_if_any(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Any:
-    return one_zone(ctx, param, value) if value else None
 
 
 def _readable(
@@ -136,7 +130,8 @@ def command(
         click.echo(keeping(Format(form), tables, install), nl=False)
     else:
         click.echo(_joining(form, service or "", install, options), nl=False)
-        _warn_of_zone(options["zone_address"])
+        for zone_address in options["zone_addresses"]:
+            _warn_of_zone(zone_address)
     _warn_of_digest(install)
 
 
@@ -160,8 +155,8 @@ def _given(service: str | None, options: Mapping[str, Any]) -> str:
     """The service; with it comes what only a file can take the place of."""
     if service is None:
         raise click.UsageError("missing argument 'SERVICE'")
-    for name, variable in (("zone_address", "DNSSD_ZONE"), ("port", "DNSSD_USER_DATA_PORT")):
-        if options[name] is None:
+    for name, variable in (("zone_addresses", "DNSSD_ZONE"), ("port", "DNSSD_USER_DATA_PORT")):
+        if not options[name]:
             told = name.partition("_")[0]
             raise click.UsageError(f"missing option '--{told}' or {variable}")
     return service
@@ -224,13 +219,11 @@ def _check(service: str, options: Mapping[str, Any]) -> None:
     """Find now what join would find wrong at every start."""
     from dnssd.registration.request import Registration
     from dnssd.services import DEFAULT_INSTANCE
-    from dnssd.zones.address import ZoneAddress
 
     if options["lease"]:
         raise click.UsageError("--lease: nothing there would renew it; add --agent")
     host, target, txt = (options[name] for name in ("host", "target", "txt"))
     check_target(target, host, options["addresses"])
-    ZoneAddress.parse(options["zone_address"])
     addresses = options["addresses"] or (() if target else ("private",))
     Registration(
         service=service,

@@ -7,7 +7,7 @@ from dnssd.errors import ChangeRejected, DnssdError, NotShareable, PlaceTaken, R
 from dnssd.members import Member
 from dnssd.registration import merging, plan
 from dnssd.registration.leaving import take_out
-from dnssd.registration.operation import Operation, Outcome, Result
+from dnssd.registration.operation import WITHDRAWN, Operation, Outcome, Result
 from dnssd.registration.views import HostView, InstanceView
 from dnssd.registration.wish import Wish
 from dnssd.rrsets import Change
@@ -122,7 +122,7 @@ def _withdraw(operation: Operation, wish: Wish) -> None:
     except DnssdError as error:
         _log.warning("the announcement could not be withdrawn: %s", error)
     else:
-        operation.truth = "its announcement was withdrawn"
+        operation.truth = WITHDRAWN
 
 
 def _announce_alone(

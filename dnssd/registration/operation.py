@@ -19,6 +19,11 @@ from dnssd.zones.base import Question, Zone
 
 _log = logging.getLogger("dnssd.registration")
 
+NOTHING = "nothing was written"
+WITHDRAWN = "its announcement was withdrawn"
+PART = "part of it is done: run it again to go on"
+LOST = "a change was sent and its answer lost; 'dnssd status' shows what is true"
+
 REFUSED_ALONE = 2  # refusals over an unchanged listing before only the own records are tried
 REFUSED_FOR_GOOD = 3  # and before it is the zone that refuses them, not a race
 
@@ -96,7 +101,7 @@ class Operation:
         self.deadline = deadline
         self.now = now
         self.new_id = new_id
-        self.truth = "nothing was written"
+        self.truth = NOTHING
         self.uncertain = False
         self._splay = splay
         self._start = zone.requests, zone.throttled
@@ -112,6 +117,12 @@ class Operation:
     def throttled(self) -> bool:
         """Whether the provider had too many requests during this operation."""
         return self.zone.throttled > self._start[1]
+
+    @property
+    def state(self) -> str:
+        """Of what failed, for programs: `nothing written`, `unknown`, or `partly done`."""
+        known = {NOTHING: "nothing written", WITHDRAWN: "nothing written", LOST: "unknown"}
+        return known.get(self.truth, "partly done")
 
     @property
     def refused_alone(self) -> bool:
@@ -144,20 +155,25 @@ class Operation:
         """
         if not changes:
             return Result.MADE
+        known, self.truth = self.truth, LOST  # for an interruption while it is under way
         try:
             self._last = self.zone.commit(changes, self.deadline, absent=absent)
         except OutcomeUnknown as error:
             _log.info("an answer was lost, reading again: %s", error)
-            self.truth = "a change was sent and its answer lost; 'dnssd status' shows what is true"
             self.uncertain = True
             return Result.UNKNOWN
         except Conflict as error:
+            self.truth = known
             if self._listings:
                 _log.info("the zone is not as it was read, reading again: %s", error)
             else:
                 _log.info("this host has records here already: reading them")
             self._count_refusal(changes, error)
             return Result.STALE
+        except DnssdError:
+            self.truth = known
+            raise
+        self.truth = PART if known == NOTHING else known
         self._refused = 0
         self._folded = any(change.rdtype == "SRV" for change in changes)
         for change in changes:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from dnssd.names import Name
 from dnssd.registration import address, merge, plan
-from dnssd.registration.operation import Operation, Result
+from dnssd.registration.operation import PART, Operation, Result
 from dnssd.registration.views import InstanceView
 from dnssd.rrsets import Change
 
@@ -99,7 +99,7 @@ def _advance(operation: Operation, removal: Removal) -> bool:
     folded = plan.fold_out(view, labels, now=operation.now(), limits=operation.zone.limits)
     if folded.needed:
         if _done(operation, folded.changes):
-            operation.truth = "part of it is done: run it again to go on"
+            operation.truth = PART
             removal.settled |= _ids(view, labels, folded.changes)
         return False
     ids = {view.members[label][0].id for label in labels}
@@ -118,7 +118,7 @@ def _withdraw(operation: Operation, view: InstanceView, labels: AbstractSet[str]
         if operation.attempt(commit.changes, commit.absent) is not Result.MADE:
             operation.back_off()
             return
-        operation.truth = "part of it is done: run it again to go on"
+        operation.truth = PART
 
 
 def _done(operation: Operation, changes: tuple[Change, ...]) -> bool:

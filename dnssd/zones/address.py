@@ -53,6 +53,13 @@ class ZoneAddress:
         return cls(text, provider, name, MappingProxyType(options))
 
     @property
+    def identity(self) -> tuple[object, ...]:
+        """Equal for two addresses that certainly mean the same zone."""
+        known = {key: value for key, value in self.options.items() if key != "address"}
+        zone_id = known.get("id")
+        return (self.provider, zone_id or self.name, *(() if zone_id else sorted(known.items())))
+
+    @property
     def addresses(self) -> tuple[str, ...]:
         """Which of a host's addresses the zone is to have; none if it does not say."""
         return tuple(filter(None, self.options.get("address", "").split("+")))

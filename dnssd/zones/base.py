@@ -36,6 +36,10 @@ class Zone(Protocol):
         """What the user calls the zone."""
 
     @property
+    def zone_id(self) -> str:
+        """What its provider calls it; empty where that has no word for it."""
+
+    @property
     def origin(self) -> Name:
         """The name at its apex."""
 

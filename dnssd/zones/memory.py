@@ -34,6 +34,7 @@ class MemoryZone:
         limits: CommitLimits = CommitLimits(),  # noqa: B008 (frozen)
     ) -> None:
         self.address = f"memory:{origin}"
+        self.zone_id = ""
         self.origin = origin
         self.limits = limits
         self.traits = Traits(merges=merges)

@@ -128,6 +128,8 @@ def test_the_defaults_come_from_the_instances_metadata(dnssd: Command, sandbox: 
                 "changed": True,
                 "requests": 5,
                 "error": None,
+                "state": "joined",
+                "name": "default._http._tcp.example.test.",
             }
         ],
     }

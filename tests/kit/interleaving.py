@@ -70,6 +70,7 @@ class Stepped:
         self._states = recorded.states
         self._turn = turn
         self.address = zone.address
+        self.zone_id = zone.zone_id
         self.origin = zone.origin
         self.limits = zone.limits
         self.traits = zone.traits

@@ -38,7 +38,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     [
         ("DNSSD_ZONE", "a..b", ("leave", "http")),
         ("DNSSD_LEAVE_ZONE", "no:example.com", ("leave", "http")),
-        ("DNSSD_ZONE", "example.com example.org", ("status", "http")),
+        ("DNSSD_ZONE", "example.com example.com", ("status", "http")),
         ("DNSSD_ZONE", "example.com\nexample.org", ("uninstall-records", "http")),
         ("DNSSD_INSTANCE", "a\nb", LEAVE),
         ("DNSSD_LEAVE_INSTANCE", "x" * 64, LEAVE),

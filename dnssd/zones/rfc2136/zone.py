@@ -57,6 +57,7 @@ class Rfc2136Zone:
             now: The time of day, in seconds.
         """
         self.address = address or str(origin)
+        self.zone_id = ""
         self.origin = origin
         self.limits = CommitLimits(values=values)
         self.traits = Traits(merges=True)
