@@ -60,6 +60,12 @@ POLL_SECONDS = 1.0  # between look-ups of what is waited for
     help="With --pick or --all, print TARGET:PORT: the name that a TLS certificate is for.",
 )
 @option(
+    "--prefer",
+    metavar="INSTANCE",
+    multiple=True,
+    help="Of a service, this instance first while any host of it is healthy; may be repeated.",
+)
+@option(
     "--policy",
     type=click.Choice(["weighted", "least_pending"]),
     default="weighted",
@@ -84,7 +90,9 @@ def command(name: str, domain: Name | None, **options: Any) -> None:
 
     start_logging()
     wanted = parse_name(name, domain).name.master()
-    with Resolver(asked.nameservers, timeout=asked.timeout, policy=asked.policy) as resolver:
+    with Resolver(
+        asked.nameservers, timeout=asked.timeout, policy=asked.policy, prefer=asked.prefer
+    ) as resolver:
         snapshot = _snapshot(resolver, wanted, asked.wait)
         if asked.pick_one:
             _print_one(resolver.pick(wanted), snapshot.status, asked)
@@ -106,6 +114,7 @@ class LookupOptions:
     pick_one: bool
     all_lines: bool
     by_target: bool
+    prefer: tuple[str, ...]
     policy: Policy
     as_json: bool
 

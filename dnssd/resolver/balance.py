@@ -10,7 +10,7 @@ at the cost of a bisection. `pick` and `order` do both at once, for endpoints of
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import inf, log1p
@@ -115,19 +115,25 @@ class Choice:
 
 
 def choose(
-    endpoints: Sequence[Endpoint], ejected: Mapping[Key, float] = _NOBODY, now: float = 0.0
+    endpoints: Sequence[Endpoint],
+    ejected: Mapping[Key, float] = _NOBODY,
+    now: float = 0.0,
+    prefer: Collection[str] = (),
 ) -> Choice:
     """Decide who may be drawn, and prepare the draws.
 
-    Endpoints without an address are passed over while another has one. The best priority is
-    used that has anybody who is not ejected. In it half are held back at most, rounded down:
-    of more, those are let in again whose ejection ends first. If everybody is ejected, that
-    says more about the caller than about them: the best priority is used whole.
+    Endpoints without an address are passed over while another has one. The best group is used
+    that has anybody who is not ejected: that of the best priority of preferred instances, if
+    there are any, then all others by priority. Where no other group has anybody to fall back
+    on, half of it are held back at most, rounded down: of more, those are let in again whose
+    ejection ends first. If everybody is ejected, that says more about the caller than about
+    them: the best group is used whole.
 
     Args:
         endpoints: n >= 1, in any order.
         ejected: Until when, on the monotonic clock, by target and port.
         now: Monotonic clock reading, in seconds.
+        prefer: Instances, in lower case.
 
     Raises:
         ValueError: There is no endpoint.
@@ -135,11 +141,11 @@ def choose(
     if not endpoints:
         raise ValueError("the list of endpoints to choose from is empty")
     reachable = [endpoint for endpoint in endpoints if endpoint.addresses] or endpoints
-    tiers, until = _by_priority(reachable), inf
+    tiers, until = _tiers(reachable, prefer), inf
     if ejected:
         tiers, until = _hold_back(tiers, ejected, now)
     if len(reachable) < len(endpoints):
-        tiers += _by_priority(endpoint for endpoint in endpoints if not endpoint.addresses)
+        tiers += _tiers(endpoint for endpoint in endpoints if not endpoint.addresses)
     weighed = [(tuple(group), shares(group)) for group in tiers]
     best, best_shares = weighed[0]
     sums = tuple(accumulate(best_shares))
@@ -162,8 +168,9 @@ def _hold_back(groups: _Groups, ejected: Mapping[Key, float], now: float) -> tup
     """The groups without those held back, then those; and when the next ejection ends."""
     ends = [_ends(group, ejected, now) for group in groups]
     until = min((some[0][0] for some in ends if some), default=inf)
-    used = next((at for at, some in enumerate(ends) if len(some) < len(groups[at])), None)
-    if used is not None:
+    alive = [at for at, some in enumerate(ends) if len(some) < len(groups[at])]
+    if len(alive) == 1:
+        used = alive[0]
         surplus = len(ends[used]) - len(groups[used]) // 2
         ends[used] = ends[used][max(0, surplus) :]
     drawn, held = [], []
@@ -183,11 +190,16 @@ def _ends(
     return sorted((end, at) for at, end in enumerate(ends) if end > now)
 
 
-def _by_priority(endpoints: Iterable[_Weighted]) -> list[list[_Weighted]]:
-    groups: dict[int, list[_Weighted]] = {}
+def _tiers(endpoints: Iterable[Endpoint], prefer: Collection[str] = ()) -> _Groups:
+    """By priority; those first that are preferred and of the best priority among these."""
+    endpoints = list(endpoints)
+    preferred = {id(e) for e in endpoints if prefer and (e.instance or "").lower() in prefer}
+    best = min((e.priority for e in endpoints if id(e) in preferred), default=None)
+    groups: dict[int, list[Endpoint]] = {}
     for endpoint in endpoints:
-        groups.setdefault(endpoint.priority, []).append(endpoint)
-    return [groups[priority] for priority in sorted(groups)]
+        is_first = endpoint.priority == best and id(endpoint) in preferred
+        groups.setdefault(-1 if is_first else endpoint.priority, []).append(endpoint)
+    return [groups[rank] for rank in sorted(groups)]
 
 
 def _scales(weights: Sequence[float]) -> tuple[float, ...]:

@@ -45,6 +45,8 @@ class Resolver(Core):
         max_stale: Seconds that an answer may be used after it has expired, if there is no
             other.
         max_names: How many names are remembered.
+        prefer: Instances of a service whose endpoints come first, as long as any of their best
+            priority is healthy; the others stand by.
         cache_dir: A folder of this program's own, to survive a restart during an outage.
         rng: Gives a random number in [0, 1).
         monotonic: The clock, in seconds.

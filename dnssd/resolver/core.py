@@ -42,20 +42,20 @@ class Core:
         max_stale: float = 86_400.0,
         max_names: int = 10_000,
         cache_dir: str | Path | None = None,
+        prefer: Sequence[str] = (),
         rng: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         if policy not in POLICIES:
             raise UsageError(f"policy {policy!r}: no such; there are {' and '.join(POLICIES)}")
-        if isinstance(nameservers, str):  # each of its letters would be looked up as a host
-            raise UsageError(f"name servers {shown(nameservers)}: one text; give a list of them")
-        given = () if nameservers is None else NameServer.parse_all(nameservers)
+        given = () if nameservers is None else NameServer.parse_all(_several(nameservers))
         self._servers = default_nameservers() if nameservers is None else given
         self._resolv_conf = None if self._servers else ResolvConf()
         self._limits = CachePolicy(timeout, max_stale, max_names)
         self._cache = Cache(self._limits)
         self._entries = self._cache.by_text
         self._counting = policy == "least_pending"
+        self._prefer = frozenset([instance.lower() for instance in _several(prefer)])
         self._rng = rng
         self._monotonic = monotonic
         self._files = None if cache_dir is None else SnapshotFiles(Path(cache_dir), self._limits)
@@ -91,7 +91,8 @@ class Core:
         if now < entry.until and entry.snapshot is snapshot:
             return entry.choice
         with self._lock:
-            choice = choose(snapshot.endpoints, self._health.ejected(now), now)
+            ejected = self._health.ejected(now)
+            choice = choose(snapshot.endpoints, ejected, now, self._prefer)
             entry.choice = choice
             expires_at = snapshot.expires_at if snapshot.status == "fresh" else now + CHECK
             entry.until = min(choice.until, expires_at)
@@ -140,3 +141,10 @@ class Core:
         self._lock = threading.RLock()
         for entry in self._cache:
             entry.until = float("-inf")
+
+
+def _several(texts: Sequence[str]) -> Sequence[str]:
+    """Refuse a text alone: each of its letters would be one."""
+    if isinstance(texts, str):
+        raise UsageError(f"{shown(texts)}: one text; give a list of them")
+    return texts

@@ -539,3 +539,22 @@ def test_a_reader_that_has_read_enough_is_no_error(served: Sandbox) -> None:
         )
 
     assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+def test_an_instance_may_be_preferred(served: Sandbox, capsys: Capture) -> None:
+    """Its endpoints come first, though others have a better priority."""
+    publish(served, f"Far.{SERVICE}", "SRV", "5 100 4219 i-0abc.example.test.")
+    edits = [
+        Edit(action, HostedRRset(read_name(SERVICE), "PTR", 60, values))
+        for action, values in ((Action.DELETE, (V1,)), (Action.CREATE, (V1, f"Far.{SERVICE}")))
+    ]
+    served.zones.change(served.zone_id, edits)
+
+    assert run(["lookup", "theService", "--all", "--prefer", "far"]) == 0
+
+    assert capsys.readouterr().out.split() == [
+        "10.0.0.5:4219",
+        "10.0.0.5:4218",
+        "10.0.0.6:4218",
+        "[2001:db8::6]:4218",
+    ]

@@ -250,6 +250,8 @@ CASES = [
     ("a0 b0 c0 d0 e0", {"a": 15, "b": 14, "c": 13, "d": 12}, "cde", 12, "ab"),
     ("a0 b0 c0 d0", {"a": 15, "b": 15, "c": 15}, "ad", 15, "bc"),
     ("a0 b0 c0", {"a": 15}, "bc", 15, "a"),
+    ("a0 b0 c0 d1", {"a": 15, "b": 15}, "c", 15, "dab"),  # a standby is healthy
+    ("a0 b0 c0 d1", {"a": 15, "b": 14, "d": 12}, "bc", 12, "ad"),  # it is not
     ("a0x b0 c1", {}, "b", inf, "ca"),
     ("a0x b0 c1", {"b": 15}, "c", 15, "ba"),
     ("a0x b0 c1", {"b": 15, "c": 13}, "b", 13, "ca"),
@@ -271,6 +273,33 @@ def test_who_may_be_drawn(
     assert names(choice.endpoints) == drawn
     assert choice.until == until
     assert "".join(names(group) for group, _ in choice.groups[1:]) == rest
+
+
+@pytest.mark.parametrize(
+    ("ejected", "drawn", "rest"),
+    [
+        ("", "ab", "dce"),
+        ("a", "b", "dcea"),
+        ("ab", "d", "ceab"),
+        ("abd", "ce", "abd"),
+        ("abdce", "ab", "dce"),
+    ],
+)
+def test_preferred_instances_come_first_while_one_of_their_best_is_healthy(
+    ejected: str, drawn: str, rest: str
+) -> None:
+    """The others stand by, by priority; a preferred one of worse priority stands among them."""
+    where = {"a": (1, "near"), "b": (1, "Near"), "c": (2, "near"), "d": (0, "far"), "e": (2, None)}
+    servers = [
+        Endpoint(name, 80, priority, 100, ADDRESS, instance)
+        for name, (priority, instance) in where.items()
+    ]
+
+    choice = choose(servers, dict.fromkeys([(n, 80) for n in ejected], 15.0), 10.0, {"near"})
+
+    assert names(choice.endpoints) == drawn
+    assert "".join(names(group) for group, _ in choice.groups[1:]) == rest
+    assert choose(servers, prefer={"nowhere"}) == choose(servers)
 
 
 def test_another_port_is_another_endpoint() -> None:
@@ -322,7 +351,8 @@ def test_the_rules_of_choice_hold_for_any_endpoints(
     assert {e.priority for e in choice.endpoints} == {used}
     assert set(choice.endpoints) <= set(reachable)
     assert not set(held) & set(healthy)
-    assert len(held) == (min(out, len(whole) // 2) if healthy else 0)
+    most = len(whole) if {e.priority for e in healthy} - {used} else len(whole) // 2
+    assert len(held) == (min(out, most) if healthy else 0)
     assert all(ejected[key(e)] <= ejected[key(h)] for e in let_in for h in held)
 
 
