@@ -2,14 +2,18 @@
 
 import contextlib
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dnssd.cli.reporting import warn
 from dnssd.deadline import Deadline
 from dnssd.errors import DnssdError, Unavailable
 from dnssd.names import Name
 from dnssd.records import Address
+from dnssd.registration.definition import not_listed
 from dnssd.registration.listing import delegation_above
+from dnssd.registration.views import holds_pointer
+from dnssd.rrsets import RRset
+from dnssd.services import Service, ServiceType
 from dnssd.wire.blocking import ask
 from dnssd.wire.nameservers import NameServer
 from dnssd.wire.system_servers import system_nameservers
@@ -76,6 +80,15 @@ def warn_of_cut(zone: Zone, cut: Name) -> None:
         f"{cut}: delegated to other name servers: clients are sent there, and see no service "
         f"below it; remove its NS records from {zone.origin}, or use a zone of your own"
     )
+
+
+def warn_of_unlisted(origin: Name, services: Iterable[ServiceType], listed: RRset | None) -> None:
+    """Warn of services that the list of services does not name, full as it may be."""
+    for service in services:
+        name = service.in_domain(origin)
+        if not holds_pointer(listed, name):
+            values = len(listed.values) if listed else 0
+            warn(not_listed(Service("any").enumeration_in(origin), name, values))
 
 
 def warn_of_name(name: Name) -> None:

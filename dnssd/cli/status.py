@@ -70,6 +70,7 @@ class _Found:
         addresses: Of their members' targets.
         cut: What is delegated away above them.
         soa: The zone's own record.
+        listed: The list of services.
     """
 
     asked: ServiceName | None
@@ -77,11 +78,18 @@ class _Found:
     addresses: Mapping[Name, tuple[str, ...]]
     cut: Name | None
     soa: RRset | None
+    listed: RRset | None
 
     @property
     def is_instance(self) -> bool:
         """Whether one instance was asked for."""
         return self.asked is not None and self.asked.instance is not None
+
+    @property
+    def offered(self) -> tuple[ServiceType, ...]:
+        """Services that have members."""
+        items = self.views.items()
+        return tuple(each for each, views in items if any(view.members for view in views))
 
 
 def _look(zone: Zone, service: str | None, instance: str | None, deadline: Deadline) -> _Found:
@@ -91,7 +99,7 @@ def _look(zone: Zone, service: str | None, instance: str | None, deadline: Deadl
         NotFound: Nothing of it is there.
     """
     from dnssd.registration.listing import addresses_of, delegation_above
-    from dnssd.services import PROTOCOLS
+    from dnssd.services import PROTOCOLS, Service
 
     asked = _asked(service, instance, zone.origin) if service is not None else None
     views = _views(zone, asked, deadline)
@@ -103,6 +111,7 @@ def _look(zone: Zone, service: str | None, instance: str | None, deadline: Deadl
         addresses=addresses_of(zone, (member.srv.target for member in members), deadline),
         cut=delegation_above(zone, top, deadline),
         soa=zone.read(zone.origin, "SOA", deadline),
+        listed=zone.read(Service("any").enumeration_in(zone.origin), "PTR", deadline),
     )
 
 
@@ -124,6 +133,7 @@ def _tell(parts: Parts[_Found], as_json: bool) -> None:
                 _print(view, found.addresses)
         if found.cut is not None:
             hints.warn_of_cut(zone, found.cut)
+        hints.warn_of_unlisted(zone.origin, found.offered, found.listed)
         if found.soa is not None:
             hints.warn_negative_ttl(zone.origin, found.soa.ttl, found.soa.values[0].format())
 

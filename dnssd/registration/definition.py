@@ -1,11 +1,14 @@
 """The definition of a service instance: its two PTR records and its TXT data. Pure."""
 
+from collections.abc import Iterable, Iterator
+
 from dnssd.errors import NotShareable
 from dnssd.names import Name
 from dnssd.records import Ptr, Txt
 from dnssd.registration.views import DefinitionView, InstanceView, holds_pointer
 from dnssd.registration.wish import Wish
 from dnssd.rrsets import Change, RRset
+from dnssd.zones.limits import CommitLimits
 
 
 def is_needed(wish: Wish, view: InstanceView) -> bool:
@@ -18,14 +21,46 @@ def is_needed(wish: Wish, view: InstanceView) -> bool:
 
 
 def complete(
-    wish: Wish, view: InstanceView, definition: DefinitionView | None
-) -> tuple[Change, ...]:
-    """What the definition lacks; what it has is restated where SRV is created on it."""
-    wanted = [_txt_change(wish, view)]
+    wish: Wish, view: InstanceView, definition: DefinitionView | None, limits: CommitLimits
+) -> Iterator[tuple[Change, ...]]:
+    """What the definition lacks; what it has is restated where SRV is created on it.
+
+    Yields:
+        All of it; then all but the list of services, which may be full and is optional
+        (RFC 6763 section 9), for where the first is too much.
+    """
+    txt, wanted = _txt_change(wish, view), []
     if definition is not None:
-        wanted.append(_pointer_change(definition.enumeration, wish.enumeration, wish.service, wish))
-        wanted.append(_pointer_change(definition.service, wish.service, wish.name, wish))
-    return tuple(change for change in wanted if view.srv is None or not change.is_guard)
+        wanted = [_pointer_change(definition.service, wish.service, wish.name, wish)]
+        listed = _pointer_change(definition.enumeration, wish.enumeration, wish.service, wish)
+        if limits.fits([listed]):
+            yield _beside_srv(view, [txt, listed, *wanted])
+    yield _beside_srv(view, [txt, *wanted])
+
+
+def full_list(
+    wish: Wish, definition: DefinitionView | None, changes: Iterable[Change]
+) -> str | None:
+    """What to tell where the list of services does not take this one; None where it does."""
+    rrset = definition.enumeration if definition else None
+    if rrset is None or holds_pointer(rrset, wish.service):
+        return None
+    if any(change.name == wish.enumeration for change in changes):
+        return None
+    return not_listed(wish.enumeration, wish.service, len(rrset.values))
+
+
+def not_listed(enumeration: Name, service: Name, values: int) -> str:
+    """What it means that a service is not in the list of services."""
+    return (
+        f"{service}: not in the list of services at {enumeration}, which has {values} values: "
+        "look-ups find it, `dnssd browse` without a service does not; take out of the list "
+        "what is no more, and join again"
+    )
+
+
+def _beside_srv(view: InstanceView, changes: Iterable[Change]) -> tuple[Change, ...]:
+    return tuple(change for change in changes if view.srv is None or not change.is_guard)
 
 
 def _txt_change(wish: Wish, view: InstanceView) -> Change:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dnssd.errors import ChangeRejected, DnssdError, NotShareable, PlaceTaken, RRsetFull
 from dnssd.members import Member
 from dnssd.registration import merging, plan
+from dnssd.registration.definition import full_list
 from dnssd.registration.leaving import take_out
 from dnssd.registration.operation import WITHDRAWN, Operation, Outcome, Result
 from dnssd.registration.views import HostView, InstanceView
@@ -167,6 +168,8 @@ def _plan(
             alone=operation.refused_alone,
         )
         if step is not None:
+            if full := step.completes and full_list(wish, definition, step.changes):
+                _log.warning("%s", full)
             return step
         definition = operation.read_definition(wish.service, wish.enumeration)
 

@@ -85,7 +85,9 @@ def is_taken(wish: Wish, view: InstanceView) -> bool:
     )
 
 
-def join(wish: Wish, draft: Member, read: Read, now: datetime, *, keep_ttl: bool) -> Merge:
+def join(
+    wish: Wish, draft: Member, read: Read, now: datetime, *, keep_ttl: bool, most: int
+) -> Merge:
     """Plan a join.
 
     Args:
@@ -94,6 +96,7 @@ def join(wish: Wish, draft: Member, read: Read, now: datetime, *, keep_ttl: bool
         read: What there is.
         now: The time of day.
         keep_ttl: Leave the TTL of shared RRsets: the server has had its say already.
+        most: Values that an RRset holds: a full list of services is left as it is.
 
     Raises:
         Refused: Another owner's records, or records of another kind, are in the way.
@@ -107,7 +110,7 @@ def join(wish: Wish, draft: Member, read: Read, now: datetime, *, keep_ttl: bool
     own = address.use(wish, read.host, announcing=announces, freed=plan.freed_owner(entry.old, now))
     record = plan.record_rrset(wish, new, entry.record)
     changes = (
-        *_definition(wish, read, keep_ttl),
+        *_definition(wish, read, keep_ttl, most),
         *_srv(wish, entry.sides, view, keep_ttl),
         Change(entry.record, record if announces else entry.record),
         *own,
@@ -135,7 +138,7 @@ def withdraw(labels: AbstractSet[str], view: InstanceView, host: HostView | None
     return Merge(changes, ((host.name, "TXT"),) if host and unread else ())
 
 
-def _definition(wish: Wish, read: Read, keep_ttl: bool) -> tuple[Change, ...]:
+def _definition(wish: Wish, read: Read, keep_ttl: bool, most: int) -> tuple[Change, ...]:
     txt = read.view.txt
     if txt is None:
         text = Change(None, RRset(wish.name, "TXT", wish.new_ttl, (wish.txt or Txt(),)))
@@ -150,6 +153,7 @@ def _definition(wish: Wish, read: Read, keep_ttl: bool) -> tuple[Change, ...]:
         _addition(rrset, name, Ptr(target), wish.new_ttl)
         for rrset, name, target in pairs
         if txt is None or rrset is None or Ptr(target) not in rrset.values
+        if name != wish.enumeration or rrset is None or len(rrset.values) < most
     )
     return text, *pointers
 

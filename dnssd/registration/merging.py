@@ -1,11 +1,16 @@
 """A join where a zone merges: read, one commit with everything, read back."""
 
+import logging
+
 from dnssd.errors import ZoneError
 from dnssd.registration import merge, plan
+from dnssd.registration.definition import full_list
 from dnssd.registration.merge import Merge, Read
 from dnssd.registration.operation import Operation, Outcome, Result
 from dnssd.registration.wish import Wish
 from dnssd.rrsets import Change
+
+_log = logging.getLogger("dnssd.registration")
 
 ENOUGH = 3  # commits that were made, until it is the server that does not keep them
 
@@ -66,4 +71,8 @@ def _plan(operation: Operation, wish: Wish, *, keep_ttl: bool) -> tuple[Read, Me
     if merge.is_taken(wish, read.view):
         plan.check_place(wish, operation.read_instance(wish.name))
     draft = wish.member(operation.new_id(), operation.now().replace(microsecond=0))
-    return read, merge.join(wish, draft, read, operation.now(), keep_ttl=keep_ttl)
+    most = operation.zone.limits.values
+    commit = merge.join(wish, draft, read, operation.now(), keep_ttl=keep_ttl, most=most)
+    if full := not keep_ttl and full_list(wish, read.definition, commit.changes):
+        _log.warning("%s", full)
+    return read, commit

@@ -110,9 +110,12 @@ def join(
     member = entry.new or draft
     announces = member != entry.old
     own = address.use(wish, host, announcing=announces, freed=freed_owner(entry.old, now))
-    beside = (*definitions.complete(wish, view, definition), *own)
     aim = Aim.ALONE if alone else Aim.JOIN if announced else Aim.REPAIR
-    folded = _fold_in(wish, view, entry, aim, beside=beside, now=now, limits=limits)
+    for defined in definitions.complete(wish, view, definition, limits):
+        beside = (*defined, *own)
+        folded = _fold_in(wish, view, entry, aim, beside=beside, now=now, limits=limits)
+        if folded.complete:
+            break
     if announces:
         own = (Change(entry.record, record_rrset(wish, member, entry.record)), *own)
     changes = (*beside, *folded.changes) if folded.complete else folded.changes

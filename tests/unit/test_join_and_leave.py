@@ -138,6 +138,34 @@ def test_pointers_of_other_services_and_instances_stay() -> None:
     assert set(pointers[ENUMERATION, "PTR"].values) == {others[1], Ptr(BROWSE)}
 
 
+@pytest.mark.parametrize(
+    ("merges", "full", "limits"),
+    [
+        (False, 4, CommitLimits(values=4)),
+        (True, 4, CommitLimits(values=4)),
+        (False, 90, CommitLimits(characters=4_000)),
+        (False, 7, CommitLimits()),
+        (True, 7, CommitLimits()),
+    ],
+    ids=["values", "merging values", "characters", "roomy", "merging roomy"],
+)
+def test_a_full_list_of_services_stops_no_join(
+    merges: bool, full: int, limits: CommitLimits, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The list is optional (RFC 6763 section 9): it is told, and everything else is there."""
+    there = [Ptr(ORIGIN.child(b"_s%d" % n, b"_tcp")) for n in range(full)]
+    zone = MemoryZone(ORIGIN, [rrset(ENUMERATION, *there)], merges=merges, limits=limits)
+    join(zone)
+    roomy = limits == CommitLimits()
+    assert set(zone.states[-1][ENUMERATION, "PTR"].values) == {*there, *([Ptr(BROWSE)] * roomy)}
+    assert values(zone) == {srv("a")}
+    assert zone.states[-1][BROWSE, "PTR"].values == (Ptr(INSTANCE),)
+    told = [r.message for r in caplog.records if "not in the list of services" in r.message]
+    assert len(told) == (not roomy)
+    assert not join(zone).changed
+    leave(zone)
+
+
 def test_values_that_do_not_parse_are_foreign_and_stay() -> None:
     """To the letter."""
     odd = Opaque("SRV", "not an srv value")
