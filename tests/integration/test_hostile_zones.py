@@ -226,6 +226,21 @@ def test_ttls_changed_by_hand_stay_changed(dnssd: Dnssd, sandbox: Sandbox) -> No
     assert {key[1] for key in state(sandbox)} == {"PTR", "TXT"}
 
 
+def test_a_service_that_is_not_in_the_list_of_services_is_told(
+    dnssd: Dnssd, sandbox: Sandbox
+) -> None:
+    """The list may be full, or somebody has taken it out; joined and shown it is all the same."""
+    others = [f"_s{number}._tcp.example.test." for number in range(400)]
+    write(sandbox, put("_services._dns-sd._udp.example.test", "PTR", *others))
+    for command in (JOIN, ("status", "http")):
+        done = dnssd(*command)
+        assert done.code == 0
+        assert done.err.count("not in the list of services") == 1
+        assert "400 values" in done.err
+    assert dnssd(*LEAVE).code == 0
+    assert "list of services" not in dnssd("status").err, "nobody offers it"
+
+
 def test_uninstalling_shows_first_and_removes_then(dnssd: Dnssd, sandbox: Sandbox) -> None:
     """Without --yes nothing changes; with it only what is foreign is left."""
     write(sandbox, put("_http._tcp.example.test", "PTR", "hand._http._tcp.example.test."))
