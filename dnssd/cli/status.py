@@ -88,8 +88,7 @@ class _Found:
     @property
     def offered(self) -> tuple[ServiceType, ...]:
         """Services that have members."""
-        items = self.views.items()
-        return tuple(each for each, views in items if any(view.members for view in views))
+        return tuple(s for s, views in self.views.items() if any(v.members for v in views))
 
 
 def _look(zone: Zone, service: str | None, instance: str | None, deadline: Deadline) -> _Found:

@@ -19,13 +19,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from dnssd.errors import (
-    OwnedByAnother,
-    PlaceTaken,
-    Refused,
-    RRsetFull,
-    Superseded,
-)
+from dnssd.errors import OwnedByAnother, PlaceTaken, Refused, RRsetFull, Superseded
 from dnssd.members import Member
 from dnssd.registration import address
 from dnssd.registration import definition as definitions
