@@ -13,6 +13,7 @@ from dnssd.names import MAX_LABEL, Name, display, shown, split_labels
 DEFAULT_INSTANCE = "default"  # what a service has where nobody names an instance
 MAX_HOST_LABEL = 57  # octets: leaves room for "-65535" in a member's label
 _HOST_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?", re.IGNORECASE | re.ASCII)
+ENUMERATION = (b"_services", b"_dns-sd", b"_udp")  # of services, below a domain
 PROTOCOLS = ("_tcp", "_udp")
 _WITH_DOMAIN = tuple(known + "." for known in PROTOCOLS)
 _BARE = re.compile(r"[a-z0-9_-]+", re.IGNORECASE | re.ASCII)
@@ -53,7 +54,7 @@ class ServiceType:
 
     def enumeration_in(self, domain: Name) -> Name:
         """The name under which all service types of `domain` stand (RFC 6763 section 9)."""
-        return domain.child(b"_services", b"_dns-sd", b"_udp")
+        return domain.child(*ENUMERATION)
 
 
 class Service(ServiceType):

@@ -21,6 +21,7 @@ from dnssd.deadline import Deadline
 from dnssd.errors import DnssdError, UsageError
 from dnssd.hosts import HostFacts
 from dnssd.hosts.kept import Kept, StateFolder
+from dnssd.registration.draining import LAST
 from dnssd.registration.joining import join
 from dnssd.registration.leaving import leave
 from dnssd.registration.of_host import departure_of, facts_within, registration_of
@@ -29,8 +30,6 @@ from dnssd.registration.request import Registration
 from dnssd.zones.address import ZoneAddress
 from dnssd.zones.base import Zone
 from dnssd.zones.factory import open_zone
-
-DRAINED = 65_535  # the priority of who is on the way out: clients take any other first
 
 _log = logging.getLogger("dnssd.agent.writer")
 _Json = dict[str, Any]
@@ -160,7 +159,7 @@ def _registration(request: _Json) -> Registration:
         zone = ZoneAddress.parse(request["zone"])
         asked["addresses"] = zone.addresses or asked["addresses"] or (zone.default_address,)
     if request["drained"]:
-        asked |= {"priority": DRAINED, "weight": 0}
+        asked |= {"priority": LAST, "weight": 0}
     else:
         asked["weight"] = request["weight"]
     return registration_of(_facts(request), agent=True, **asked)

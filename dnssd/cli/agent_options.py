@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dnssd.cli.join import check_target, txt_pairs
 from dnssd.cli.join import command as join_command
-from dnssd.cli.options import Command, Option
+from dnssd.cli.options import Command, Option, check_target, txt_pairs
 
 if TYPE_CHECKING:
     from dnssd.agent.service import Settings
 
-_NOT_OF_JOIN = {"wait", "dry_run", "as_json", "deadline"}
+_NOT_OF_JOIN = {"wait", "wait_healthy", "checks", "dry_run", "as_json", "deadline"}
 AGENT_WIDE = ("metrics", "complete_hook", "leave_on_exit")
 
 

@@ -10,6 +10,7 @@ import click
 
 from dnssd.cli.options import (
     Command,
+    check_target,
     checked,
     dry_run_option,
     host_option,
@@ -17,6 +18,7 @@ from dnssd.cli.options import (
     json_option,
     nameserver_option,
     option,
+    txt_pairs,
     wait_option,
     zones_option,
 )
@@ -56,6 +58,12 @@ def _check_address(text: str) -> None:
 
     if text not in ("private", "public"):
         parse_address(text)
+
+
+def _check_check(text: str) -> None:
+    from dnssd.checks import Check
+
+    Check.parse(text)
 
 
 def _check_txt(
@@ -148,6 +156,21 @@ def _check_txt(
     metavar="SECONDS",
     help="Give up after this.",
 )
+@option(
+    "--check",
+    "checks",
+    metavar="URL",
+    multiple=True,
+    callback=checked(_check_check),
+    help="Join only if this passes: tcp://HOST:PORT, tls://, http(s)://, grpc://, exec:COMMAND, "
+    "systemd:UNIT, unless-file:PATH; may be repeated.",
+)
+@option(
+    "--wait-healthy",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Wait so long for the checks to pass; without one, for its port to take connections.",
+)
 @wait_option
 @nameserver_option
 @option("--takeover", is_flag=True, help="Replace a member or address of another owner.")
@@ -189,6 +212,8 @@ class JoinOptions:
     takeover: bool
     dry_run: bool
     as_json: bool
+    checks: tuple[str, ...] = ()
+    wait_healthy: float | None = None
 
     def registration(self, facts: HostFacts, zone: ZoneAddress) -> Registration:
         """This host's registration in one zone, whose own choice of an address wins.
@@ -220,6 +245,7 @@ def _join(asked: JoinOptions) -> None:
     from dnssd.cli import registering
     from dnssd.cli.joined import tell
     from dnssd.cli.several import Parts
+    from dnssd.cli.waiting import once_healthy
     from dnssd.deadline import Deadline
     from dnssd.hosts import METADATA_AT_JOIN_SECONDS, this_host
     from dnssd.registration.joining import plan_join
@@ -241,7 +267,7 @@ def _join(asked: JoinOptions) -> None:
     if asked.dry_run:
         registering.print_plans(asked.zone_addresses, deadline, plan, asked.as_json)
         return
-    parts: Parts[Joined] = Parts(asked.zone_addresses, deadline)
+    parts: Parts[Joined] = Parts(asked.zone_addresses, once_healthy(asked, facts, deadline))
     parts.run(lambda part: _join_in(part, asked, facts, registrations[part.address]))
     parts.end(tell(parts, asked.nameservers, as_json=asked.as_json))
 
@@ -268,30 +294,3 @@ def _join_in(
         error = registering.wait(operation, wish.name, seen, part.deadline)
         part.error = error and error.telling("it has joined")
     return Joined(wish, outcome, tuple(remarks.replaced(wish, outcome)))
-
-
-def check_target(target: str | None, host: str | None, addresses: tuple[str, ...]) -> None:
-    """Whether a target, if one is given, stands alone.
-
-    Raises:
-        UsageError: It does not.
-    """
-    if host and target:
-        raise click.UsageError("--host and --target exclude each other")
-    if target and addresses:
-        raise click.UsageError("--target has its own addresses: leave out --address")
-
-
-def txt_pairs(txt: tuple[str, ...]) -> dict[str, str | None]:
-    """TXT data by key; None for a key without a value.
-
-    Raises:
-        UsageError: A key is given twice.
-    """
-    pairs: dict[str, str | None] = {}
-    for text in txt:
-        key, equals, value = text.partition("=")
-        if key in pairs:
-            raise click.BadParameter(f"{key}: given twice", param_hint="'--txt'")
-        pairs[key] = value if equals else None
-    return pairs

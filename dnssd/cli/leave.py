@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,12 +22,12 @@ from dnssd.cli.options import (
 )
 from dnssd.cli.reporting import start_logging, warn
 from dnssd.cli.whoami import cloud_option
-from dnssd.names import shown
 
 if TYPE_CHECKING:  # --help needs none of it
     from collections.abc import Iterator, Sequence
 
     from dnssd.cli import registering
+    from dnssd.cli.left import Left
     from dnssd.cli.several import InZone, Parts
     from dnssd.errors import DnssdError
     from dnssd.hosts import HostFacts
@@ -41,6 +42,7 @@ Examples:
   dnssd leave http --zone example.com --instance web --port 8080 --dry-run
   dnssd leave http --zone example.com --instance web --host i-0abc --force
 """
+_log = logging.getLogger("dnssd.cli")
 
 
 @click.command("leave", cls=Command, epilog=EPILOG)
@@ -59,6 +61,14 @@ Examples:
     "--force",
     is_flag=True,
     help="Take that --host out, whoever owns it; nothing of this host is written.",
+)
+@option(
+    "--drain",
+    type=click.FloatRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Stand behind all others first, until clients know, for so long at most.",
 )
 @option(
     "--deadline",
@@ -101,18 +111,12 @@ class LeaveOptions:
     nameservers: tuple[str, ...]
     dry_run: bool
     as_json: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Left:
-    """What came of it in one zone."""
-
-    outcome: Outcome
-    elsewhere: tuple[str, ...]
+    drain: float = 0.0
 
 
 def _leave(asked: LeaveOptions) -> None:
     from dnssd.cli import registering
+    from dnssd.cli.left import tell
     from dnssd.cli.several import Parts
     from dnssd.deadline import Deadline
     from dnssd.registration.request import check_host_and_service
@@ -126,72 +130,25 @@ def _leave(asked: LeaveOptions) -> None:
     if asked.dry_run:
         registering.print_plans(asked.zone_addresses, deadline, plan, asked.as_json)
         return
-    parts: Parts[_Left] = Parts(asked.zone_addresses, deadline)
+    parts: Parts[Left] = Parts(asked.zone_addresses, deadline)
     parts.run(lambda part: _leave_in(part, asked))
-    parts.end(_tell(asked, parts))
+    parts.end(tell(parts, as_json=asked.as_json))
 
 
-def _leave_in(part: InZone[_Left], asked: LeaveOptions) -> _Left:
+def _leave_in(part: InZone[Left], asked: LeaveOptions) -> Left:
     from dnssd.cli import registering
+    from dnssd.cli.left import Left
 
     leaving = _Leaving(asked, part)
+    if asked.drain:
+        leaving.drain()
     outcome = leaving.run()
     if asked.wait:
         seen = registering.Seen(asked.nameservers, gone=outcome.removed)
         error = leaving.wait(outcome.name, seen)
         part.error = error and error.telling("it has left")
     looks = not outcome.members and asked.instance is None
-    return _Left(outcome, leaving.elsewhere() if looks else ())
-
-
-def _tell(asked: LeaveOptions, parts: Parts[_Left]) -> dict[str, Any]:
-    from dnssd.cli.output import print_json, safe
-    from dnssd.cli.registering import requests_to
-    from dnssd.cli.reporting import result_is_told
-
-    entries = [_entry(part) for part in parts.all]
-    left = [part.result for part in parts.done if part.result is not None]
-    document: dict[str, Any] = {
-        "name": str(left[0].outcome.name) if left else None,
-        "members": list(dict.fromkeys(m for one in left for m in one.outcome.members)),
-        "elsewhere": list(dict.fromkeys(e for one in left for e in one.elsewhere)),
-        "zones": entries,
-    }
-    if asked.as_json and left:
-        result_is_told()
-        print_json(document)
-    for part in parts.done:
-        if part.result is None or part.zone is None:
-            continue
-        if not asked.as_json:
-            print(safe(f"{_told(part.result.outcome)} ({requests_to(part.zone)})"))
-        _warn(part.result)
-    return document
-
-
-def _entry(part: InZone[_Left]) -> dict[str, Any]:
-    entry = part.json("left")
-    if part.result is not None:
-        outcome = part.result.outcome
-        about = {"name": str(outcome.name), "members": list(outcome.members)}
-        entry |= {"changed": outcome.changed, **about}
-    return entry
-
-
-def _warn(left: _Left) -> None:
-    if left.outcome.held:
-        warn(
-            f"{', '.join(left.outcome.held)}: an agent looks after it, and will stay out until "
-            "'dnssd join' runs there; run this again in a minute to remove the record"
-        )
-    if left.elsewhere:
-        names = ", ".join(map(shown, left.elsewhere))
-        warn(f"this host is a member of other instances: {names}; name one with --instance")
-
-
-def _told(outcome: Outcome) -> str:
-    members = ", ".join(outcome.members)
-    return f"left {outcome.name}: {members}" if members else f"no member here of {outcome.name}"
+    return Left(outcome, leaving.elsewhere() if looks else ())
 
 
 class _Leaving:
@@ -225,6 +182,25 @@ class _Leaving:
         if not self._asked.force:
             self._state.forget(self._name, self._asked.port)
         return outcome
+
+    def drain(self) -> None:
+        """Have clients turn away first; the leave's own time begins after that."""
+        from dnssd.deadline import Deadline
+        from dnssd.errors import DeadlineExceeded, DnssdError
+        from dnssd.registration.draining import drain
+
+        self._part.deadline = deadline = Deadline(self._asked.drain)
+        try:
+            for departure in self._departures():
+                operation = self._begin()
+                if seconds := drain(operation, departure):
+                    operation.wait(departure.name)
+                    deadline.pause(seconds, "clients may still come")
+        except DeadlineExceeded as error:
+            _log.info("%s", error)
+        except DnssdError as error:
+            warn(f"drain: {error}; it leaves without")
+        self._part.deadline = self._deadline = Deadline(self._asked.deadline)
 
     def plan(self) -> Sequence[Change]:
         """What `run` would change."""

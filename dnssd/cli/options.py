@@ -270,3 +270,30 @@ json_option = option(
     callback=_set_json,
     help="Print JSON, an object a line.",
 )
+
+
+def check_target(target: str | None, host: str | None, addresses: tuple[str, ...]) -> None:
+    """Whether a target, if one is given, stands alone.
+
+    Raises:
+        UsageError: It does not.
+    """
+    if host and target:
+        raise click.UsageError("--host and --target exclude each other")
+    if target and addresses:
+        raise click.UsageError("--target has its own addresses: leave out --address")
+
+
+def txt_pairs(txt: tuple[str, ...]) -> dict[str, str | None]:
+    """TXT data by key; None for a key without a value.
+
+    Raises:
+        UsageError: A key is given twice.
+    """
+    pairs: dict[str, str | None] = {}
+    for text in txt:
+        key, equals, value = text.partition("=")
+        if key in pairs:
+            raise click.BadParameter(f"{key}: given twice", param_hint="'--txt'")
+        pairs[key] = value if equals else None
+    return pairs

@@ -11,10 +11,17 @@ import click
 
 from dnssd.cli.agent_file import check_without_agent, tables_of
 from dnssd.cli.agent_options import agent_options
-from dnssd.cli.join import check_target, txt_pairs
 from dnssd.cli.join import command as join_command
 from dnssd.cli.leave import command as leave_command
-from dnssd.cli.options import Command, Option, check_nameserver, checked, option
+from dnssd.cli.options import (
+    Command,
+    Option,
+    check_nameserver,
+    check_target,
+    checked,
+    option,
+    txt_pairs,
+)
 from dnssd.cli.reporting import warn
 
 EPILOG = """\b
@@ -27,8 +34,14 @@ Examples:
 """
 LEAVE_DEADLINE = "10"  # seconds: a host that shuts down has few
 SPLAY = 3.0  # seconds: hosts that boot by themselves boot together
-_AT_ONCE = {"dry_run", "as_json"}  # of join: for people
-_INTERACTIVE = {"deadline", "wait", "nameservers", "force"}  # of leave: for people, who have time
+_AT_ONCE = {"dry_run", "as_json", "checks", "wait_healthy"}  # of join: for people
+_INTERACTIVE = {
+    "deadline",
+    "wait",
+    "nameservers",
+    "force",
+    "drain",
+}  # of leave: for people, who have time
 
 
 def _options(command: click.Command, leave_out: Iterable[str] = ()) -> list[Option]:

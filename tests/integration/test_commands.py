@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -493,6 +494,31 @@ def test_waiting_returns_once_the_change_is_served(dnssd: Command, sandbox: Sand
     assert again.json["zones"][0]["changed"] is False
     left = dnssd("leave", "http", "--instance", "web", "--host", "a", "--wait")
     assert left.code == 0
+
+
+def test_a_join_waits_for_its_checks(dnssd: Command, sandbox: Sandbox) -> None:
+    """Where one does not pass nothing is written, and what it said is told."""
+    with socket.create_server(("127.0.0.1", 0)) as web:
+        there = f"tcp://127.0.0.1:{web.getsockname()[1]}"
+        address = ("--address", "10.0.0.1")
+        said = join(dnssd, "a", *address, "--check", there, "--check=exec:sh -c 'echo no; exit 3'")
+        assert said.code == 1
+        assert "exit code 3 no: nothing was written" in said.err
+        assert (WEB, "SRV") not in records(sandbox)
+        assert join(dnssd, "a", *address, "--check", there, "--wait-healthy", 5).code == 0
+    assert join(dnssd, "b", "--address=10.0.0.2", "--check", there).code == 1
+    assert join(dnssd, "b", "--check=ping:x").code == 2
+
+
+def test_a_leave_drains_first(dnssd: Command, sandbox: Sandbox) -> None:
+    """Last of all and without weight, for the time that clients may need, or what it is given."""
+    join(dnssd, "a", "--address", "10.0.0.1")
+    join(dnssd, "b", "--address", "10.0.0.2")
+    left = dnssd("leave", "http", "--instance=web", "--host=a", "--drain=0.5", "-v")
+    assert (left.code, srv_values(sandbox)) == (0, ("0 100 80 b.example.test.",))
+    assert left.err.index(f"changed SRV {WEB}") < left.err.index("clients may still come")
+    assert left.err.count(f"changed SRV {WEB}") == 2
+    assert dnssd("leave", "http", "--instance=web", "--host=c", "--drain=9").code == 0
 
 
 def test_status_reports_members_states_and_what_is_odd(dnssd: Command, sandbox: Sandbox) -> None:

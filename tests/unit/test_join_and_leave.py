@@ -11,7 +11,7 @@ from dnssd import errors, joined
 from dnssd.members import Member
 from dnssd.names import Name
 from dnssd.records import Address, Opaque, Ptr, Rdata, Txt
-from dnssd.registration import joining, leaving
+from dnssd.registration import draining, joining, leaving
 from dnssd.registration.operation import Operation, Outcome
 from dnssd.registration.request import Registration
 from dnssd.registration.wish import Departure
@@ -769,3 +769,23 @@ def test_a_lease_is_renewed_once_a_third_of_it_is_gone(merges: bool) -> None:
 
     joining.join(operation(zone), registration().wish_in(ORIGIN))
     assert view_of(zone.states[-1]).members["a-80"][0].until is None
+
+
+def test_a_drained_member_stands_behind_all_others() -> None:
+    """Its own agent goes on answering for it; others, and who has left, are not touched."""
+    zone = MemoryZone(ORIGIN)
+    join(zone, agent=True, ttl=30, lease=900)
+    join(zone, "b", addresses=["10.0.0.2"])
+    before = view_of(zone.states[-1]).members["b-80"]
+
+    assert draining.drain(operation(zone), registration().departure_in(ORIGIN)) == 30
+
+    view = view_of(zone.states[-1])
+    assert view.srv
+    assert {v.format().partition(" 80 ")[0] for v in view.srv.values} == {"65535 0", "0 100"}
+    member, _ = view.members["a-80"]
+    assert (member.has_agent, member.until) == (True, member.since + timedelta(seconds=900))
+    assert view.members["b-80"] == before
+    states = len(zone.states)
+    assert draining.drain(operation(zone), registration("c").departure_in(ORIGIN)) == 0
+    assert len(zone.states) == states
