@@ -79,6 +79,8 @@ def _described(
         if (value := options.get(name)) not in (None, (), False, defaults[name])
         and name not in _NOT_OF_FILES
     }
+    if len(given.get("zone", ())) == 1:
+        (given["zone"],) = given["zone"]
     if options["splay"]:
         given["splay"] = options["splay"]  # the default of hosts that boot by themselves
     own = {key: given.pop(key) for key in list(given) if key in AGENT_KEYS}
