@@ -11,7 +11,7 @@ at the cost of a bisection. `pick` and `order` do both at once, for endpoints of
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from math import inf, log1p
 from typing import Protocol, TypeVar
@@ -102,6 +102,18 @@ class Choice:
             tried += _permuted(group, scales, random)
         return tuple(tried)
 
+    def led_by(self, first: Endpoint) -> "Choice":
+        """The same for one call that goes to one of them; what it tries else is as before."""
+        rest = []
+        for group, scales in self.groups:
+            kept = [pair for pair in zip(group, scales, strict=True) if pair[0] is not first]
+            if kept:
+                others, theirs = zip(*kept, strict=True)
+                rest.append((others, theirs))
+        return replace(
+            self, endpoints=(first,), sums=(1.0,), total=1.0, groups=(((first,), (-1.0,)), *rest)
+        )
+
     def _another(self, first: int, random: Callable[[], float]) -> int:
         """Where the next draw leads if the one at `first`, of n >= 2, is taken away."""
         sums, last = self.sums, len(self.sums) - 1
@@ -151,6 +163,39 @@ def choose(
     sums = tuple(accumulate(best_shares))
     groups = tuple((group, _scales(weights)) for group, weights in weighed)
     return Choice(best, sums, sums[-1], until, groups)
+
+
+def choose_trial(
+    endpoints: Sequence[Endpoint],
+    held: Mapping[Key, float],
+    due: Collection[Key],
+    now: float,
+    prefer: Collection[str] = (),
+) -> tuple[Endpoint | None, Choice]:
+    """Decide who may be drawn while ejections have ended; and whom one call is to try.
+
+    Of those that are due, only one call finds out whether they are back. Where there is nobody
+    else to go to, they may be drawn like any other.
+
+    Args:
+        endpoints: As for `choose`.
+        held: Who is ejected or on trial, as for `choose`.
+        due: Who is to be tried.
+        now: Monotonic clock reading, in seconds.
+        prefer: As for `choose`.
+
+    Returns:
+        Whom the next call goes to, if it is a trial; and the choice of all others.
+    """
+    choice = choose(endpoints, held, now, prefer)
+    tried = [e for e in choice.endpoints if (e.target, e.port) in due] if due else ()
+    if not tried:
+        return None, choice
+    out = {**held, **dict.fromkeys([(e.target, e.port) for e in tried], inf)}
+    others = choose(endpoints, out, now, prefer)
+    if all((e.target, e.port) in out or (e.target, e.port) in due for e in others.endpoints):
+        return None, choice
+    return tried[0], others
 
 
 def shares(group: Sequence[Weighted]) -> list[float]:

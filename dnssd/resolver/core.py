@@ -9,7 +9,7 @@ from typing import Literal
 
 from dnssd.errors import UsageError
 from dnssd.names import shown
-from dnssd.resolver.balance import Choice, choose
+from dnssd.resolver.balance import Choice, choose_trial
 from dnssd.resolver.cache import Cache, CacheEntry, CachePolicy
 from dnssd.resolver.defaults import default_nameservers
 from dnssd.resolver.disk import SnapshotFiles
@@ -91,11 +91,17 @@ class Core:
         if now < entry.until and entry.snapshot is snapshot:
             return entry.choice
         with self._lock:
-            ejected = self._health.ejected(now)
-            choice = choose(snapshot.endpoints, ejected, now, self._prefer)
+            health = self._health
+            held = {**health.ejected(now), **health.on_trial(now)}
+            trial, choice = choose_trial(
+                snapshot.endpoints, held, health.due(now), now, self._prefer
+            )
             entry.choice = choice
             expires_at = snapshot.expires_at if snapshot.status == "fresh" else now + CHECK
             entry.until = min(choice.until, expires_at)
+            if trial is not None:  # the next call looks again, for others that are due
+                health.begin_trial((trial.target, trial.port), now)
+                entry.until, choice = now, choice.led_by(trial)
         if entry.snapshot is not snapshot:  # replaced meanwhile, perhaps just before `until` was
             entry.until = float("-inf")
         return choice

@@ -1,8 +1,9 @@
 """Who is held back: what calls have told about endpoints.
 
 An endpoint that fails several calls in a row is *ejected*: for a while it is used only where
-too few others are left. When that while is over, one call decides: a failure ejects it again,
-for longer, and a success ends the run. What has been fine for long is forgotten.
+too few others are left. When that while is over, one call decides, and the others go elsewhere
+meanwhile: a failure ejects it again, for longer, and a success ends the run. A trial of which
+nothing is heard is over after a time. What has been fine for long is forgotten.
 
     in service --failures in a row--> ejected --time--> on trial --success--> in service
                                          ^                  |
@@ -12,7 +13,7 @@ A call that began before an ejection tells nothing new: however late it ends, it
 prolongs the ejection nor shortens it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import inf
 from types import MappingProxyType
@@ -34,6 +35,8 @@ class Ejection:
         growth: How many times longer each time it fails again at once, at least 1.
         longest: The most, in seconds. Also how long it must be back in service until the
             growth begins anew, and how far apart two failures in a row can be.
+        trial: How long the one call that is made after an ejection keeps all others away, in
+            seconds, if nothing is heard of it.
 
     Raises:
         UsageError: No rules that can be followed.
@@ -43,6 +46,7 @@ class Ejection:
     first: float = 5.0
     growth: float = 2.0
     longest: float = 300.0
+    trial: float = 10.0
 
     def __post_init__(self) -> None:
         # Written so that a NaN anywhere is refused too.
@@ -61,6 +65,8 @@ class _Trouble:
     failed: float = -inf  # when the last of them was told
     timeout: float = 0.0  # how long its last ejection was to be; 0 if there was none
     until: float = -inf  # when that ends, or has ended
+    unproven: bool = False  # whether no call since then has said that it is back
+    trial_until: float = -inf  # when the call that is to find out counts as lost
 
     def is_ejected(self, now: float) -> bool:
         return now < self.until
@@ -107,22 +113,40 @@ class Health:
             counted: Whether `begun` was told of it.
 
         Returns:
-            Whether what `ejected` says has changed by this.
+            Whether what `ejected` says has changed by this, or a trial is over.
         """
         if counted and key in self._pending:
             self._end_call(key)
-        if ok is None:
-            return False
         trouble = self._troubles.get(key)
+        if trouble is None:
+            return ok is False and self._failure(key, None, now, now - seconds)
+        ended = now < trouble.trial_until and now - seconds >= trouble.until
+        if ended:
+            trouble.trial_until = -inf
+        if ok is None:
+            return ended
         if not ok:
-            return self._failure(key, trouble, now, now - seconds)
-        return trouble is not None and self._success(key, trouble, now, now - seconds)
+            return self._failure(key, trouble, now, now - seconds) or ended
+        return self._success(key, trouble, now, now - seconds) or ended
 
     def ejected(self, now: float) -> Mapping[Key, float]:
         """Until when each ejected endpoint is, in seconds of the monotonic clock `now`."""
         for key in [k for k, t in self._troubles.items() if not self._is_recent(t, now)]:
             del self._troubles[key]
         return {k: t.until for k, t in self._troubles.items() if t.is_ejected(now)}
+
+    def due(self, now: float) -> Collection[Key]:
+        """Whose ejection is over, and to whom no call has been made since."""
+        untried = [(k, t) for k, t in self._troubles.items() if t.unproven]
+        return {k for k, t in untried if t.trial_until == -inf and not t.is_ejected(now)}
+
+    def on_trial(self, now: float) -> Mapping[Key, float]:
+        """Until when each endpoint is on trial."""
+        return {k: t.trial_until for k, t in self._troubles.items() if now < t.trial_until}
+
+    def begin_trial(self, key: Key, now: float) -> None:
+        """The one call is made."""
+        self._troubles[key].trial_until = now + self._rules.trial
 
     def _is_recent(self, trouble: _Trouble, now: float) -> bool:
         """Whether a run of failures can go on still."""
@@ -140,7 +164,7 @@ class Health:
     def _success(self, key: Key, trouble: _Trouble, now: float, began: float) -> bool:
         if trouble.is_ejected(now):
             return began >= trouble.failed and self._cut_short(trouble, now)
-        trouble.run = 0
+        trouble.run, trouble.unproven = 0, False
         if not self._can_grow(trouble, now):
             del self._troubles[key]
         return False
@@ -151,7 +175,7 @@ class Health:
         It does not return at once: after an outage of all, each is given the time to show
         that it is back, else the first of them would get all the traffic.
         """
-        trouble.run = 0
+        trouble.run, trouble.unproven = 0, False
         soon = now + self._rules.first
         shortened = soon < trouble.until
         trouble.until = min(soon, trouble.until)
@@ -184,4 +208,5 @@ class Health:
         grown = trouble.timeout * rules.growth if self._can_grow(trouble, now) else 0.0
         trouble.timeout = min(max(rules.first, grown), rules.longest)
         trouble.until = now + trouble.timeout
+        trouble.unproven, trouble.trial_until = True, -inf
         trouble.run = rules.failures - 1  # one more is enough once it is back
