@@ -8,11 +8,13 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from functools import partial
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -125,7 +127,9 @@ def join(zone: Zone, host: str, owner: str = "") -> None:
 
 
 @contextmanager
-def stage(monkeypatch: pytest.MonkeyPatch, point: Point, crowd: int) -> Iterator[Stage]:
+def stage(
+    monkeypatch: pytest.MonkeyPatch, state: Path, point: Point, crowd: int
+) -> Iterator[Stage]:
     """A sandbox where one host has joined beside a foreign value, and `crowd` others will."""
     store = HostedZones()
     made = store.create_zone(ORIGIN, caller_reference="kills")
@@ -137,6 +141,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, point: Point, crowd: int) -> Iterator
             "AWS_SECRET_ACCESS_KEY": "sandbox",
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_SDK_UA_APP_ID": "victim",
+            "DNSSD_STATE": str(state),
             "DNSSD_ZONE": f"example.test,id={made.id}",
         }
         for key, value in environment.items():
@@ -163,8 +168,8 @@ def run(stage: Stage, command: Command) -> int:
 def prepare(stage: Stage, command: Command) -> None:
     """What the command finds."""
     if command in (Command.CHANGE, Command.LEAVE):
-        quiet = stage._replace(environment={**stage.environment, "AWS_SDK_UA_APP_ID": "first"})
-        assert run(quiet, Command.JOIN) == 0
+        own = Registration.here("http", instance="web", port=80, host="v", addresses=["10.0.0.1"])
+        joining.join(Operation(stage.zone, patient()), own.wish_in(ORIGIN))
     if command is Command.TAKE_OVER:
         join(stage.zone, "v", OWNER)
 
@@ -184,17 +189,25 @@ def check(stage: Stage, since: int) -> None:
         published |= {srv(f"other{number}") for number in range(3)} & values
 
 
+@pytest.fixture(autouse=True)
+def _preloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fork server finds what it is to preload; without a word it goes on where it does not."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+
+
 @pytest.mark.parametrize("crowd", [0, 3], ids=["alone", "while three others fold"])
 @pytest.mark.parametrize("command", list(Command), ids=lambda command: command.name.lower())
 def test_no_death_leaves_what_one_fold_does_not_heal(
-    monkeypatch: pytest.MonkeyPatch, command: Command, crowd: int
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: Command, crowd: int
 ) -> None:
     """Every kill point; then one fold of a live host, and then the victim's own next run."""
     points = 0
     for number in itertools.count(1):
         killed = 0
         for carried_out in (False, True):
-            with stage(monkeypatch, Point(number, carried_out), crowd) as scene:
+            point = Point(number, carried_out)
+            state = tmp_path / f"{number}-{carried_out}"
+            with stage(monkeypatch, state, point, crowd) as scene:
                 prepare(scene, command)
                 since = len(scene.store.log())
                 code = run(scene, command)
