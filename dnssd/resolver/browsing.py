@@ -52,7 +52,7 @@ def instances_of(asked: ServiceName) -> Listing:
 
     def read(answers: Sequence[Answer]) -> tuple[str, ...]:
         names = instance_names(asked, CachedRRset(answers[0].values, 0.0))
-        return tuple(instance_text(name.labels[0]) for name in names)
+        return tuple(_told(name, asked) for name in names)
 
     empty = f"{asked.name}: no such service; check the name and the domain"
     return Listing((asked.name,), read, empty)
@@ -90,6 +90,13 @@ def domains_of(domain: str) -> Listing:
 
     names = tuple(where.child(kind, b"_dns-sd", b"_udp") for kind in DOMAINS)
     return Listing(names, read, f"{domain}: it names no domains to browse; check the domain")
+
+
+def _told(name: Name, asked: ServiceName) -> str:
+    """An instance of what was asked for; one that stands in another domain by its whole name."""
+    if name.is_below(asked.service.in_domain(asked.domain)):
+        return instance_text(name.labels[0])
+    return instance_text(name.labels[0]) + "." + str(name.parent)
 
 
 def _is_type(labels: tuple[bytes, ...]) -> bool:

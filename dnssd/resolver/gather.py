@@ -264,15 +264,20 @@ class Gathering:
 
     def _add(self, records: Iterable[Record], now: float) -> None:
         """Take note of addresses that came along; one TTL for an RRset, the smallest."""
-        for name, rdtype, ttl, address in records:
+        more: dict[Key, list[Record]] = {}
+        for record in records:
+            name, rdtype, ttl, address = record
             key = name.key, rdtype
-            known = self._additional.get(key)
-            if known and isinstance(address, Address):
-                least = min(ttl, known.ttl)
-                values = dict.fromkeys((*known.values, address))
-                self._additional[key] = CachedRRset(tuple(values), now + least, least)
+            if key in self._additional:
+                more.setdefault(key, []).append(record)
             elif isinstance(address, Address):
                 self._additional[key] = _new(CachedRRset, ((address,), now + ttl, ttl))
+        for key, others in more.items():
+            known = self._additional[key]
+            least = min(known.ttl, *[record.ttl for record in others])
+            addresses = [one.data for one in others if isinstance(one.data, Address)]
+            values = tuple(dict.fromkeys((*known.values, *addresses)))
+            self._additional[key] = CachedRRset(values, now + least, least)
 
     def _unsigned(self, key: Key, answer: Answer, now: float) -> CachedRRset:
         if key[1] in FAMILIES:

@@ -88,7 +88,7 @@ class Evidence:
         """What is believed at the deadline: no more than takes nothing away."""
         if self.positive:
             union = self._union()
-            kept = (value for value in self._doubt.expected if value not in union.values)
+            kept = self._doubt.expected.difference(union.values)
             return union._replace(values=(*union.values, *kept))
         return Answer((), 0) if self.negatives and not self._doubt.expected else None
 

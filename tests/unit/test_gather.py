@@ -17,6 +17,7 @@ from dnssd.resolver.gather import (
 from dnssd.resolver.snapshot import MAX_INSTANCES, NOTHING, CachedRRset, Key, Known
 from dnssd.services import ServiceName, parse_service_name
 from dnssd.wire.answers import Answer
+from dnssd.wire.belief import Doubt, Evidence
 from dnssd.wire.message import Record
 
 SERVICE = parse_service_name("_http._tcp.example.com")
@@ -147,6 +148,49 @@ def test_a_service_without_pointers_is_asked_for_plain_srv_records() -> None:
     servers.run(SERVICE)
 
     assert servers.batches[1] == {("_http._tcp.example.com.", kind) for kind in ("SRV", "TXT")}
+
+
+def test_additional_data_that_lack_an_address_are_doubted() -> None:
+    """Warm: one of two came along; the other is dropped only once it was asked for."""
+    two = ONE | {("a.example.com.", "A"): at("10.0.0.1", "10.0.0.2")}
+    servers = Servers(two, additional={("a.example.com.", "A"): at("10.0.0.2")})
+
+    result = servers.run(known=known(two))
+
+    assert ("a.example.com.", "A") in servers.batches[-1]
+    assert result.found[key("a.example.com.", "A")].values == tuple(at("10.0.0.1", "10.0.0.2"))
+
+
+class Counted(Txt):
+    """A value that counts how often any is compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return super().__eq__(other)
+
+    __hash__ = Txt.__hash__
+
+
+def test_thousands_of_values_are_united_in_one_go() -> None:
+    """Comparing each with each takes seconds, in which an event loop stands still."""
+    values = [Counted((b"%d" % number,)) for number in range(4000)]
+    evidence = Evidence(Doubt(frozenset(values[:2000])))
+    for _ in range(2):
+        evidence.take(Answer(tuple(values[2000:]), TTL))
+    Counted.compared = 0
+
+    united = evidence.at_last()
+
+    assert united
+    assert len(united.values) == 4000
+    assert Counted.compared <= 8000
+    addresses = at(*(f"10.0.{number // 250}.{number % 250}" for number in range(4000)))
+    more: Answers = {("a.example.com.", "A"): addresses}
+    assert Servers(ONE, additional=more).run().found[key("a.example.com.", "A")].values == tuple(
+        addresses
+    )
 
 
 def test_addresses_that_came_with_srv_records_need_no_question() -> None:

@@ -255,6 +255,17 @@ def test_an_instance_may_have_any_name(label: str, instance: str) -> None:
     )
 
 
+def test_an_instance_that_stands_in_another_domain_keeps_it() -> None:
+    """What browsing tells can be looked up."""
+    there = r"caf\195\169\.2._http._tcp.Example.org."
+    sim = SimResolver({(SERVICE, "PTR"): [f"web.{SERVICE}", there]})
+
+    told = instances_of(parse_service_name(SERVICE)).of([pointers(sim, Name.parse(SERVICE))])
+
+    assert told == ("web", "café.2._http._tcp.Example.org.")
+    assert parse_service_name(told[1]).name == Name.parse(there)
+
+
 def test_an_instance_is_looked_up_by_its_name_as_people_write_it() -> None:
     """UTF-8, spaces and dots as they are."""
     name = rf"Caf\195\169\0322\.0.{SERVICE}"
