@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from dnssd.errors import NotFound, UsageError
 from dnssd.names import Name
 from dnssd.records import Ptr
-from dnssd.resolver.snapshot import CachedRRset, instance_names
+from dnssd.resolver.known import CachedRRset
+from dnssd.resolver.snapshot import instance_names
 from dnssd.services import Service, ServiceName, ServiceType, instance_text
 from dnssd.wire.answers import Answer
 

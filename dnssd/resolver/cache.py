@@ -6,17 +6,24 @@ from dataclasses import dataclass, replace
 
 from dnssd.errors import NotFound, Unavailable, UsageError
 from dnssd.resolver.balance import Choice
-from dnssd.resolver.snapshot import NOTHING, Known, Snapshot
+from dnssd.resolver.known import (
+    AHEAD,
+    JITTER,
+    MAX_TTL,
+    MIN_TTL,
+    NOTHING,
+    Known,
+    next_ask,
+    pause,
+)
+from dnssd.resolver.snapshot import Snapshot
 from dnssd.services import ServiceName
 
-MIN_TTL, MAX_TTL = 1.0, 86_400.0  # seconds; what DNS says is held within
 MAX_NEGATIVE = 60.0  # seconds that an absence is remembered at most
 FAILED = 1.0  # seconds that a failure is remembered (RFC 9520)
-AHEAD = 0.75  # of the TTL, after which an answer is refreshed, give or take
-JITTER = 0.1  # of that
-FIRST_RETRY, LAST_RETRY = 1.0, 30.0  # seconds until a failed refresh is tried again (RFC 8767)
 IDLE = 600.0  # seconds, or three TTLs, after which a name that nobody uses is left alone
 OVERDUE = 1.0  # seconds beyond a look-up's time that a refresh may take to begin
+SOONEST = 0.1  # seconds between looks at least
 _NEVER = float("-inf")
 
 
@@ -147,7 +154,7 @@ class CacheEntry:
             snapshot = replace(snapshot, expires_at=now + ttl)
         self.found, self.ttl = found, ttl
         self.missing = self.unavailable = None
-        self.failures = self.failures + 1 if in_part else 0
+        self.failures = 1 if in_part else 0
         self._put(snapshot)
         self.expire(now)
 
@@ -182,13 +189,16 @@ class CacheEntry:
     def next_look(self, now: float, rng: Callable[[], float]) -> float:
         """When to look again, on the monotonic clock."""
         spread = 1 - JITTER + 2 * JITTER * rng()
-        wait = spread * min(LAST_RETRY, FIRST_RETRY * 2.0 ** min(16, self.failures - 1))
+        wait = spread * pause(self.failures)
         if self.snapshot is None:
             return max(self.holds_until, now + wait) if self.failures else self.holds_until
         expires_at = self.snapshot.expires_at
-        if self.failures:
+        if self.unavailable is not None:
             return min(now + wait, expires_at) if now < expires_at else now + wait
-        return now + (expires_at - now) * AHEAD * spread
+        at = [next_ask(one, spread) for one in self.found.values() if one.values or one.failures]
+        if self.failures and now < expires_at:
+            at.append(expires_at)  # to say at once that it is old
+        return max(now + SOONEST, min(at, default=now + (expires_at - now) * AHEAD * spread))
 
     def is_idle(self, now: float) -> bool:
         """Whether nobody has asked for long; notes at the same time whether somebody has."""

@@ -15,7 +15,8 @@ from typing import Any
 from dnssd.errors import DnssdError
 from dnssd.names import Name
 from dnssd.records import Address, Srv, Txt
-from dnssd.resolver.cache import MAX_TTL, CachePolicy
+from dnssd.resolver.cache import CachePolicy
+from dnssd.resolver.known import MAX_TTL
 from dnssd.resolver.snapshot import Endpoint, Instance, Snapshot
 from dnssd.services import ServiceName, instance_text, parse_service_name
 

@@ -8,15 +8,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from dnssd.errors import NotFound, Unavailable
 from dnssd.names import Name
 from dnssd.resolver.cache import Cache, CacheEntry
 from dnssd.resolver.disk import SnapshotFiles
 from dnssd.resolver.events import Event, events
-from dnssd.resolver.gather import LEFT_ALONE, LookupResult, is_untold
+from dnssd.resolver.known import LEFT_ALONE, is_untold
 from dnssd.resolver.lookup import GRACE, NEWS, Lookup
+from dnssd.resolver.outcome import LookupResult
 from dnssd.resolver.snapshot import MAX_INSTANCES, Snapshot, build_snapshot
 from dnssd.services import ServiceName
 from dnssd.wire.answers import Answer
@@ -30,6 +31,9 @@ COMPLETE = 1.0  # seconds, give or take, until the other address family is asked
 
 _log = logging.getLogger(__name__)
 _Told = TypeVar("_Told")
+Scope = Literal[
+    "due", "rest", "all"
+]  # what a look asks for: what is near its end, or what was left out
 Listener = Callable[[Event | None], object]
 
 
@@ -165,21 +169,27 @@ class Engine:
         except (NotFound, Unavailable):
             return True
 
-    def _look_up(self, entry: CacheEntry, now: float, *, rest: bool = False) -> None:
-        """Begin a look-up if there is none under way; or ask for the rest of the first one."""
+    def _look_up(self, entry: CacheEntry, now: float, scope: Scope = "due") -> None:
+        """Begin a look-up if there is none under way."""
         if entry not in self._lookups:
-            lookup = self._begun(entry, now)
-            (lookup.complete if rest else lookup.advance)()
+            lookup = self._begun(entry, now, scope)
+            (lookup.complete if scope == "rest" else lookup.advance)()
 
-    def _begun(self, entry: CacheEntry, now: float) -> Lookup:
+    def _begun(self, entry: CacheEntry, now: float, scope: Scope = "due") -> Lookup:
         if timer := self._timers.pop(entry, None):
             timer.cancel()
         lookup = Lookup(
-            self._client, self._loop.time, entry, now + self._limits.timeout, self._learned
+            self._client,
+            self._loop.time,
+            entry,
+            self._limits.timeout,
+            self._told,
+            self._learned,
+            whole=scope == "all",
         )
         self._lookups[entry] = lookup
-        # Nobody is in haste where an older answer is there, which may have both families.
-        if entry.snapshot is None:
+        # A first one does not end early where an older answer is there, with both families.
+        if entry.snapshot is None or not lookup.is_first:
             self._graces.add(now + GRACE / 2, lookup)
         return lookup
 
@@ -188,6 +198,21 @@ class Engine:
         lookup.late(at)
         if not lookup.finished:
             self._graces.add(at + GRACE / 2, lookup)
+
+    def _told(self, lookup: Lookup) -> None:
+        """A look-up that goes on has news."""
+        entry = lookup.entry
+        if self._lookups.get(entry) is not lookup or not entry.texts:
+            return
+        before, now = entry.snapshot, self._loop.time()
+        try:
+            result = lookup.result()
+            snapshot = build_snapshot(entry.asked, result.found, result.missing)
+        except (NotFound, Unavailable):
+            return  # the end of it may tell more
+        entry.learn(snapshot, dict(result.found), now, in_part=True)
+        self._tell(entry, before)
+        self._call_back(lookup)
 
     def _learned(self, lookup: Lookup) -> None:
         """A look-up has come to its end."""
@@ -202,35 +227,37 @@ class Engine:
             _log.exception("%s: unexpected error", entry.asked.name)
             what = f"{entry.asked.name}: unexpected {type(error).__name__}; see the log"
             entry.learn_failure(Unavailable(what), self._loop.time(), self._limits)
-        for done in lookup.done:
-            try:
-                done(entry)
-            except Exception:  # of a caller's own; others are to be told all the same
-                _log.exception("unexpected error in a callback")
+        self._call_back(lookup)
+
+    def _call_back(self, lookup: Lookup) -> None:
+        waiting, lookup.done = lookup.done, []
+        for done in waiting:
+            _call(done, lookup.entry)
 
     def _take(self, entry: CacheEntry, lookup: Lookup) -> None:
         """Take in what a look-up has found, and see to the next one."""
         now = self._loop.time()
         before = entry.snapshot
-        when, rest = None, False
+        when: float | None = None
+        scope: Scope = "due"
         try:
             result = lookup.result()
             self._log_result(entry, lookup, result)
-            when, rest = self._take_result(entry, lookup, result, now)
+            when, scope = self._take_result(entry, lookup, result, now)
         except Unavailable as error:
             self._take_failure(entry, error.with_traceback(None), now)
         self._tell(entry, before)
         entry.warm = entry.snapshot is not None
         if entry.texts:  # else it was forgotten meanwhile
-            self._wind(entry, now, when, rest=rest)
+            self._wind(entry, now, when, scope)
         for other in self._cache.surplus(self._is_busy):
             if timer := self._timers.pop(other, None):
                 timer.cancel()
 
     def _take_result(
         self, entry: CacheEntry, lookup: Lookup, result: LookupResult, now: float
-    ) -> tuple[float | None, bool]:
-        """Take in what was found; when to look again, if that is another time than usual.
+    ) -> tuple[float | None, Scope]:
+        """Take in what was found; when to look again, if not as usual, and what for.
 
         Raises:
             Unavailable: There is nothing, and that may be because something was not answered.
@@ -239,19 +266,19 @@ class Engine:
             snapshot = build_snapshot(entry.asked, result.found, result.missing)
         except NotFound as error:
             if result.in_part:  # what was not answered may well be there
-                raise result.failures[0] from None
+                raise next(iter(result.failures), _lost(entry.asked.name)) from None
             entry.learn_missing(error, result.found, now)
-            return None, False
+            return None, "due"
         entry.learn(snapshot, result.found, now, in_part=result.in_part)
         if lookup.is_first and lookup.in_trouble:
-            return now + VERIFY, False  # a lie may have come through: look again, with doubt
+            return now + VERIFY, "all"  # a lie may have come through: look again, with doubt
         if result.in_part:
-            return None, False  # soon, as after any failure
+            return None, "due"  # soon, as after any failure
         if lookup.is_first and result.incomplete and entry.ttl > 4 * COMPLETE:
-            return now + COMPLETE * (0.5 + self._rng()), True  # no refresh is near
+            return now + COMPLETE * (0.5 + self._rng()), "rest"  # no refresh is near
         if not lookup.is_first and is_untold(entry.found, now):  # however long the TTL is
-            return min(entry.next_look(now, self._rng), now + LEFT_ALONE), False
-        return None, False
+            return min(entry.next_look(now, self._rng), now + LEFT_ALONE), "due"
+        return None, "due"
 
     def _log_result(self, entry: CacheEntry, lookup: Lookup, result: LookupResult) -> None:
         for failure in result.failures:
@@ -274,7 +301,7 @@ class Engine:
             _log.log(level, "%s; going on with what is known", error)
 
     def _wind(
-        self, entry: CacheEntry, now: float, when: float | None = None, *, rest: bool = False
+        self, entry: CacheEntry, now: float, when: float | None = None, scope: Scope = "due"
     ) -> None:
         """Have the loop call when it is time to look again, if anybody may want it."""
         if entry.snapshot is None and entry not in self._listeners:
@@ -282,9 +309,9 @@ class Engine:
         at = entry.next_look(now, self._rng) if when is None else when
         if timer := self._timers.pop(entry, None):
             timer.cancel()
-        self._timers[entry] = self._loop.call_at(at, self._look_again, entry, rest)
+        self._timers[entry] = self._loop.call_at(at, self._look_again, entry, scope)
 
-    def _look_again(self, entry: CacheEntry, rest: bool) -> None:
+    def _look_again(self, entry: CacheEntry, scope: Scope) -> None:
         del self._timers[entry]
         now = self._loop.time()
         snapshot = entry.snapshot
@@ -295,7 +322,7 @@ class Engine:
             return
         entry.expire(now)
         self._tell(entry, snapshot)
-        self._look_up(entry, now, rest=rest)
+        self._look_up(entry, now, scope)
 
     def _is_busy(self, entry: CacheEntry) -> bool:
         return entry in self._lookups or entry in self._listeners
@@ -315,6 +342,10 @@ class Engine:
 
 def _closed(name: Name) -> Unavailable:
     return Unavailable(f"{name}: the resolver was closed while it was looked up; look it up again")
+
+
+def _lost(name: Name) -> Unavailable:
+    return Unavailable(f"{name}: what it leads to now cannot be had; check its zone")
 
 
 def _call(callback: Callable[[_Told], object], told: _Told) -> None:

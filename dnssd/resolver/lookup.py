@@ -6,8 +6,10 @@ from functools import partial
 
 from dnssd.errors import Unavailable
 from dnssd.resolver.cache import CacheEntry
-from dnssd.resolver.gather import FAMILIES, Gathering, LookupResult, Question
-from dnssd.resolver.snapshot import NOTHING
+from dnssd.resolver.gather import Gathering
+from dnssd.resolver.known import FAMILIES, NOTHING
+from dnssd.resolver.outcome import LookupResult
+from dnssd.resolver.targets import Question
 from dnssd.wire.answers import Answer
 from dnssd.wire.belief import TRUSTING, Doubt
 from dnssd.wire.client import DnsClient
@@ -24,12 +26,19 @@ _log = logging.getLogger(__name__)
 class Lookup:
     """Has questions asked and answered until all is gathered that there is.
 
+    A first look-up has one deadline, since somebody waits for it. Later each question has one of
+    its own, and what has come is told while others are late: one instance that does not answer
+    keeps no news of the others.
+
     Args:
         client: Asks name servers.
         time: The clock, in seconds.
         entry: Whose look-up it is.
-        deadline: When to go on with what there is, on that clock.
+        timeout: Seconds until a first look-up goes on with what there is, or a question is
+            given up.
+        told: Gets it when there is something to be told before it is over.
         learned: Gets it once, when it is over.
+        whole: Whether all is asked for, however long it still holds.
 
     Attributes:
         entry: Whose look-up it is.
@@ -40,14 +49,17 @@ class Lookup:
 
     __slots__ = (
         "_client",
-        "_deadline",
         "_disturbed",
         "_error",
         "_gathering",
         "_grace_ends",
+        "_known",
         "_learned",
+        "_news",
         "_progress",
         "_time",
+        "_timeout",
+        "_told",
         "done",
         "entry",
         "finished",
@@ -59,19 +71,25 @@ class Lookup:
         client: DnsClient | SystemServers,
         time: Callable[[], float],
         entry: CacheEntry,
-        deadline: float,
+        timeout: float,
+        told: "Callable[[Lookup], object]",
         learned: "Callable[[Lookup], object]",
+        *,
+        whole: bool = False,
     ) -> None:
         now = time()
         self._client = client
         self._time = time
-        self._deadline = deadline
+        self._timeout = timeout
+        self._told = told
         self._learned = learned
         self._disturbed = client.disturbed
         self._error: Unavailable | None = None
         self._grace_ends = now + GRACE
         self._progress = 0  # answers since the last time that it was late
-        self._gathering = Gathering(entry.asked, entry.found, now)
+        self._news = False  # whether any came since something was told
+        self._known = entry.found
+        self._gathering = Gathering(entry.asked, entry.found, now, whole=whole)
         self.entry = entry
         self.done: list[Callable[[CacheEntry], object]] = []
         self.finished = False
@@ -94,14 +112,19 @@ class Lookup:
         """
         if self._error is not None:
             raise self._error
-        return self._gathering.result()
+        return self._gathering.result(self._time())
 
     def late(self, now: float) -> None:
         """Half the grace has passed: go on with what there is, if nothing has come in it."""
         progress, self._progress = self._progress, 0
         if now < self._grace_ends:
             return
-        if not self._gathering.usable:
+        if not self.is_first:
+            if self._news and not progress:
+                self._news = False
+                self.advance(self._gathering.stand_in())
+                self._told(self)
+        elif not self._gathering.usable:
             if self.in_trouble or now >= self._grace_ends + GRACE:
                 self.advance(self._gathering.hasten())
         elif not progress:
@@ -110,16 +133,17 @@ class Lookup:
     def advance(self, questions: Sequence[Question] | None = None) -> None:
         """Ask questions side by side; the first ones by default."""
         now = self._time()
+        deadline = (self._grace_ends - GRACE if self.is_first else now) + self._timeout
         for question in self._gathering.begin() if questions is None else questions:
             name, rdtype = question
-            known = self.entry.found.get((name.key, rdtype))
+            known = self._known.get((name.key, rdtype))
             if known and known.values:
                 doubt = Doubt(frozenset(known.values))
             else:
                 doubt = TRUSTING if rdtype in FAMILIES else NEWS
             done = partial(self._answered, question, now)
             try:
-                self._client.ask(name, rdtype, self._deadline, done, doubt)
+                self._client.ask(name, rdtype, deadline, done, doubt)
             except Exception as error:  # whatever it is must not leave anybody waiting
                 self._fail(question, error)
         if not self._gathering.open:
@@ -132,6 +156,7 @@ class Lookup:
                 _log.log(logging.WARNING if self.is_first else logging.DEBUG, "%s", answer)
             return
         self._progress += 1
+        self._news = self._news or isinstance(answer, Answer)
         try:
             if isinstance(answer, Answer) and answer.via and question[1] in FAMILIES:
                 level = logging.WARNING if self.is_first else logging.DEBUG

@@ -1,16 +1,17 @@
 """What is known about a service at one moment: answers joined into an immutable view."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from sys import intern
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import quote
 
 from dnssd.errors import NotFound
 from dnssd.names import Name
-from dnssd.records import Address, Ptr, Rdata, Srv, Txt
+from dnssd.records import Address, Ptr, Srv, Txt
 from dnssd.resolver.attributes import Attributes
+from dnssd.resolver.known import CachedRRset, Known
 from dnssd.services import ServiceName, instance_text
 
 MAX_INSTANCES = 1000  # of one service; more are left out
@@ -18,25 +19,6 @@ MAX_ENDPOINTS = 4000  # of one snapshot; more are left out
 
 Status = Literal["fresh", "stale"]
 _Rdata = TypeVar("_Rdata", Address, Ptr, Srv, Txt)
-
-
-class CachedRRset(NamedTuple):
-    """What is known of one name and type.
-
-    Attributes:
-        values: Its rdata; none if it is known to have none.
-        expires_at: Until when that holds, on the monotonic clock, in seconds.
-        ttl: For how long it held at first, in seconds.
-    """
-
-    values: tuple[Rdata, ...]
-    expires_at: float
-    ttl: float = 0.0
-
-
-Key = tuple[bytes, str]  # the key of a name, and a type
-Known = Mapping[Key, CachedRRset]
-NOTHING: Known = {}
 
 
 @dataclass(frozen=True, slots=True)

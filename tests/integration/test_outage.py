@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnssd.resolver.cache import LAST_RETRY
 from dnssd.resolver.events import Event
+from dnssd.resolver.known import LAST_RETRY
 from dnssd.resolver.snapshot import Snapshot
 from kit.simnet import BROKEN, SERVICE, WEB, Fault, Records, breaking, honest, silent
 from kit.simresolver import SimResolver, hosts_of, kinds

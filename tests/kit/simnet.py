@@ -156,6 +156,7 @@ class SimNetwork:
         ttl: Of all records, in seconds.
 
     Attributes:
+        ttls: Of some RRsets, in place of `ttl`, by name in lower case and type.
         negative_ttl: Of SOA records, in seconds.
         asked: How often each (name, type) was asked.
         queries: What was asked, in order.
@@ -177,6 +178,7 @@ class SimNetwork:
         self.additional = additional
         self.fault = fault
         self.ttl = ttl
+        self.ttls: dict[tuple[str, str], int] = {}
         self.negative_ttl = 60
         self.asked: Counter[tuple[str, str]] = Counter()
         self.queries: list[Query] = []
@@ -212,7 +214,8 @@ class SimNetwork:
         values = self._folded.get((name.lower(), rdtype))
         alias = self._folded.get((name.lower(), "CNAME"))
         if values:
-            response.answer.append(dns.rrset.from_text(name, self.ttl, "IN", rdtype, *values))
+            ttl = self.ttls.get((name.lower(), rdtype), self.ttl)
+            response.answer.append(dns.rrset.from_text(name, ttl, "IN", rdtype, *values))
             if self.additional and rdtype == "SRV":
                 self._add_addresses(response, values)
         elif alias:

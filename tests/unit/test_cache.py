@@ -10,22 +10,27 @@ from hypothesis import strategies as st
 from dnssd.errors import NotFound, Unavailable
 from dnssd.records import Txt
 from dnssd.resolver.cache import (
-    AHEAD,
     FAILED,
-    FIRST_RETRY,
     IDLE,
-    JITTER,
-    LAST_RETRY,
     MAX_NEGATIVE,
     MAX_SPELLINGS,
-    MAX_TTL,
-    MIN_TTL,
     Cache,
     CacheEntry,
     CachePolicy,
 )
 from dnssd.resolver.gather import UNSIGNED_HELD
-from dnssd.resolver.snapshot import NOTHING, Endpoint, Instance, Snapshot
+from dnssd.resolver.known import (
+    AHEAD,
+    FIRST_RETRY,
+    JITTER,
+    LAST_RETRY,
+    MAX_TTL,
+    MIN_TTL,
+    NOTHING,
+    CachedRRset,
+    unanswered,
+)
+from dnssd.resolver.snapshot import Endpoint, Instance, Snapshot
 from dnssd.services import parse_service_name
 from dnssd.wire.resolution import BURST
 from kit.simnet import SERVICE, WEB, Records, honest, silent, unsigned
@@ -124,10 +129,13 @@ def test_an_answer_in_part_is_as_old_as_its_oldest_part() -> None:
     """What had to stand in may have expired; the whole is asked about again soon."""
     entry = learned(60)
 
-    entry.learn(snapshot(NOW + 60), NOTHING, NOW + 50, in_part=True)
+    known = CachedRRset((Txt(),), NOW + 60, 60.0)
+    failed = unanswered(known, NOW + 50)
+    entry.learn(snapshot(NOW + 60), {(b"", "TXT"): failed}, NOW + 50, in_part=True)
     assert entry.latest().status == "fresh"
     assert entry.next_look(NOW + 50, lambda: 0.5) == NOW + 50 + FIRST_RETRY
-    entry.learn(snapshot(NOW + 60), NOTHING, NOW + 62, in_part=True)
+    failed = unanswered(failed, NOW + 62)
+    entry.learn(snapshot(NOW + 60), {(b"", "TXT"): failed}, NOW + 62, in_part=True)
     assert (entry.latest().status, entry.latest().expires_at) == ("stale", NOW + 60)
     assert entry.next_look(NOW + 62, lambda: 0.5) == NOW + 62 + 2 * FIRST_RETRY
     entry.learn(snapshot(NOW + 130), NOTHING, NOW + 70)

@@ -21,7 +21,8 @@ from dnssd.names import Name
 from dnssd.records import Address, Ptr, Srv, Txt
 from dnssd.resolver.cache import CachePolicy
 from dnssd.resolver.disk import AGAIN, LARGEST, VERSION, SnapshotFiles
-from dnssd.resolver.snapshot import CachedRRset, Known, build_snapshot
+from dnssd.resolver.known import CachedRRset, Known
+from dnssd.resolver.snapshot import build_snapshot
 from dnssd.services import parse_service_name
 from kit.simnet import SERVICE, WEB, silent
 from kit.simresolver import SimResolver, hosts_of, kinds

@@ -7,14 +7,19 @@ import pytest
 from dnssd.errors import Unavailable
 from dnssd.names import Name
 from dnssd.records import Address, Ptr, Rdata, Srv, Txt
-from dnssd.resolver.gather import (
+from dnssd.resolver.gather import Gathering
+from dnssd.resolver.known import (
     LEFT_ALONE,
+    NOTHING,
     PASSING,
-    Gathering,
-    LookupResult,
-    Question,
+    CachedRRset,
+    Key,
+    Known,
+    unanswered,
 )
-from dnssd.resolver.snapshot import MAX_INSTANCES, NOTHING, CachedRRset, Key, Known
+from dnssd.resolver.outcome import LookupResult
+from dnssd.resolver.snapshot import MAX_INSTANCES
+from dnssd.resolver.targets import Question
 from dnssd.services import ServiceName, parse_service_name
 from dnssd.wire.answers import Answer
 from dnssd.wire.belief import Doubt, Evidence
@@ -73,8 +78,8 @@ class Servers:
     def run(
         self, asked: ServiceName = WEB, known: Known = NOTHING, now: float = 0.0
     ) -> LookupResult:
-        """A whole look-up."""
-        gathering = Gathering(asked, known, now)
+        """A whole look-up, that asks for all there is."""
+        gathering = Gathering(asked, known, now, whole=True)
         return self.follow(gathering, gathering.begin())
 
     def complete(self, known: Known) -> LookupResult:
@@ -262,7 +267,7 @@ def test_a_target_without_an_answer_does_not_hide_the_others() -> None:
     assert len(result.failures) == 2
     assert result.in_part
     assert result.missing == tuple((Name.parse("b.example.com."), kind) for kind in ("A", "AAAA"))
-    assert key("b.example.com.", "A") not in result.found
+    assert not result.found[key("b.example.com.", "A")].values
 
 
 def test_no_address_at_all_and_a_failure_is_a_failure() -> None:
@@ -280,8 +285,7 @@ def test_what_was_known_stands_in_for_an_answer(lost: tuple[str, str]) -> None:
 
     assert result.in_part
     assert [str(error) for error in result.failures] == [f"{lost[0]} {lost[1]}: no answer"]
-    assert result.found[key(*lost)] == before[key(*lost)]
-    assert result.found == known(ONE) | {key(*lost): before[key(*lost)]}
+    assert result.found == known(ONE) | {key(*lost): unanswered(before[key(*lost)], 0.0)}
 
 
 @pytest.mark.parametrize("asked", [SERVICE, WEB])

@@ -10,8 +10,8 @@ from dnssd.errors import NotFound, Unavailable, UsageError
 from dnssd.names import Name
 from dnssd.resolver.balance import choose
 from dnssd.resolver.browsing import domains_of, instances_of, services_in
-from dnssd.resolver.cache import FIRST_RETRY
 from dnssd.resolver.client import Resolver
+from dnssd.resolver.known import FIRST_RETRY
 from dnssd.resolver.lookup import GRACE
 from dnssd.resolver.snapshot import MAX_INSTANCES
 from dnssd.services import parse_service_name

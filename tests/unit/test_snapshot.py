@@ -11,13 +11,11 @@ from dnssd.errors import NotFound
 from dnssd.names import Name
 from dnssd.records import Address, Opaque, Ptr, Rdata, Srv, Txt
 from dnssd.resolver.attributes import Attributes
+from dnssd.resolver.known import CachedRRset, Key, Known
 from dnssd.resolver.snapshot import (
     MAX_ENDPOINTS,
     MAX_INSTANCES,
-    CachedRRset,
     Endpoint,
-    Key,
-    Known,
     Snapshot,
     build_snapshot,
 )
