@@ -16,7 +16,7 @@ from dnssd.resolver.cache import Cache, CacheEntry
 from dnssd.resolver.disk import SnapshotFiles
 from dnssd.resolver.events import Event, events
 from dnssd.resolver.known import LEFT_ALONE, is_untold
-from dnssd.resolver.lookup import GRACE, NEWS, Lookup
+from dnssd.resolver.lookup import GRACE, NEWS, Lookup, Shares
 from dnssd.resolver.outcome import LookupResult
 from dnssd.resolver.snapshot import MAX_INSTANCES, Snapshot, build_snapshot
 from dnssd.services import ServiceName
@@ -67,6 +67,7 @@ class Engine:
         self._wall = wall
         self._saved = saved
         self._lookups: dict[CacheEntry, Lookup] = {}
+        self._shares = Shares()
         self._graces: Timers[Lookup] = Timers(loop, self._late)
         self._timers: dict[CacheEntry, Timer] = {}
         self._listeners: dict[CacheEntry, list[Listener]] = {}
@@ -181,6 +182,7 @@ class Engine:
         lookup = Lookup(
             self._client,
             self._loop.time,
+            self._shares,
             entry,
             self._limits.timeout,
             self._told,

@@ -1,6 +1,7 @@
 """One look-up under way: asks what it lacks, and knows who waits for it."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -16,11 +17,26 @@ from dnssd.wire.client import DnsClient
 from dnssd.wire.system_servers import SystemServers
 
 GRACE = 0.5  # seconds that a first look-up waits for more, once an endpoint can be used
+ROOM = 256  # questions under way, of all look-ups together
+MOST, LEAST = 128, 16  # of one look-up at a time; so many even if there is no room
 NEWS = Doubt(negatives=3)  # of a service not known before: absence after trouble is doubted
 
 _ALIAS = "%s: an alias of %s; targets of SRV records must have addresses of their own (RFC 2782)"
 
 _log = logging.getLogger(__name__)
+
+
+class Shares:
+    """How many questions are under way: a look-up that hangs must not hold up others.
+
+    Attributes:
+        taken: Of all look-ups together.
+    """
+
+    __slots__ = ("taken",)
+
+    def __init__(self) -> None:
+        self.taken = 0
 
 
 class Lookup:
@@ -33,6 +49,7 @@ class Lookup:
     Args:
         client: Asks name servers.
         time: The clock, in seconds.
+        shares: What is under way, of this and of others.
         entry: Whose look-up it is.
         timeout: Seconds until a first look-up goes on with what there is, or a question is
             given up.
@@ -53,13 +70,16 @@ class Lookup:
         "_error",
         "_gathering",
         "_grace_ends",
+        "_in_flight",
         "_known",
         "_learned",
         "_news",
         "_progress",
+        "_shares",
         "_time",
         "_timeout",
         "_told",
+        "_waiting",
         "done",
         "entry",
         "finished",
@@ -70,6 +90,7 @@ class Lookup:
         self,
         client: DnsClient | SystemServers,
         time: Callable[[], float],
+        shares: Shares,
         entry: CacheEntry,
         timeout: float,
         told: "Callable[[Lookup], object]",
@@ -80,19 +101,20 @@ class Lookup:
         now = time()
         self._client = client
         self._time = time
+        self._shares = shares
+        self._waiting: deque[Question] = deque()
         self._timeout = timeout
         self._told = told
         self._learned = learned
         self._disturbed = client.disturbed
         self._error: Unavailable | None = None
         self._grace_ends = now + GRACE
-        self._progress = 0  # answers since the last time that it was late
-        self._news = False  # whether any came since something was told
+        self._in_flight = self._progress = 0  # this one: answers since it was last late
+        self._news = self.finished = False  # the first: whether any came since it last told
         self._known = entry.found
         self._gathering = Gathering(entry.asked, entry.found, now, whole=whole)
         self.entry = entry
         self.done: list[Callable[[CacheEntry], object]] = []
-        self.finished = False
         self.is_first = entry.found is NOTHING
 
     @property
@@ -131,10 +153,15 @@ class Lookup:
             self._end()
 
     def advance(self, questions: Sequence[Question] | None = None) -> None:
-        """Ask questions side by side; the first ones by default."""
+        """Ask questions side by side, as many as there is room for; the first ones by default."""
         now = self._time()
         deadline = (self._grace_ends - GRACE if self.is_first else now) + self._timeout
-        for question in self._gathering.begin() if questions is None else questions:
+        shares, waiting = self._shares, self._waiting
+        waiting.extend(self._gathering.begin() if questions is None else questions)
+        while waiting and (
+            self._in_flight < LEAST or (shares.taken < ROOM and self._in_flight < MOST)
+        ):
+            question = waiting.popleft()
             name, rdtype = question
             known = self._known.get((name.key, rdtype))
             if known and known.values:
@@ -144,6 +171,8 @@ class Lookup:
             done = partial(self._answered, question, now)
             try:
                 self._client.ask(name, rdtype, deadline, done, doubt)
+                self._in_flight += 1
+                shares.taken += 1
             except Exception as error:  # whatever it is must not leave anybody waiting
                 self._fail(question, error)
         if not self._gathering.open:
@@ -151,6 +180,8 @@ class Lookup:
 
     def _answered(self, question: Question, asked_at: float, answer: Answer | Unavailable) -> None:
         """Take in what has come of a question, and go on."""
+        self._in_flight -= 1
+        self._shares.taken -= 1
         if self.finished:
             if isinstance(answer, Unavailable):
                 _log.log(logging.WARNING if self.is_first else logging.DEBUG, "%s", answer)
@@ -162,7 +193,7 @@ class Lookup:
                 level = logging.WARNING if self.is_first else logging.DEBUG
                 _log.log(level, _ALIAS, question[0], answer.via)
             questions = self._gathering.take(question, answer, asked_at)
-            if questions:
+            if questions or self._waiting:
                 self.advance(questions)
         except Exception as error:  # likewise
             self._fail(question, error)
@@ -181,4 +212,5 @@ class Lookup:
         """Go on with what there is; what comes from now on is too late."""
         if not self.finished:
             self.finished = True
+            self._waiting.clear()
             self._learned(self)

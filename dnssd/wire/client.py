@@ -21,7 +21,7 @@ from dnssd.wire.timers import Timers
 from dnssd.wire.trouble import Attempt
 from dnssd.wire.usual import read_usual
 
-AT_ONCE = 256  # questions under way; more wait for their turn
+AT_ONCE = 2048  # questions under way; more wait for their turn
 MAX_ALIASES = 8  # answers that are nothing but an alias, one after the other
 PLAIN = 300.0  # seconds that a server gets no OPT records, where those are not answered
 REMEMBERED = 10_000  # questions known to need TCP

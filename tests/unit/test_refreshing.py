@@ -85,3 +85,21 @@ def test_a_dark_instance_costs_a_few_questions() -> None:
     times = [q.at for q in sim.network.queries[at:] if q.key == (f"i1.{SERVICE}", "SRV")]
     bursts = 1 + sum(later - one > 5 for one, later in pairwise(times))
     assert bursts <= 1 + 300 / (0.8 * LAST_RETRY)
+
+
+@pytest.mark.parametrize(("services", "size"), [(1, 300), (8, 40)])
+def test_services_that_do_not_answer_hold_up_no_other(services: int, size: int) -> None:
+    """Questions under way are shared out by look-up; a healthy one took two seconds before."""
+    records = instances(FIFTY)
+    for number in range(services):
+        dark = f"_dark{number}._tcp.example.com."
+        records[dark, "PTR"] = [f"i{n}.{dark}" for n in range(size)]
+    sim = SimResolver(records, fault=where(lambda query: "._dark" in query.key[0], silent))
+    for number in range(services):
+        sim.want(f"_dark{number}._tcp.example.com.")
+    sim.advance(0.01)
+    began = sim.now
+
+    assert len(sim.lookup(SERVICE).endpoints) == 50
+    assert sim.now - began < 0.1
+    assert sim.questions < 700
