@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
-from os import PathLike, environ, fspath
+from os import PathLike, environ, fspath, getpid
 from typing import Any
 from urllib.request import getproxies
 
@@ -80,6 +80,8 @@ class Adapter(HTTPAdapter):
         "_pool_options",
     ]
 
+    _process = -1  # whose connections are in the pools; not known of a pickled adapter
+
     def __init__(
         self,
         resolver: Chooser,
@@ -100,6 +102,7 @@ class Adapter(HTTPAdapter):
         self._attempts = attempts
         self._connect_timeout = connect_timeout
         self._monotonic = monotonic
+        self._process = getpid()
         self._pool_options = pool_options
         # As Retry: of 0 requests makes one that forbids to repeat what was sent.
         retries = max_retries if isinstance(max_retries, Retry) else Retry(int(max_retries))
@@ -168,6 +171,9 @@ class Adapter(HTTPAdapter):
         cert: tuple[str, str] | str | None = None,
     ) -> HTTPConnectionPool:
         """The connections to use for a request; requests calls this."""
+        if self._process != getpid():  # two processes would mix up their answers on a connection
+            self._process = getpid()
+            self.poolmanager.clear()
         said = True if _is_default(verify) else verify or False
         asked, _ = super().build_connection_pool_key_attributes(request, said, cert)
         host, options = self.build_connection_pool_key_attributes(request, said, cert)

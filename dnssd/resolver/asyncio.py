@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import weakref
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from types import TracebackType
@@ -25,7 +26,8 @@ class AsyncResolver(Core):
     """`Resolver` for asyncio: the same names, to be awaited.
 
     Belongs to the event loop that uses it; under another one, as in a second `asyncio.run`,
-    it goes on with what it knows. Close it before its loop ends.
+    it goes on with what it knows. Close it before its loop ends; one that is dropped frees what
+    it holds, too.
 
     The arguments are those of `Resolver`, and so is what it raises; `monotonic` must agree
     with the event loop's clock. What holds up the event loop: a name server that is given by
@@ -43,6 +45,7 @@ class AsyncResolver(Core):
     _engine: Engine | None = None
     _loop: asyncio.AbstractEventLoop | None = None
     _process = -1
+    _finalizer: "weakref.finalize[..., AsyncResolver] | None" = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -57,8 +60,7 @@ class AsyncResolver(Core):
 
     async def close(self) -> None:
         """Free its sockets and timers; watches end. It may be used again."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
+        if (engine := self._detached()) is not None:
             engine.close()
 
     async def lookup(self, name: str) -> Snapshot:
@@ -150,12 +152,22 @@ class AsyncResolver(Core):
         if self._process != os.getpid():
             if self._engine is not None:
                 # A fork: the former loop's selector is the parent's too, and is left alone.
-                self._engine = self._loop = None
+                self._detached()
+                self._loop = None
                 self._copied()
             self._process = os.getpid()
         if self._engine is None or self._loop is not loop:
             self._engine = self._moved(loop)
+            self._finalizer = weakref.finalize(self, _free, loop, self._engine, self._process)
         return self._engine
+
+    def _detached(self) -> Engine | None:
+        """The engine, if there is one, which is this resolver's no more."""
+        engine, self._engine = self._engine, None
+        if self._finalizer is not None:
+            self._finalizer.detach()
+            self._finalizer = None
+        return engine
 
     def _moved(self, loop: asyncio.AbstractEventLoop) -> Engine:
         """An engine in that loop; the one in another, which has ended, is freed.
@@ -164,15 +176,25 @@ class AsyncResolver(Core):
             UsageError: That loop cannot do it, or the other one still runs.
         """
         _check_sockets(loop)
-        if self._engine is not None and self._loop is not None:
-            if self._loop.is_running():
-                raise UsageError(
-                    "AsyncResolver: in use in another event loop, in another thread; "
-                    "make one for each loop, or share a Resolver"
-                )
-            self._engine.close()
+        if self._engine is not None and self._loop is not None and self._loop.is_running():
+            raise UsageError(
+                "AsyncResolver: in use in another event loop, in another thread; "
+                "make one for each loop, or share a Resolver"
+            )
+        if (former := self._detached()) is not None:
+            former.close()
         self._loop = loop
         return self._engine_in(loop)
+
+
+def _free(loop: asyncio.AbstractEventLoop, engine: Engine, process: int) -> None:
+    """Close what a resolver left behind: in its loop, as the garbage collector may be anywhere."""
+    if os.getpid() != process:
+        return  # what was inherited is the parent's, too
+    if loop.is_running():
+        loop.call_soon_threadsafe(engine.close)
+    else:
+        engine.close()
 
 
 def _check_sockets(loop: asyncio.AbstractEventLoop) -> None:

@@ -137,6 +137,23 @@ def test_connections_are_kept_for_each_endpoint(
     assert [len(web.connections) for web in pair] == [1, 1]
 
 
+def test_a_child_opens_connections_of_its_own(
+    session: requests.Session,
+    pair: tuple[Web, Web],
+    stub: Stub,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On one that two processes use, their answers would be mixed up."""
+    stub.endpoints = stub.endpoints[:1]
+    session.get(URL, timeout=PATIENCE)
+    monkeypatch.setattr("dnssd.http.adapter.getpid", lambda: -2)
+
+    for _ in range(2):
+        session.get(URL, timeout=PATIENCE)
+
+    assert [len(web.connections) for web in pair] == [2, 0]
+
+
 def test_new_addresses_mean_new_connections(
     session: requests.Session, pair: tuple[Web, Web], stub: Stub
 ) -> None:

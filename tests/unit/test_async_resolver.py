@@ -261,6 +261,29 @@ def test_it_goes_on_under_another_loop(server: SimServer, closing: bool) -> None
     assert descriptors() <= before  # what another test has left behind may end meanwhile
 
 
+@pytest.mark.parametrize("running", [True, False])
+def test_nothing_is_left_of_one_that_is_dropped(server: SimServer, running: bool) -> None:
+    """Without closing it, while its loop runs or later."""
+
+    async def main() -> AsyncResolver | None:
+        of_loop = descriptors()
+        resolver = resolver_of(server)
+        await resolver.lookup(WEB)
+        if not running:
+            return resolver
+        del resolver
+        gc.collect()
+        await asyncio.sleep(0)  # it is freed by the loop
+        await asyncio.sleep(0)
+        assert descriptors() <= of_loop
+        return None
+
+    before = descriptors()
+    resolver = asyncio.run(main())
+    del resolver
+    assert descriptors() <= before
+
+
 def test_what_another_loop_has_learned_is_kept_fresh(server: SimServer) -> None:
     """Not served stale for ever by a loop in which nothing refreshes it."""
     ahead = 0.0
