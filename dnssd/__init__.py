@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from dnssd.resolver.client import Resolver
     from dnssd.resolver.events import Event
     from dnssd.resolver.snapshot import Endpoint, Instance, Snapshot
+    from dnssd.resolver.stats import Stats
     from dnssd.zones.factory import open_zone
 
 from dnssd.version import __version__ as __version__
@@ -57,6 +58,7 @@ __all__ = [
     "Registration",
     "Resolver",
     "Snapshot",
+    "Stats",
     "join",
     "joined",
     "leave",
@@ -72,6 +74,7 @@ _HOMES = {
     "Registration": "dnssd.registration.request",
     "Resolver": "dnssd.resolver.client",
     "Snapshot": "dnssd.resolver.snapshot",
+    "Stats": "dnssd.resolver.stats",
     "join": "dnssd.registration.calls",
     "joined": "dnssd.registration.calls",
     "leave": "dnssd.registration.calls",

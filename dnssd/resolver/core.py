@@ -16,6 +16,7 @@ from dnssd.resolver.disk import SnapshotFiles
 from dnssd.resolver.ejection import Health
 from dnssd.resolver.engine import Engine
 from dnssd.resolver.snapshot import Endpoint, Snapshot
+from dnssd.resolver.stats import Statistics, Stats
 from dnssd.wire.client import DnsClient
 from dnssd.wire.loop import Loop
 from dnssd.wire.nameservers import NameServer
@@ -60,11 +61,19 @@ class Core:
         self._monotonic = monotonic
         self._files = None if cache_dir is None else SnapshotFiles(Path(cache_dir), self._limits)
         self._health = Health()
+        self._statistics = Statistics(self._cache, self._health)
         self._lock = threading.RLock()  # what the garbage collector calls may report too
 
     def _engine_in(self, loop: Loop) -> Engine:
         """What looks names up, in that loop."""
-        return Engine(loop, self._client(loop), self._cache, rng=self._rng, saved=self._files)
+        return Engine(
+            loop,
+            self._client(loop),
+            self._cache,
+            rng=self._rng,
+            saved=self._files,
+            statistics=self._statistics,
+        )
 
     def _known(self, entry: CacheEntry) -> Snapshot | None:
         """What an entry says now; None if somebody must be asked.
@@ -136,11 +145,15 @@ class Core:
                 for entry in self._cache:
                     entry.until = float("-inf")
 
+    def stats(self) -> Stats:
+        """What it knows and has done so far; the log says it too, at DEBUG, once a minute."""
+        return self._statistics.read(self._monotonic())
+
     def _client(self, loop: Loop) -> "DnsClient | SystemServers":
-        sockets = Sockets(loop)
+        sockets, counts = Sockets(loop), self._statistics.counts
         if self._resolv_conf is None:
-            return DnsClient(loop, self._servers, sockets)
-        return SystemServers(loop, sockets, self._resolv_conf)
+            return DnsClient(loop, self._servers, sockets, counts=counts)
+        return SystemServers(loop, sockets, self._resolv_conf, counts)
 
     def _copied(self) -> None:
         """This is a copy of a process whose threads are not here."""

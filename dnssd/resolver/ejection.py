@@ -81,12 +81,14 @@ class Health:
     Attributes:
         pending: Calls in flight by endpoint, n >= 1 each; changes as calls begin and end, and
             may be read from any thread.
+        ejections: How many there were.
     """
 
     def __init__(self, rules: Ejection = Ejection()) -> None:
         self._rules = rules
         self._troubles: dict[Key, _Trouble] = {}  # those that have failed last come last
         self._pending: dict[Key, int] = {}
+        self.ejections = 0
         self.pending: Mapping[Key, int] = MappingProxyType(self._pending)
 
     def knows(self, key: Key) -> bool:
@@ -205,6 +207,7 @@ class Health:
 
     def _eject(self, trouble: _Trouble, now: float) -> None:
         rules = self._rules
+        self.ejections += 1
         grown = trouble.timeout * rules.growth if self._can_grow(trouble, now) else 0.0
         trouble.timeout = min(max(rules.first, grown), rules.longest)
         trouble.until = now + trouble.timeout

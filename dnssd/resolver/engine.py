@@ -8,17 +8,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from dnssd.errors import NotFound, Unavailable
 from dnssd.names import Name
 from dnssd.resolver.cache import Cache, CacheEntry
 from dnssd.resolver.disk import SnapshotFiles
 from dnssd.resolver.events import Event, events
-from dnssd.resolver.known import LEFT_ALONE, is_untold
+from dnssd.resolver.learning import Learning, Scope
 from dnssd.resolver.lookup import GRACE, NEWS, Lookup, Shares
-from dnssd.resolver.outcome import LookupResult
-from dnssd.resolver.snapshot import MAX_INSTANCES, Snapshot, build_snapshot
+from dnssd.resolver.snapshot import Snapshot
+from dnssd.resolver.stats import Statistics
 from dnssd.services import ServiceName
 from dnssd.wire.answers import Answer
 from dnssd.wire.client import DnsClient
@@ -26,14 +26,8 @@ from dnssd.wire.loop import Loop, Timer
 from dnssd.wire.system_servers import SystemServers
 from dnssd.wire.timers import Timers
 
-VERIFY = 0.2  # seconds after a first look-up in trouble
-COMPLETE = 1.0  # seconds, give or take, until the other address family is asked for
-
 _log = logging.getLogger(__name__)
 _Told = TypeVar("_Told")
-Scope = Literal[
-    "due", "rest", "all"
-]  # what a look asks for: what is near its end, or what was left out
 Listener = Callable[[Event | None], object]
 
 
@@ -47,6 +41,7 @@ class Engine:
         rng: Gives a random number in [0, 1).
         wall: The time of day, in UTC.
         saved: Keeps snapshots over restarts.
+        statistics: Counts what is done.
     """
 
     def __init__(
@@ -58,12 +53,14 @@ class Engine:
         rng: Callable[[], float],
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         saved: SnapshotFiles | None = None,
+        statistics: Statistics | None = None,
     ) -> None:
         self._loop = loop
         self._client = client
         self._cache = cache
         self._limits = cache.limits
         self._rng = rng
+        self._learning = Learning(cache.limits, rng, saved, statistics)
         self._wall = wall
         self._saved = saved
         self._lookups: dict[CacheEntry, Lookup] = {}
@@ -73,12 +70,7 @@ class Engine:
         self._listeners: dict[CacheEntry, list[Listener]] = {}
         self._asking: dict[int, tuple[Name, Callable[[Unavailable], object]]] = {}
         self._numbers = count()
-        now = loop.time()
-        for entry in cache:
-            if entry.snapshot is not None and now < entry.snapshot.expires_at:
-                self._wind(entry, now)
-            else:  # expired while nobody looked after it: whoever wants it has it looked up
-                entry.warm = False
+        self._take_over()
 
     def want(self, text: str, asked: ServiceName, done: Callable[[CacheEntry], object]) -> None:
         """Call back once there is something to be said about a name, good or bad."""
@@ -164,6 +156,15 @@ class Engine:
                 _call(listener, None)
         self._listeners.clear()
 
+    def _take_over(self) -> None:
+        """Keep fresh what is in the cache already."""
+        now = self._loop.time()
+        for entry in self._cache:
+            if entry.snapshot is not None and now < entry.snapshot.expires_at:
+                self._wind(entry, now)
+            else:  # expired while nobody looked after it: whoever wants it has it looked up
+                entry.warm = False
+
     def _is_known(self, entry: CacheEntry, now: float) -> bool:
         try:
             return entry.current(now, self._limits) is not None
@@ -206,13 +207,9 @@ class Engine:
         entry = lookup.entry
         if self._lookups.get(entry) is not lookup or not entry.texts:
             return
-        before, now = entry.snapshot, self._loop.time()
-        try:
-            result = lookup.result()
-            snapshot = build_snapshot(entry.asked, result.found, result.missing)
-        except (NotFound, Unavailable):
+        before = entry.snapshot
+        if not self._learning.take_news(lookup, self._loop.time()):
             return  # the end of it may tell more
-        entry.learn(snapshot, dict(result.found), now, in_part=True)
         self._tell(entry, before)
         self._call_back(lookup)
 
@@ -240,14 +237,7 @@ class Engine:
         """Take in what a look-up has found, and see to the next one."""
         now = self._loop.time()
         before = entry.snapshot
-        when: float | None = None
-        scope: Scope = "due"
-        try:
-            result = lookup.result()
-            self._log_result(entry, lookup, result)
-            when, scope = self._take_result(entry, lookup, result, now)
-        except Unavailable as error:
-            self._take_failure(entry, error.with_traceback(None), now)
+        when, scope = self._learning.take(lookup, now)
         self._tell(entry, before)
         entry.warm = entry.snapshot is not None
         if entry.texts:  # else it was forgotten meanwhile
@@ -255,52 +245,6 @@ class Engine:
         for other in self._cache.surplus(self._is_busy):
             if timer := self._timers.pop(other, None):
                 timer.cancel()
-
-    def _take_result(
-        self, entry: CacheEntry, lookup: Lookup, result: LookupResult, now: float
-    ) -> tuple[float | None, Scope]:
-        """Take in what was found; when to look again, if not as usual, and what for.
-
-        Raises:
-            Unavailable: There is nothing, and that may be because something was not answered.
-        """
-        try:
-            snapshot = build_snapshot(entry.asked, result.found, result.missing)
-        except NotFound as error:
-            if result.in_part:  # what was not answered may well be there
-                raise next(iter(result.failures), _lost(entry.asked.name)) from None
-            entry.learn_missing(error, result.found, now)
-            return None, "due"
-        entry.learn(snapshot, result.found, now, in_part=result.in_part)
-        if lookup.is_first and lookup.in_trouble:
-            return now + VERIFY, "all"  # a lie may have come through: look again, with doubt
-        if result.in_part:
-            return None, "due"  # soon, as after any failure
-        if lookup.is_first and result.incomplete and entry.ttl > 4 * COMPLETE:
-            return now + COMPLETE * (0.5 + self._rng()), "rest"  # no refresh is near
-        if not lookup.is_first and is_untold(entry.found, now):  # however long the TTL is
-            return min(entry.next_look(now, self._rng), now + LEFT_ALONE), "due"
-        return None, "due"
-
-    def _log_result(self, entry: CacheEntry, lookup: Lookup, result: LookupResult) -> None:
-        for failure in result.failures:
-            _log.log(logging.DEBUG if entry.failures else logging.WARNING, "%s", failure)
-        if result.missing and lookup.is_first:
-            told = ", ".join(f"{name} {rdtype}" for name, rdtype in result.missing)
-            _log.warning("%s: going on without %s", entry.asked.name, told)
-        if result.cut and lookup.is_first:
-            _log.warning("%s: only %d instances are looked at", entry.asked.name, MAX_INSTANCES)
-
-    def _take_failure(self, entry: CacheEntry, error: Unavailable, now: float) -> None:
-        """Nothing came of it: go on with what is known, or was by an earlier run."""
-        entry.learn_failure(error, now, self._limits)
-        if entry.snapshot is None and self._saved:
-            saved = self._saved.load(entry.asked, now)
-            if saved is not None:
-                entry.restore(saved)
-        if entry.snapshot is not None:
-            level = logging.WARNING if entry.failures == 1 else logging.DEBUG
-            _log.log(level, "%s; going on with what is known", error)
 
     def _wind(
         self, entry: CacheEntry, now: float, when: float | None = None, scope: Scope = "due"
@@ -344,10 +288,6 @@ class Engine:
 
 def _closed(name: Name) -> Unavailable:
     return Unavailable(f"{name}: the resolver was closed while it was looked up; look it up again")
-
-
-def _lost(name: Name) -> Unavailable:
-    return Unavailable(f"{name}: what it leads to now cannot be had; check its zone")
 
 
 def _call(callback: Callable[[_Told], object], told: _Told) -> None:

@@ -1,5 +1,7 @@
 """How many packets may be spent beyond the first of each question."""
 
+from dataclasses import dataclass
+
 
 class Budget:
     """A bucket of extra packets that answers fill: bad networks get many, dead ones none.
@@ -40,6 +42,21 @@ class Budget:
     def earn(self) -> None:
         """A question was answered."""
         self._left += self._refund  # `take` holds the capacity
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a resolver has sent so far.
+
+    Attributes:
+        questions: Asked of name servers.
+        packets: Sent for them.
+        repeats: Packets beyond the first of a question.
+    """
+
+    questions: int = 0
+    packets: int = 0
+    repeats: int = 0
 
 
 PROCESS = Budget()

@@ -9,7 +9,7 @@ from dnssd.names import Name
 from dnssd.wire import budget as budgets
 from dnssd.wire.answers import Answer, CutShort, NoAnswer, read_answer
 from dnssd.wire.belief import FEW_UNSIGNED, TRUSTING, UNSIGNED, Doubt
-from dnssd.wire.budget import Budget
+from dnssd.wire.budget import Budget, Counts
 from dnssd.wire.connections import Connection, Network, Server
 from dnssd.wire.loop import Loop
 from dnssd.wire.message import BADVERS, FORMERR, NOTIMP, MalformedMessage
@@ -39,6 +39,7 @@ class DnsClient:
         network: Opens sockets.
         budget: What attempts beyond a question's first are paid from.
         entropy: Gives so many random bytes.
+        counts: Counts what is sent.
 
     Attributes:
         servers: Whom it asks.
@@ -53,12 +54,14 @@ class DnsClient:
         *,
         budget: Budget = budgets.PROCESS,
         entropy: Callable[[int], bytes] = os.urandom,
+        counts: Counts | None = None,
     ) -> None:
         self.servers = tuple(servers)
         self.disturbed = 0
         self._loop = loop
         self._budget = budget
         self._entropy = entropy
+        self._counts = Counts() if counts is None else counts
         self._servers = [
             Server(number, server, loop, network, self._received, self._lost)
             for number, server in enumerate(servers)
@@ -84,6 +87,7 @@ class DnsClient:
             doubt: What it takes to believe in absence.
         """
         query = Query(name, rdtype, deadline, done, doubt)
+        self._counts.questions += 1
         if self._closed:
             return
         if self._active < AT_ONCE:
@@ -150,6 +154,8 @@ class DnsClient:
         Raises:
             OSError: It cannot be sent.
         """
+        self._counts.packets += 1
+        self._counts.repeats += bool(query.sent)
         for connection, number, _ in reversed(query.sent):
             if connection.attempt == attempt and not attempt.by_tcp:
                 if connection.waiting.get(number) is query and now < connection.spent_at:

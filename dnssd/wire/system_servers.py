@@ -8,6 +8,7 @@ from pathlib import Path
 from dnssd.errors import UsageError
 from dnssd.names import Name
 from dnssd.wire.belief import TRUSTING, Doubt
+from dnssd.wire.budget import Counts
 from dnssd.wire.client import DnsClient
 from dnssd.wire.connections import Network
 from dnssd.wire.loop import Loop
@@ -80,11 +81,18 @@ def system_nameservers(path: Path = RESOLV_CONF) -> tuple[NameServer, ...]:
 class SystemServers:
     """Asks the servers that this machine's configuration names now."""
 
-    def __init__(self, loop: Loop, network: Network, resolv_conf: ResolvConf) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        network: Network,
+        resolv_conf: ResolvConf,
+        counts: Counts | None = None,
+    ) -> None:
         self._loop = loop
         self._network = network
         self._resolv_conf = resolv_conf
-        self._clients = [DnsClient(loop, resolv_conf.servers(loop.time()), network)]
+        self._counts = counts
+        self._clients = [DnsClient(loop, resolv_conf.servers(loop.time()), network, counts=counts)]
 
     @property
     def disturbed(self) -> int:
@@ -98,7 +106,8 @@ class SystemServers:
         now = self._loop.time()
         servers = self._resolv_conf.servers(now)
         if servers != self._clients[-1].servers:
-            self._clients.append(DnsClient(self._loop, servers, self._network))
+            client = DnsClient(self._loop, servers, self._network, counts=self._counts)
+            self._clients.append(client)
             self._loop.call_at(max(deadline, now + FAREWELL), self._close_former)
         self._clients[-1].ask(name, rdtype, deadline, done, doubt)
 

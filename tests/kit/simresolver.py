@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from dnssd.resolver.balance import choose
 from dnssd.resolver.cache import Cache, CacheEntry, CachePolicy
 from dnssd.resolver.disk import SnapshotFiles
+from dnssd.resolver.ejection import Health
 from dnssd.resolver.engine import Engine, Listener
 from dnssd.resolver.events import Event
 from dnssd.resolver.snapshot import Endpoint, Snapshot
+from dnssd.resolver.stats import Statistics
 from dnssd.services import parse_service_name
 from dnssd.wire.budget import Budget
 from dnssd.wire.client import DnsClient
@@ -48,18 +50,26 @@ class SimResolver:
     ) -> None:
         self.loop = SimLoop()
         self.network = SimNetwork(self.loop, records, additional=additional, fault=fault, ttl=ttl)
+        self.limits = limits
+        self.cache = Cache(limits)
+        self.statistics = Statistics(self.cache, Health())
         self.client = DnsClient(
             self.loop,
             servers,
             self.network,
             budget=Budget(),
             entropy=random.Random(seed).randbytes,
+            counts=self.statistics.counts,
         )
-        self.limits = limits
-        self.cache = Cache(limits)
         self.rng = random.Random(seed).random
         self.engine = Engine(
-            self.loop, self.client, self.cache, rng=self.rng, wall=self.wall, saved=saved
+            self.loop,
+            self.client,
+            self.cache,
+            rng=self.rng,
+            wall=self.wall,
+            saved=saved,
+            statistics=self.statistics,
         )
 
     @property

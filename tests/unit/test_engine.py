@@ -11,9 +11,9 @@ from dnssd.errors import NotFound, Unavailable
 from dnssd.names import Name
 from dnssd.resolver.cache import CachePolicy
 from dnssd.resolver.disk import SnapshotFiles
-from dnssd.resolver.engine import COMPLETE, VERIFY
 from dnssd.resolver.events import Event
 from dnssd.resolver.known import LAST_RETRY, LEFT_ALONE
+from dnssd.resolver.learning import COMPLETE, VERIFY
 from dnssd.resolver.lookup import GRACE
 from dnssd.resolver.snapshot import Snapshot
 from dnssd.services import ServiceName, parse_service_name

@@ -57,6 +57,7 @@ def test_one_of_a_thousand_calls_finds_out_whether_a_host_is_back(
         assert client.call()["a"] == 1
         client.tell("a", False)
 
+    assert client.stats().ejections == 3
     client.now += 4 * RULES.first
     order = client._choice(client.entry, client.entry.latest()).order(lambda: 0.5)
     assert order[0].target == "a"  # for one call, which may go on to the others
