@@ -13,7 +13,7 @@ from dnssd.resolver.known import (
     MIN_TTL,
     NOTHING,
     Known,
-    next_ask,
+    next_asks,
     pause,
 )
 from dnssd.resolver.snapshot import Snapshot
@@ -195,7 +195,7 @@ class CacheEntry:
         expires_at = self.snapshot.expires_at
         if self.unavailable is not None:
             return min(now + wait, expires_at) if now < expires_at else now + wait
-        at = [next_ask(one, spread) for one in self.found.values() if one.values or one.failures]
+        at = next_asks(self.found, spread)
         if self.failures and now < expires_at:
             at.append(expires_at)  # to say at once that it is old
         return max(now + SOONEST, min(at, default=now + (expires_at - now) * AHEAD * spread))

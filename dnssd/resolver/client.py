@@ -47,6 +47,8 @@ class Resolver(Core):
         max_names: How many names are remembered.
         prefer: Instances of a service whose endpoints come first, as long as any of their best
             priority is healthy; the others stand by.
+        require_validated: Take no answer that the name server has not validated by DNSSEC
+            (AD); the way to that server must be trusted.
         cache_dir: A folder of this program's own, to survive a restart during an outage.
         rng: Gives a random number in [0, 1).
         monotonic: The clock, in seconds.

@@ -17,6 +17,7 @@ from dnssd.resolver.ejection import Health
 from dnssd.resolver.engine import Engine
 from dnssd.resolver.snapshot import Endpoint, Snapshot
 from dnssd.resolver.stats import Statistics, Stats
+from dnssd.resolver.validated import ValidatedOnly
 from dnssd.wire.client import DnsClient
 from dnssd.wire.loop import Loop
 from dnssd.wire.nameservers import NameServer
@@ -44,13 +45,13 @@ class Core:
         max_names: int = 10_000,
         cache_dir: str | Path | None = None,
         prefer: Sequence[str] = (),
+        require_validated: bool = False,
         rng: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         if policy not in POLICIES:
             raise UsageError(f"policy {policy!r}: no such; there are {' and '.join(POLICIES)}")
-        given = () if nameservers is None else NameServer.parse_all(_several(nameservers))
-        self._servers = default_nameservers() if nameservers is None else given
+        self._servers = _servers(nameservers)
         self._resolv_conf = None if self._servers else ResolvConf()
         self._limits = CachePolicy(timeout, max_stale, max_names)
         self._cache = Cache(self._limits)
@@ -59,7 +60,8 @@ class Core:
         self._prefer = frozenset([instance.lower() for instance in _several(prefer)])
         self._rng = rng
         self._monotonic = monotonic
-        self._files = None if cache_dir is None else SnapshotFiles(Path(cache_dir), self._limits)
+        self._validated = require_validated
+        self._files = _files(cache_dir, self._limits, require_validated)
         self._health = Health()
         self._statistics = Statistics(self._cache, self._health)
         self._lock = threading.RLock()  # what the garbage collector calls may report too
@@ -68,7 +70,7 @@ class Core:
         """What looks names up, in that loop."""
         return Engine(
             loop,
-            self._client(loop),
+            ValidatedOnly(self._client(loop)) if self._validated else self._client(loop),
             self._cache,
             rng=self._rng,
             saved=self._files,
@@ -160,6 +162,14 @@ class Core:
         self._lock = threading.RLock()
         for entry in self._cache:
             entry.until = float("-inf")
+
+
+def _files(folder: str | Path | None, limits: CachePolicy, validated: bool) -> SnapshotFiles | None:
+    return None if folder is None else SnapshotFiles(Path(folder), limits, validated=validated)
+
+
+def _servers(given: Sequence[str] | None) -> tuple[NameServer, ...]:
+    return default_nameservers() if given is None else NameServer.parse_all(_several(given))
 
 
 def _several(texts: Sequence[str]) -> Sequence[str]:

@@ -48,14 +48,21 @@ class SnapshotFiles:
         folder: Where; made if it is missing, for this user alone.
         limits: How old a snapshot may be.
         wall: Seconds since the epoch.
+        validated: Whether only snapshots count that are validated.
     """
 
     def __init__(
-        self, folder: Path, limits: CachePolicy, wall: Callable[[], float] = time.time
+        self,
+        folder: Path,
+        limits: CachePolicy,
+        wall: Callable[[], float] = time.time,
+        *,
+        validated: bool = False,
     ) -> None:
         self._folder = folder
         self._limits = limits
         self._wall = wall
+        self._validated = validated
         self._written: dict[ServiceName, tuple[tuple[Instance, ...], float]] = {}
 
     def load(self, asked: ServiceName, now: float) -> Snapshot | None:
@@ -72,14 +79,16 @@ class SnapshotFiles:
                 return None
             age = self._wall() - float(content["expires"])
             instances = tuple(map(_instance, content["instances"]))
+            validated = content.get("validated") is True
         except _UNREADABLE:
             return None
         endpoints = tuple(endpoint for one in instances for endpoint in one.endpoints)
-        if age > self._limits.max_stale or not endpoints:
+        if age > self._limits.max_stale or not endpoints or validated < self._validated:
             return None
         endpoints = tuple(sorted(endpoints, key=lambda e: (e.priority, e.instance or "")))
         expires_at = now - max(0.0, age)  # a clock that was put back makes nothing fresh
-        return Snapshot(str(asked.name), instances, endpoints, expires_at, "stale")
+        name = str(asked.name)
+        return Snapshot(name, instances, endpoints, expires_at, "stale", validated=validated)
 
     def save(self, asked: ServiceName, snapshot: Snapshot | None, now: float) -> None:
         """Keep a snapshot; None to forget the one that is kept.
@@ -114,6 +123,7 @@ class SnapshotFiles:
             "version": VERSION,
             "name": str(asked.name),
             "expires": expires,
+            "validated": snapshot.validated,
             "instances": [_instance_json(instance) for instance in snapshot.instances],
         }
         import tempfile

@@ -19,11 +19,10 @@ from dnssd.resolver.learning import Learning, Scope
 from dnssd.resolver.lookup import GRACE, NEWS, Lookup, Shares
 from dnssd.resolver.snapshot import Snapshot
 from dnssd.resolver.stats import Statistics
+from dnssd.resolver.validated import Asks
 from dnssd.services import ServiceName
 from dnssd.wire.answers import Answer
-from dnssd.wire.client import DnsClient
 from dnssd.wire.loop import Loop, Timer
-from dnssd.wire.system_servers import SystemServers
 from dnssd.wire.timers import Timers
 
 _log = logging.getLogger(__name__)
@@ -47,7 +46,7 @@ class Engine:
     def __init__(
         self,
         loop: Loop,
-        client: DnsClient | SystemServers,
+        client: Asks,
         cache: Cache,
         *,
         rng: Callable[[], float],

@@ -128,7 +128,7 @@ class Gathering:
             ttl: float = answer.ttl
             if not MIN_TTL <= ttl <= MAX_TTL:
                 ttl = held(ttl)
-            found = _new(CachedRRset, (answer.values, now + ttl, ttl, 0, 0.0))
+            found = _new(CachedRRset, (answer.values, now + ttl, ttl, 0, 0.0, answer.validated))
         else:
             found = self._unsigned(key, now)
         self._found[key] = found

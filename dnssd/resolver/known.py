@@ -30,6 +30,7 @@ class CachedRRset(NamedTuple):
         ttl: For how long it held at first, in seconds.
         failures: How many looks in a row nobody has answered about it.
         failed_at: When the last of these was over.
+        validated: Whether a name server has validated it (AD).
     """
 
     values: tuple[Rdata, ...]
@@ -37,6 +38,7 @@ class CachedRRset(NamedTuple):
     ttl: float = 0.0
     failures: int = 0
     failed_at: float = 0.0
+    validated: bool = False
 
 
 Key = tuple[bytes, str]  # the key of a name, and a type
@@ -56,16 +58,21 @@ def is_due(known: CachedRRset, now: float) -> bool:
     return now >= known.expires_at - (1 - DUE) * known.ttl
 
 
-def next_ask(known: CachedRRset, spread: float) -> float:
-    """When to look because of it, on the monotonic clock.
+def next_asks(found: Known, spread: float) -> list[float]:
+    """When to look because of each, on the monotonic clock; absences alone are no reason.
 
     Args:
-        known: With values, or with failures.
+        found: All that is known of a name.
         spread: What waiting is multiplied by, about 1.
     """
-    if known.failures:
-        return known.failed_at + spread * pause(known.failures)
-    return known.expires_at - (1 - AHEAD * spread) * known.ttl
+    early = 1 - AHEAD * spread  # of each TTL
+    return [
+        one.failed_at + spread * pause(one.failures)
+        if one.failures
+        else one.expires_at - early * one.ttl
+        for one in found.values()
+        if one.values or one.failures
+    ]
 
 
 def pause(failures: int) -> float:

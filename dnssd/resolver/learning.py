@@ -58,7 +58,8 @@ class Learning:
         try:
             result = lookup.result()
             failed = bool(result.failures)
-            self._log_result(entry, lookup, result)
+            if result.failures or result.missing or result.cut:
+                self._log_result(entry, lookup, result)
             return self._take_result(entry, lookup, result, now)
         except Unavailable as error:
             self._take_failure(entry, error.with_traceback(None), now)
@@ -66,7 +67,8 @@ class Learning:
         finally:
             if self._statistics:
                 self._statistics.refreshes_failed += failed and not lookup.is_first
-                self._statistics.log(now)
+                if now >= self._statistics.log_at:
+                    self._statistics.log(now)
 
     def take_news(self, lookup: Lookup, now: float) -> bool:
         """Take in what has come of one that goes on; whether that is anything of use."""

@@ -11,10 +11,9 @@ from dnssd.resolver.gather import Gathering
 from dnssd.resolver.known import FAMILIES, NOTHING
 from dnssd.resolver.outcome import LookupResult
 from dnssd.resolver.targets import Question
+from dnssd.resolver.validated import Asks
 from dnssd.wire.answers import Answer
 from dnssd.wire.belief import TRUSTING, Doubt
-from dnssd.wire.client import DnsClient
-from dnssd.wire.system_servers import SystemServers
 
 GRACE = 0.5  # seconds that a first look-up waits for more, once an endpoint can be used
 ROOM = 256  # questions under way, of all look-ups together
@@ -88,7 +87,7 @@ class Lookup:
 
     def __init__(
         self,
-        client: DnsClient | SystemServers,
+        client: Asks,
         time: Callable[[], float],
         shares: Shares,
         entry: CacheEntry,

@@ -106,6 +106,7 @@ class Snapshot:
         expires_at: When its shortest TTL ends, on the monotonic clock, in seconds.
         status: `fresh`, or `stale` if it is older than that.
         missing: What belongs to it and could not be had, as `NAME TYPE`; it is asked for soon.
+        validated: Whether the name server says of all of it that it is validated by DNSSEC.
 
     Example:
         >>> with Resolver() as resolver:
@@ -122,6 +123,7 @@ class Snapshot:
     expires_at: float
     status: Status = "fresh"
     missing: tuple[str, ...] = ()
+    validated: bool = False
 
     @property
     def txt(self) -> Attributes:
@@ -167,9 +169,11 @@ def build_snapshot(
         endpoints = tuple(sorted(every, key=_by_priority))
     if not endpoints:
         raise _not_found(asked, found)
-    expires_at = min([one.expires_at for one in found.values() if one.values])
+    used = [one for one in found.values() if one.values]
+    expires_at = min([one.expires_at for one in used])
     told = tuple([f"{name} {rdtype}" for name, rdtype in missing])
-    return Snapshot(str(asked.name), instances, endpoints, expires_at, missing=told)
+    validated = False not in [one.validated for one in used]
+    return Snapshot(str(asked.name), instances, endpoints, expires_at, "fresh", told, validated)
 
 
 def instance_names(asked: ServiceName, pointers: CachedRRset | None) -> tuple[Name, ...]:

@@ -60,12 +60,13 @@ class Statistics:
     Attributes:
         counts: What was sent.
         refreshes_failed: As in `Stats`.
+        log_at: When to say it in the log again.
     """
 
     def __init__(self, cache: Cache, health: Health) -> None:
         self._cache = cache
         self._health = health
-        self._told_at = float("-inf")
+        self.log_at = float("-inf")
         self.counts = Counts()
         self.refreshes_failed = 0
 
@@ -93,7 +94,7 @@ class Statistics:
         )
 
     def log(self, now: float) -> None:
-        """Say it in the log at DEBUG, once a minute at most."""
-        if now - self._told_at >= PERIOD and _log.isEnabledFor(logging.DEBUG):
-            self._told_at = now
+        """Say it in the log at DEBUG."""
+        self.log_at = now + PERIOD
+        if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s", self.read(now))

@@ -10,6 +10,8 @@ from dnssd.names import Name
 from dnssd.records import Address
 from dnssd.resolver.known import (
     FAMILIES,
+    MAX_TTL,
+    MIN_TTL,
     CachedRRset,
     Key,
     Known,
@@ -65,8 +67,10 @@ class Targets:
             if key in self._additional:
                 more.setdefault(key, []).append(record)
             elif isinstance(address, Address):
-                least = held(ttl)
-                self._additional[key] = _new(CachedRRset, ((address,), now + least, least, 0, 0.0))
+                least = ttl if MIN_TTL <= ttl <= MAX_TTL else held(ttl)
+                self._additional[key] = _new(
+                    CachedRRset, ((address,), now + least, least, 0, 0.0, False)
+                )
         for key, others in more.items():
             known = self._additional[key]
             least = held(min(known.ttl, *[record.ttl for record in others]))

@@ -41,6 +41,7 @@ class Answer(NamedTuple):
             that the name may be in (RFC 2308 section 2.2); without, it holds for no time.
         additional: Addresses that came with it.
         via: The name that the values stand under, if an alias has led there.
+        validated: Whether the server says that it has validated it by DNSSEC (AD).
     """
 
     values: tuple[Rdata, ...]
@@ -49,6 +50,7 @@ class Answer(NamedTuple):
     signed: bool = True
     additional: tuple[Record, ...] = ()
     via: Name | None = None
+    validated: bool = False
 
 
 def read_answer(message: Message) -> Answer:
@@ -102,13 +104,15 @@ def _positive(message: Message, found: list[Record], ttl: int, via: Name | None)
         values = list(dict.fromkeys(values))[:MAX_VALUES]
     additional = [record for record in message.additional if record[1] in ("A", "AAAA")]
     ttls = [record.ttl for record in found]
-    return Answer(tuple(values), min(ttl, *ttls), additional=tuple(additional), via=via)
+    ttl = min(ttl, *ttls)
+    return Answer(tuple(values), ttl, None, True, tuple(additional), via, message.validated)
 
 
 def _negative(message: Message, name: Name, ttl: int, *, is_alias: bool) -> Answer:
     for record in message.authority:
         if record.rdtype == "SOA" and isinstance(record.data, int) and name.is_below(record.name):
-            return Answer((), min(ttl, record.ttl, record.data))
+            ttl = min(ttl, record.ttl, record.data)
+            return Answer((), ttl, validated=message.validated)
     if is_alias and message.rcode == NOERROR:
         return Answer((), ttl, alias=name)
     if any(record.rdtype == "NS" for record in message.authority):

@@ -89,7 +89,8 @@ class Evidence:
         if self.positive:
             union = self._union()
             kept = self._doubt.expected.difference(union.values)
-            return union._replace(values=(*union.values, *kept))
+            validated = union.validated and not kept
+            return union._replace(values=(*union.values, *kept), validated=validated)
         return Answer((), 0) if self.negatives and not self._doubt.expected else None
 
     def _is_believed(self) -> bool:
@@ -107,4 +108,7 @@ class Evidence:
         values = dict.fromkeys(value for answer in self.positive for value in answer.values)
         more = dict.fromkeys(record for answer in self.positive for record in answer.additional)
         ttl = min(answer.ttl for answer in self.positive)
-        return latest._replace(values=tuple(values), ttl=ttl, additional=tuple(more))
+        validated = all(answer.validated for answer in self.positive)
+        return latest._replace(
+            values=tuple(values), ttl=ttl, additional=tuple(more), validated=validated
+        )

@@ -283,7 +283,7 @@ class DnsClient:
         ttl = min(answer.ttl, query.ttl)
         if answer.alias is None:
             if query.aliases:
-                answer = answer._replace(ttl=ttl, via=answer.via or query.name)
+                answer = answer._replace(ttl=ttl, via=answer.via or query.name, validated=False)
             return answer
         if query.aliases == MAX_ALIASES:
             why = f"{MAX_ALIASES} aliases (CNAME) in a row, the last to {answer.alias}"

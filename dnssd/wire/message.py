@@ -42,6 +42,7 @@ class Message(NamedTuple):
         answer: The records of each section; records of other types and classes are left out.
         authority: Likewise.
         additional: Likewise, without OPT.
+        validated: Whether the server says that it has validated the answer (AD).
     """
 
     id: int
@@ -51,3 +52,4 @@ class Message(NamedTuple):
     answer: tuple[Record, ...]
     authority: tuple[Record, ...]
     additional: tuple[Record, ...]
+    validated: bool = False

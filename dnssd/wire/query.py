@@ -20,9 +20,9 @@ HEADER = 12  # octets
 NEVER = float("inf")
 
 _CLASS_IN = 1
-_RECURSION_DESIRED = 0x0100
-_HEAD = struct.pack("!HHHHH", _RECURSION_DESIRED, 1, 0, 0, 1)
-_HEAD_ALONE = struct.pack("!HHHHH", _RECURSION_DESIRED, 1, 0, 0, 0)
+_FLAGS = 0x0120  # recursion is desired, and AD is understood (RFC 6840 section 5.7)
+_HEAD = struct.pack("!HHHHH", _FLAGS, 1, 0, 0, 1)
+_HEAD_ALONE = struct.pack("!HHHHH", _FLAGS, 1, 0, 0, 0)
 _NONE, _ONE = b"\0\0", b"\0\1"
 _OPT = struct.pack("!BHHIH", 0, 41, PAYLOAD, 0, 0)  # root, OPT, nothing else (RFC 6891)
 _ENDS = {rdtype: struct.pack("!HH", number, _CLASS_IN) for rdtype, number in NUMBERS.items()}

@@ -16,6 +16,7 @@ from dnssd.wire.packet import Packet
 
 _IN, _OPT, _TSIG = 1, 41, 250
 _RESPONSE, _OPCODE, _TRUNCATED, _RCODE = 0x8000, 0x7800, 0x0200, 0x000F
+_VALIDATED = 0x0020  # AD
 _HEADER = struct.Struct("!HHHHHH").unpack_from
 _QUESTION = struct.Struct("!HH").unpack_from
 _RECORD = struct.Struct("!HHIH").unpack_from
@@ -62,7 +63,8 @@ def _message(packet: Packet) -> Message:
         raise MalformedMessage(_SHORT if at > len(data) else "longer than it says")
     for ttl in options:
         rcode |= ttl >> 24 << 4  # RFC 6891 section 6.1.3
-    return _new(Message, (ident, rcode, False, question, answer, authority, additional))
+    validated = flags & _VALIDATED != 0
+    return _new(Message, (ident, rcode, False, question, answer, authority, additional, validated))
 
 
 def _question(packet: Packet, at: int) -> tuple[tuple[Name, int], int]:

@@ -16,6 +16,7 @@ from dnssd.wire.reader import holds_options, read_txt
 
 _HEADER = 12  # octets
 _FLAGS = 0xFA  # response, opcode and truncation: a response to a query that is whole
+_VALIDATED = 0x20  # AD, in the fourth octet
 _OWNER = b"\xc0\x0c"  # a pointer to the name in the question
 _ADDRESSES = {(NUMBERS["A"], 4): "A", (NUMBERS["AAAA"], 16): "AAAA"}  # by type and length
 _IN, _OPT = 1, 41
@@ -64,7 +65,9 @@ def _read(packet: Packet, at: int, number: int, answers: int) -> Answer | None:
     if additional is None:
         return None
     kept = tuple(values.values())
-    return _new(Answer, (kept[:MAX_VALUES], least, None, True, additional, None))
+    return _new(
+        Answer, (kept[:MAX_VALUES], least, None, True, additional, None, data[3] & _VALIDATED != 0)
+    )
 
 
 def _additional(packet: Packet, at: int) -> tuple[Record, ...] | None:

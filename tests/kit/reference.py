@@ -82,12 +82,16 @@ def _theirs(data: bytes) -> Message | None:
     except Exception:  # whatever it raises, it does not accept the packet
         return None
     questions = [(_name(rrset.name), int(rrset.rdtype)) for rrset in message.question]
+    answer, authority, additional = map(_records, message.sections[1:])
     return Message(
         message.id,
         int(message.rcode()),
         bool(message.flags & dns.flags.TC),
         questions[0] if questions else None,
-        *(_records(section) for section in message.sections[1:]),
+        answer,
+        authority,
+        additional,
+        validated=bool(message.flags & dns.flags.AD) and not message.flags & dns.flags.TC,
     )
 
 
@@ -121,7 +125,9 @@ def _lenient(data: bytes) -> Message:
     assert len(extended) <= 1
     for high in extended:
         rcode |= high << 4
-    return Message(ident, rcode, False, question, *sections)
+    answer, authority, additional = sections
+    validated = bool(flags & dns.flags.AD)
+    return Message(ident, rcode, False, question, answer, authority, additional, validated)
 
 
 def _lenient_section(parser: dns.wire.Parser, count: int, extended: list[int]) -> list[Record]:

@@ -156,6 +156,7 @@ class SimNetwork:
         ttl: Of all records, in seconds.
 
     Attributes:
+        validated: Of which names, in lower case, answers say that they are validated (AD).
         ttls: Of some RRsets, in place of `ttl`, by name in lower case and type.
         negative_ttl: Of SOA records, in seconds.
         asked: How often each (name, type) was asked.
@@ -178,6 +179,7 @@ class SimNetwork:
         self.additional = additional
         self.fault = fault
         self.ttl = ttl
+        self.validated: Callable[[str], bool] = lambda name: False
         self.ttls: dict[tuple[str, str], int] = {}
         self.negative_ttl = 60
         self.asked: Counter[tuple[str, str]] = Counter()
@@ -211,6 +213,8 @@ class SimNetwork:
     def _respond(self, query: Query) -> bytes:
         name, rdtype = query.key
         response = dns.message.make_response(query.message)
+        if self.validated(name):
+            response.flags |= dns.flags.AD
         values = self._folded.get((name.lower(), rdtype))
         alias = self._folded.get((name.lower(), "CNAME"))
         if values:

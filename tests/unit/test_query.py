@@ -31,7 +31,7 @@ def test_dnspython_reads_the_question_that_was_put(
     (asked,) = message.question
     assert asked.name.labels == (*name.labels, b"")
     assert (asked.rdtype, asked.rdclass) == (NUMBERS[rdtype], 1)
-    assert (message.id, message.flags) == (ident, dns.flags.RD)
+    assert (message.id, message.flags) == (ident, dns.flags.RD | dns.flags.AD)
     assert message.edns == (0 if edns else -1)
     assert not edns or message.payload == PAYLOAD
 
