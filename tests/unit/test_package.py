@@ -1,5 +1,6 @@
 """The package as others see it: what importing costs, what it offers, what it reads."""
 
+import ast
 import importlib.metadata
 import inspect
 import re
@@ -148,6 +149,19 @@ def test_type_checkers_know_which_names_there_are(tmp_path: Path) -> None:
     assert len(wrong) == 2, found
     assert '"dnssd" has no attribute "Resolvr"' in wrong[0]
     assert 'Module has no attribute "nothing"' in wrong[1]
+
+
+def test_nothing_inside_comes_in_by_the_front_door() -> None:
+    """What `dnssd` offers is for others: modules import each other where things are."""
+    package = Path(dnssd.__file__).parent
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                assert "dnssd" not in {alias.name for alias in node.names}, path
+            elif isinstance(node, ast.ImportFrom) and node.module == "dnssd":
+                assert all((package / f"{alias.name}.py").exists() for alias in node.names) or (
+                    path == package / "__init__.py"
+                ), path
 
 
 def test_the_metadata_is_the_packages() -> None:
