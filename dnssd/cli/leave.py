@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -246,6 +247,7 @@ class _Leaving:
         """The departure of a host that is gone, from anywhere."""
         from dnssd.registration.wish import Departure
 
+        self._zone.actor = f"leave --host {self._asked.host} --force on {socket.gethostname()}"
         return Departure.of(
             self._zone.origin,
             self._asked.service,

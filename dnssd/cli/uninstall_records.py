@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,7 @@ def _uninstall(zone: Zone, service: Service, limit: int) -> Uninstalled:
     from dnssd.registration.operation import Operation
     from dnssd.registration.uninstall import Brake, hold_agents_out, uninstall
 
+    zone.actor = f"uninstall-records {socket.gethostname()}"
     brake = Brake(limit)
     operation = Operation(zone, Deadline(DEADLINE))
     left = hold_agents_out(operation, service, brake)

@@ -28,6 +28,7 @@ def join(operation: Operation, wish: Wish) -> Outcome:
         ZoneError: The provider said no.
         DeadlineExceeded: It took too long; the message says what is in the zone now.
     """
+    operation.zone.actor = f"join {wish.label.rpartition('-')[0]}"
     if operation.zone.traits.merges:
         return merging.join(operation, wish)
     own = _Announcement()

@@ -26,6 +26,8 @@ def leave(operation: Operation, departure: Departure) -> Outcome:
         ZoneError: The provider said no.
         DeadlineExceeded: It took too long; the message says what is in the zone now.
     """
+    if not departure.force:  # then it is another host that acts
+        operation.zone.actor = f"leave {departure.host}"
     with operation.telling():
         held = _hold_out(operation, departure) if departure.force else ()
         members = (*held, *take_out(operation, departure, frozenset(m.label for m in held)))

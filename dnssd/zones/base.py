@@ -29,7 +29,13 @@ class Zone(Protocol):
     """One zone, readable and writable through its provider.
 
     Every call retries throttling, and what was certainly not sent, until its `deadline` ends.
+
+    Attributes:
+        actor: Who acts, as `join i-0abc`, for the log of a provider that keeps one. Whoever
+            writes sets it.
     """
+
+    actor: str
 
     @property
     def address(self) -> str:

@@ -35,6 +35,7 @@ class MemoryZone:
     ) -> None:
         self.address = f"memory:{origin}"
         self.zone_id = ""
+        self.actor = ""
         self.origin = origin
         self.limits = limits
         self.traits = Traits(merges=merges)

@@ -11,6 +11,7 @@ import pytest
 import trustme
 
 from dnssd import Registration, errors, join, open_zone
+from dnssd.records import Address
 from dnssd.registration import joining
 from dnssd.registration.operation import Operation
 from dnssd.rrsets import Change, RRset
@@ -34,6 +35,7 @@ ASSUMED = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15
 <Expiration>2100-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult>
 </AssumeRoleResponse>"""
 ADD = (Change(None, RRset(INSTANCE, "SRV", 60, (srv("a"),))),)
+ONE = (Address.parse("10.0.0.1"),)
 WEB = Registration(service="http", instance="web", port=80, host="a", addresses=["10.0.0.1"])
 
 
@@ -498,9 +500,11 @@ def test_a_profile_and_a_role_choose_the_credentials(
         monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", api.url)
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{port}")
         zone = open_zone(f"example.test,id={sandbox.zone_id},profile=other,role={role}")
+        zone.actor = "join i-0abc"
         assert zone.read(ORIGIN, "SOA", patient()) is not None
     assert b"Credential=AKIDPROFILE/" in asked[0]
     assert b"role%2Fdns" in asked[0]
+    assert b"RoleSessionName=i-0abc&" in asked[0] + b"&"
     assert "Credential=ASIAROLE/" in seen[0]
 
 
@@ -527,3 +531,13 @@ def test_an_answer_that_is_none_is_not_taken_for_one(
         zone = open_zone("example.test,id=Z0123456789ABC")
         with pytest.raises(errors.OutcomeUnknown, match="no answer"):
             zone.commit(ADD, patient(0))
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_log_of_the_account_tells_who_wrote(sandbox: Sandbox) -> None:
+    """The comment of each batch names command, host and members."""
+    zone = open_zone("example.test")
+    join(zone, WEB)
+    assert zone.actor == "join a"
+    submission = zone.commit((Change(None, RRset(BROWSE.child(b"x"), "A", 60, ONE)),), patient())
+    assert sandbox.zones.submission(submission.rpartition("/")[2]).comment == "dnssd join a"

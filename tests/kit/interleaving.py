@@ -71,6 +71,7 @@ class Stepped:
         self._turn = turn
         self.address = zone.address
         self.zone_id = zone.zone_id
+        self.actor = ""
         self.origin = zone.origin
         self.limits = zone.limits
         self.traits = zone.traits

@@ -1,5 +1,6 @@
 """Route 53's notation: octal escapes, values to the letter, and what a batch may hold."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from dnssd.records import Address, Opaque, Ptr, Rdata, Srv, Txt
 from dnssd.rrsets import Change, RRset
 from dnssd.zones.route53.text import (
     LIMITS,
+    MAX_COMMENT,
+    comment,
     read_name,
     read_rrset,
     read_value,
@@ -154,3 +157,21 @@ def values(item: dict[str, Any]) -> tuple[str, list[str]]:
     """The action and the values of one item of a batch."""
     rrset = item["ResourceRecordSet"]
     return item["Action"], [record["Value"] for record in rrset["ResourceRecords"]]
+
+
+def test_a_batch_says_who_made_it_and_whose_values_it_folds() -> None:
+    """For the account's log, within what Route 53 takes."""
+    names = ["a-80.web._http._tcp", "a", "b-8080.web._http._tcp", "web._http._tcp"]
+    rrsets = [
+        RRset(Name.parse(f"{name}.example.com."), "TXT", 60, (Txt((b"",)),)) for name in names
+    ]
+    changes = [Change(rrset, rrset) for rrset in (*rrsets, *rrsets)]
+    assert comment("join a", changes) == "dnssd join a: a-80, b-8080"
+    assert comment("", changes[3:4]) == "dnssd"
+    many = [
+        replace(rrsets[0], name=Name.parse(f"i-{number:017x}-80.example.com."))
+        for number in range(30)
+    ]
+    told = comment("join a", [Change(rrset, None) for rrset in many])
+    assert len(told) == MAX_COMMENT
+    assert told.endswith(" ...")

@@ -61,6 +61,7 @@ class CloudflareZone:
         self.address = address or str(origin)
         self.origin = origin
         self.zone_id = zone_id
+        self.actor = ""
         self.limits = CommitLimits()
         self.traits = Traits(merges=True, fresh=False)
         self._client = client

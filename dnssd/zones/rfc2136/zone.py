@@ -58,6 +58,7 @@ class Rfc2136Zone:
         """
         self.address = address or str(origin)
         self.zone_id = ""
+        self.actor = ""
         self.origin = origin
         self.limits = CommitLimits(values=values)
         self.traits = Traits(merges=True)

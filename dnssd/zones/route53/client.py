@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from mypy_boto3_route53 import Route53Client
 
 USUAL_REGION = "us-east-1"  # Route 53 itself has none: it stands for the partition
+_USUAL_NAME = "dnssd"  # of a role's session
+_NOT_IN_NAME = re.compile(r"[^\w+=,.@-]", re.ASCII)
 _REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
 _METADATA = "http://169.254.169.254"
 _STATIC = {"env", "shared-credentials-file", "config-file"}  # where what is read stays so
@@ -57,6 +59,7 @@ class Session:
             user_agent_extra=f"dnssd/{__version__}",
             use_dualstack_endpoint=_is_ipv6_only() or None,  # None: as configured
         )
+        self._name = _USUAL_NAME
         self._credentials: Credentials | None = None
         self._client: Route53Client | None = None
 
@@ -81,6 +84,13 @@ class Session:
         """Forget the client: the next one reads files and asks for credentials again."""
         self._client = self._credentials = None
 
+    def act_as(self, host: str) -> None:
+        """Call a role's session by this host from now on: the account's log tells it."""
+        name = _NOT_IN_NAME.sub("-", host)[:64]
+        if len(name) > 1 and name != self._name and "role" in self._options:
+            self._name = name
+            self.renew()
+
     def may_change(self, error: Exception) -> bool:
         """Whether a new session may have what this one lacks.
 
@@ -95,7 +105,7 @@ class Session:
         session = _checked(boto3.Session(profile_name=self._options.get("profile")))
         if role := self._options.get("role"):
             core = get_session()
-            assumed = _AssumedRole(session, role, self._config)
+            assumed = _AssumedRole(session, role, self._config, self._name)
             core.register_component("credential_provider", CredentialResolver([assumed]))
             session = _checked(boto3.Session(botocore_session=core))
         _past_proxies(session)
@@ -232,7 +242,8 @@ class _AssumedRole(CredentialProvider):
 
     METHOD = "assume-role"
 
-    def __init__(self, session: boto3.Session, role: str, config: Config) -> None:
+    def __init__(self, session: boto3.Session, role: str, config: Config, name: str) -> None:
+        self._name = name
         self._session = session
         self._role = role
         self._config = config
@@ -247,7 +258,7 @@ class _AssumedRole(CredentialProvider):
             ),
             source_credentials=source,
             role_arn=self._role,
-            extra_args={"RoleSessionName": "dnssd"},
+            extra_args={"RoleSessionName": self._name},
         )
         return DeferredRefreshableCredentials(
             method=self.METHOD, refresh_using=fetcher.fetch_credentials

@@ -5,7 +5,7 @@ is the same, so text is read and written by way of that form.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from dnssd.names import Name
@@ -14,6 +14,8 @@ from dnssd.rrsets import Change, RRset
 from dnssd.zones.limits import CommitLimits
 
 _ESCAPE = re.compile(r"\\(?:([0-9]{3})|.)", re.DOTALL)
+_MEMBER = re.compile(rb"[A-Za-z0-9-]+-[0-9]+")
+MAX_COMMENT = 256  # characters
 _NONE = "\\999"  # in place of an escape that is none: refused by whoever reads it
 _ROUTINGS = {
     "AliasTarget": "alias",
@@ -92,6 +94,19 @@ def write_change(change: Change) -> Iterator[dict[str, Any]]:
                     "ResourceRecords": [{"Value": text} for text in texts(rrset)],
                 },
             }
+
+
+def comment(actor: str, changes: Iterable[Change]) -> str:
+    """What the account's log tells of a batch: who made it, and whose values it folded.
+
+    Args:
+        actor: As `join i-0abc`.
+        changes: Member records among them are known by their labels, HOST-PORT.
+    """
+    first = (change.name.labels[0] for change in changes if change.rdtype == "TXT")
+    labels = dict.fromkeys(label.decode() for label in first if _MEMBER.fullmatch(label))
+    told = " ".join(filter(None, ["dnssd", actor])) + (": " if labels else "") + ", ".join(labels)
+    return told if len(told) <= MAX_COMMENT else told[: MAX_COMMENT - 4] + " ..."
 
 
 def decimal(text: str) -> str:

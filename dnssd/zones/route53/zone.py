@@ -17,7 +17,14 @@ from dnssd.rrsets import Change, RRset
 from dnssd.zones.base import Question, Traits
 from dnssd.zones.retry import Fate, Retry, Verdict
 from dnssd.zones.route53.errors import judge
-from dnssd.zones.route53.text import LIMITS, read_name, read_rrset, write_change, write_name
+from dnssd.zones.route53.text import (
+    LIMITS,
+    comment,
+    read_name,
+    read_rrset,
+    write_change,
+    write_name,
+)
 
 if TYPE_CHECKING:
     from dnssd.zones.route53.client import Session
@@ -69,9 +76,20 @@ class Route53Zone:
         self.limits = LIMITS
         self.traits = Traits()
         self._session = session
+        self._actor = ""
         self._retry = Retry()
         self._private: bool | None = None
         self._found_by_name = False
+
+    @property
+    def actor(self) -> str:
+        """See `Zone.actor`: in the comment of each batch, and its host in a role's session."""
+        return self._actor
+
+    @actor.setter
+    def actor(self, actor: str) -> None:
+        self._actor = actor
+        self._session.act_as(actor.rpartition(" ")[2])
 
     @property
     def requests(self) -> int:
@@ -107,7 +125,10 @@ class Route53Zone:
     ) -> str:
         """See `Zone.commit`: one batch, never split."""
         self.limits.check(changes)
-        batch = {"Changes": [item for change in changes for item in write_change(change)]}
+        batch = {
+            "Comment": comment(self._actor, changes),
+            "Changes": [item for change in changes for item in write_change(change)],
+        }
         return self._ask(
             "ChangeResourceRecordSets",
             {"ChangeBatch": batch},
