@@ -415,7 +415,8 @@ def test_a_warm_pool_is_not_joined(sandbox: Sandbox, web: Listener) -> None:
         assert process.stderr
         due = {"passing", "target='Warmed:Running'"}  # in any order
         while due:
-            assert (said := process.stderr.readline())
+            said = process.stderr.readline()
+            assert said
             due = {words for words in due if words not in said}
         assert values(sandbox) == []
         tell("autoscaling/target-lifecycle-state", "InService")
