@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 
 from dnssd.errors import MalformedRecord
-from dnssd.members import HostRecord, Member, format_time
+from dnssd.members import HostRecord, Member, format_time, parse_time
 from dnssd.names import Name
-from dnssd.records import Txt
+from dnssd.records import Srv, Txt
+from dnssd.registration.fold import Aim, fold, unchanged
+from dnssd.registration.views import InstanceView
+from dnssd.rrsets import RRset
+from dnssd.zones.limits import CommitLimits
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "records.json").read_text())
 ORIGIN = Name.parse("example.com.")
@@ -70,3 +74,28 @@ def test_host_records(vector: dict[str, Any]) -> None:
         "unknown": [string.decode() for string in host.unknown],
     } == vector["means"]
     assert host.to_txt(ORIGIN) == txt
+
+
+@pytest.mark.parametrize("vector", VECTORS["folds"], ids=ids(VECTORS["folds"]))
+def test_folds(vector: dict[str, Any]) -> None:
+    """One fold makes of the SRV records what the vector says."""
+    name = Name.parse("web._http._tcp.example.com.")
+    srvs = tuple(map(Srv.parse, vector["srv"]))
+    records = [
+        RRset(name.child(each["label"].encode()), "TXT", 60, (txt_of(each),))
+        for each in vector["members"]
+    ]
+    view = InstanceView.of(name, [RRset(name, "SRV", 60, srvs), *records])
+
+    folded = fold(
+        view,
+        unchanged(view),
+        Aim.REPAIR,
+        own=frozenset(vector["own"]),
+        now=parse_time(vector["now"]),
+        limits=CommitLimits(),
+    )
+
+    (after,) = [change.after for change in folded.changes if change.rdtype == "SRV"]
+    assert after is not None
+    assert set(after.texts()) == set(vector["after"])
