@@ -12,6 +12,7 @@
         AddressConflict     the host's name already has a different address
         NotShareable        records of a kind that cannot be shared are in the way
         PlaceTaken          another member has the same target and port
+        HeldOut             somebody has taken the member out on purpose
         Superseded          another run for the same member has had a later word
       ZoneError             the zone's provider said no
         Conflict            the zone is not as it was when read; nothing was written
@@ -102,6 +103,10 @@ class NotShareable(Refused):
 
 class PlaceTaken(Refused):
     """Another member has published the same target and port."""
+
+
+class HeldOut(Refused):
+    """Somebody has taken the member out on purpose, and an agent obeys."""
 
 
 class Superseded(Refused):

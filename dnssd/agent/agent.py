@@ -85,6 +85,11 @@ class Agent:
             await asyncio.gather(*(agent.drain(agent.service.drain) for agent in self._tasks))
         await asyncio.gather(*(agent.leave(LEAVE) for agent in self._tasks))
 
+    async def part(self) -> None:
+        """Leave every service in DNS, with no agent that answers for it."""
+        await self._around.writer.settle(MOMENT)
+        await asyncio.gather(*(agent.part(LEAVE) for agent in self._tasks))
+
     async def reload(self, services: Iterable[Service]) -> None:
         """Look after these from now on: only what has changed is touched."""
         wanted = {service.key: service for service in services}

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from dnssd.agent.around import Around
 from dnssd.agent.health import Health
@@ -101,16 +101,22 @@ class ServiceAgent:
 
     async def leave(self, deadline: float) -> None:
         """Take it out of every zone, within so many seconds."""
-        await asyncio.gather(*(self._leave(each, deadline) for each in self.publications))
+        await asyncio.gather(*(self._end(p, p.leave, deadline) for p in self.publications))
 
-    async def _leave(self, publication: Publication, deadline: float) -> None:
+    async def part(self, deadline: float) -> None:
+        """Leave it in every zone, without an agent, within so many seconds."""
+        await asyncio.gather(*(self._end(p, p.part, deadline) for p in self.publications))
+
+    async def _end(
+        self, publication: Publication, end: Callable[[float], Awaitable[None]], deadline: float
+    ) -> None:
         try:
             async with asyncio.timeout(deadline):
-                await publication.leave(deadline)
+                await end(deadline)
         except (DnssdError, TimeoutError) as error:
             why = str(error) or f"not done within {deadline:g} s"
             where = f"{self.service.name} in {publication.zone}"
-            _log.error("%s: it has not left: %s; see `dnssd status`", where, why)
+            _log.error("%s: its end is not written: %s; see `dnssd status`", where, why)
 
     async def _addresses(self) -> tuple[str, ...]:
         """This host's own, once they are known."""

@@ -80,6 +80,8 @@ class _Life:
             self._notifier.tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={self._end_takes() * 1e6:.0f}")
             if await is_to_leave(self._settings.leave_on_exit, alone=parent is None):
                 await self._leave()
+            elif not await systemd.is_restarting():
+                await self._agent.part()
             await self._checks.aclose()
             await self._writer.close()
         return self._interrupted

@@ -15,6 +15,7 @@ from dnssd.errors import DnssdError, Refused, Unavailable, UsageError
 from dnssd.names import Name
 
 JOIN_DEADLINE, LEAVE_DEADLINE = 60.0, 20.0  # seconds for one attempt
+LOOKING = 60.0  # seconds between looks at whether there is a lease
 
 _log = logging.getLogger("dnssd.agent")
 
@@ -57,6 +58,7 @@ class Publication:
         self._wish: Wish | None = None
         self._changed = asyncio.Event()
         self._settling = own.SETTLING
+        self._by_hand = False  # whether somebody has joined it again, who had taken it out
 
     def wish(self, wish: Wish | None) -> None:
         """Want this from now on; None for whatever there is."""
@@ -83,14 +85,15 @@ class Publication:
 
     async def run(self) -> None:
         """Write what is wished, whenever that changes, until cancelled."""
-        watching = asyncio.create_task(self._watch())
+        beside = [asyncio.create_task(self._watch()), asyncio.create_task(self._renew())]
         try:
             while True:
                 await self._changed.wait()
                 self._changed.clear()
                 await self._settle()
         finally:
-            watching.cancel()
+            for task in beside:
+                task.cancel()
 
     async def leave(self, deadline: float) -> None:
         """Take the member out, once.
@@ -98,8 +101,18 @@ class Publication:
         Raises:
             DnssdError: It did not go out.
         """
-        if self.done != OUT:
+        if self.done != OUT and not self.held:
             await self._write(OUT, deadline)
+
+    async def part(self, deadline: float) -> None:
+        """Leave the member where it is; from now on no agent answers for it.
+
+        Raises:
+            DnssdError: Its record still says so.
+        """
+        if self.done and self.done.published and not self.held:
+            async with self._lock:
+                await self._around.writer.ask("part", deadline, **await self._about())
 
     async def drain(self, deadline: float) -> None:
         """Stand behind all others, and return once clients know.
@@ -133,24 +146,31 @@ class Publication:
                 self._changed.clear()
 
     async def _write(self, wish: Wish, deadline: float, *, wait: bool = False) -> None:
-        facts = await self._identity.facts()
+        about = await self._about()
         async with self._lock:
-            about = {
-                "zone": self.zone,
-                "facts": facts,
-                "registration": self.service.registration(),
-            }
             if wish.published:
-                self._joined(wish, await self._join(wish, deadline, about, wait))
+                result = await self._join(wish, deadline, about, wait)
+                self._joined(wish, result)
             else:
-                self._left(await self._around.writer.ask("leave", deadline, **about))
-        self.done = wish
+                result = await self._around.writer.ask("leave", deadline, **about)
+                self._left(result)
+        if result.get("held"):
+            self._wish = None
+            self._hold(True)
+        else:
+            self.done = wish
+            self._by_hand = False
         self.trouble = ""
+
+    async def _about(self) -> dict[str, Any]:
+        facts = await self._identity.facts()
+        return {"zone": self.zone, "facts": facts, "registration": self.service.registration()}
 
     async def _join(
         self, wish: Wish, deadline: float, about: dict[str, Any], wait: bool
     ) -> dict[str, Any]:
         how = {"weight": wish.weight, "drained": wish.drained, "wait": wait}
+        how["by_hand"] = self._by_hand
         splay = 0.0 if self.published else self.service.splay
         return await self._around.writer.ask("join", deadline, splay=splay, **how, **about)
 
@@ -166,6 +186,8 @@ class Publication:
         self._settling = (
             own.SETTLING if result["changed"] else min(own.MAX_SETTLING, 2 * self._settling)
         )
+        if result["held"]:
+            return
         told = "joined" if result["changed"] else "had joined already:"
         if wish.drained:
             told = "drained:"
@@ -203,7 +225,7 @@ class Publication:
             seen = await self._seen(published)
             missing = missing + 1 if seen == "gone" else 0
             if seen in ("held", "there"):  # what is held may be removed, and stays out
-                self._hold(seen == "held")
+                await self._heed(seen == "held", published)
             if missing >= own.LOOKS and self.is_settled and not self.held:
                 missing, since = 0, None
                 self.counts["lost"] += 1
@@ -221,6 +243,25 @@ class Publication:
             return "unknown"
         self.members = max(1, len(answer.srvs))
         return own.sight(answer, published)
+
+    async def _renew(self) -> None:
+        """Join again whenever a third of the lease is over."""
+        while True:
+            lease = self.service.lease
+            await asyncio.sleep(lease / 3 * (1 + self._around.draw() / 10) if lease else LOOKING)
+            lasts = self.service.lease and self.done and self.done.published
+            if lasts and self.is_settled and not self.held:
+                self.again()
+
+    async def _heed(self, held: bool, published: Published) -> None:
+        """Note what DNS shows of somebody's wish; a restart is not to forget it."""
+        if held and not self.held:
+            with contextlib.suppress(DnssdError):
+                about = {"name": str(published.name), "port": published.port}
+                await self._around.writer.ask("hold", LEAVE_DEADLINE, **about)
+        if self.held and not held:
+            self.done, self._by_hand = None, True
+        self._hold(held)
 
     def _hold(self, held: bool) -> None:
         if held and not self.held:

@@ -18,15 +18,16 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from dnssd.deadline import Deadline
-from dnssd.errors import DnssdError, UsageError
+from dnssd.errors import DnssdError, HeldOut, UsageError
 from dnssd.hosts import HostFacts
 from dnssd.hosts.kept import Kept, StateFolder
-from dnssd.registration.draining import LAST
+from dnssd.registration.draining import LAST, part
 from dnssd.registration.joining import join
 from dnssd.registration.leaving import leave
 from dnssd.registration.of_host import departure_of, facts_within, registration_of
 from dnssd.registration.operation import Operation
 from dnssd.registration.request import Registration
+from dnssd.registration.wish import Departure
 from dnssd.zones.address import ZoneAddress
 from dnssd.zones.base import Zone
 from dnssd.zones.factory import open_zone
@@ -87,46 +88,72 @@ def _warm(request: _Json) -> _Json:
 
 
 def _join(request: _Json) -> _Json:
-    """Publish the member in one zone; again changes nothing."""
+    """Publish the member in one zone, unless somebody wants it out; again changes nothing."""
     zone, deadline = _opened(request)
     operation = Operation(zone, deadline, splay=request["splay"])
     registration = _registration(request)
     wish = registration.wish_in(zone.origin)
-    _state().keep(Kept.of(_facts(request), str(wish.name), registration.port, _options(request)))
-    outcome = join(operation, wish)
-    if request["wait"]:
+    name, state = str(wish.name), _state()
+    held = any(k.held for k in state.kept(name, wish.srv.port)) and not request["by_hand"]
+    changed = False
+    if not held:
+        state.keep(Kept.of(_facts(request), name, wish.srv.port, _options(request)))
+        try:
+            changed = join(operation, wish).changed
+        except HeldOut:
+            held = True
+            state.hold(name, wish.srv.port)
+    if request["wait"] and not held:
         operation.wait(wish.name)
     return {
+        "held": held,
         "name": str(wish.name),
         "record": str(wish.record_name),
         "member": wish.label,
         "target": str(wish.srv.target),
         "port": wish.srv.port,
         "ttl": wish.new_ttl,
-        "changed": outcome.changed,
+        "changed": changed,
         "requests": zone.requests,
     }
+
+
+def _hold(request: _Json) -> _Json:
+    """Remember that somebody wants the member out."""
+    _state().hold(request["name"], request["port"])
+    return {}
+
+
+def _part(request: _Json) -> _Json:
+    """Leave the member where it is, without an agent that answers for it."""
+    zone, deadline = _opened(request)
+    outcome = part(Operation(zone, deadline), _departure(request, zone))
+    return {"changed": outcome.changed, "requests": zone.requests}
 
 
 def _leave(request: _Json) -> _Json:
     """Take the member out of one zone; again changes nothing."""
     zone, deadline = _opened(request)
-    asked = request["registration"]
-    departure = departure_of(
-        _facts(request),
-        zone.origin,
-        asked["service"],
-        instance=asked["instance"],
-        port=asked["port"],
-    )
+    departure = _departure(request, zone)
     outcome = leave(Operation(zone, deadline), departure)
-    _state().forget(str(departure.name), asked["port"])
+    _state().forget(str(departure.name), departure.port)
     return {
         "name": str(departure.name),
         "members": list(outcome.members),
         "changed": outcome.changed,
         "requests": zone.requests,
     }
+
+
+def _departure(request: _Json, zone: Zone) -> Departure:
+    asked = request["registration"]
+    return departure_of(
+        _facts(request),
+        zone.origin,
+        asked["service"],
+        instance=asked["instance"],
+        port=asked["port"],
+    )
 
 
 def _facts(request: _Json) -> HostFacts:
@@ -197,6 +224,8 @@ OPERATIONS: Mapping[str, Callable[[_Json], _Json]] = {
     "warm": _warm,
     "join": _join,
     "leave": _leave,
+    "hold": _hold,
+    "part": _part,
     "complete-hook": _complete_hook,
 }
 

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,6 +34,7 @@ class Kept:
         owner: The member's owner.
         cloud: Which cloud said so.
         options: How it joined, as `dnssd join` was told.
+        held: Whether its agent has seen that somebody wants it out.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Kept:
     owner: str
     cloud: str
     options: Mapping[str, Any]
+    held: bool = False
 
     @classmethod
     def of(cls, facts: HostFacts, name: str, port: int, options: Mapping[str, Any]) -> Self:
@@ -111,6 +113,11 @@ class StateFolder:
         for file, _ in self._files(name, port):
             with contextlib.suppress(OSError):
                 file.unlink()
+
+    def hold(self, name: str, port: int) -> None:
+        """Remember that a member is to stay out, until it is kept anew."""
+        for _, kept in tuple(self._files(name, port)):
+            self.keep(replace(kept, held=True))
 
     def kept(self, name: str | None = None, port: int | None = None) -> tuple[Kept, ...]:
         """The joins of this host, of one instance or of all of them.

@@ -1,11 +1,11 @@
-"""A drain: members stand behind all others, so that clients turn away from them before they go."""
+"""Before the end: a drain, in which clients turn away from a host, and the parting of its agent."""
 
 from dataclasses import replace
 
 from dnssd.members import Member
 from dnssd.registration.joining import join
 from dnssd.registration.leaving import own_members
-from dnssd.registration.operation import Operation
+from dnssd.registration.operation import Operation, Outcome
 from dnssd.registration.wish import DEFAULT_TTL, Departure, Wish
 from dnssd.services import ENUMERATION
 
@@ -24,21 +24,35 @@ def drain(operation: Operation, departure: Departure) -> int:
     view = operation.read_instance(departure.name)
     members = [m for m in own_members(departure, view).values() if m.state == "up"]
     for member in members:
-        join(operation, _last(departure, member))
+        wish = _restated(departure, member)
+        join(operation, replace(wish, srv=replace(member.srv, priority=LAST, weight=0)))
     if not members:
         return 0
     return view.srv.ttl if view.srv else DEFAULT_TTL
 
 
-def _last(departure: Departure, member: Member) -> Wish:
-    """The same member, announced as the last one to take."""
+def part(operation: Operation, departure: Departure) -> Outcome:
+    """Say of the host's members that no agent answers for them any more.
+
+    Raises:
+        DnssdError: As `join` does.
+    """
+    view = operation.read_instance(departure.name)
+    for member in own_members(departure, view).values():
+        if member.state == "up" and member.has_agent:
+            join(operation, replace(_restated(departure, member), agent=False))
+    return operation.outcome(departure.name, ())
+
+
+def _restated(departure: Departure, member: Member) -> Wish:
+    """What the member is by now."""
     return Wish(
         origin=departure.origin,
         name=departure.name,
         service=departure.name.parent,
         enumeration=departure.origin.child(*ENUMERATION),
         label=member.label,
-        srv=replace(member.srv, priority=LAST, weight=0),
+        srv=member.srv,
         host=departure.host_name if member.addresses else None,
         addresses=member.addresses,
         owner=departure.owner,

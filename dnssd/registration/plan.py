@@ -19,7 +19,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from dnssd.errors import OwnedByAnother, PlaceTaken, Refused, RRsetFull, Superseded
+from dnssd.errors import HeldOut, OwnedByAnother, PlaceTaken, Refused, RRsetFull, Superseded
 from dnssd.members import Member
 from dnssd.registration import address
 from dnssd.registration import definition as definitions
@@ -278,6 +278,8 @@ def freed_owner(found: Member | None, now: datetime) -> str | None:
 
 
 def _check_owner(wish: Wish, found: Member, now: datetime) -> None:
+    if wish.agent and found.is_held:
+        raise HeldOut(f"member {found.label}: taken out on purpose; 'dnssd join' there ends that")
     if wish.takeover:
         return
     if found.is_newer:

@@ -11,6 +11,8 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,8 +26,10 @@ from dnssd.checks import Check, Result, Verdict
 from dnssd.deadline import Deadline
 from dnssd.errors import Unavailable
 from dnssd.hosts import HostFacts
+from dnssd.members import Member
 from dnssd.names import Name
 from dnssd.records import Srv, Txt
+from dnssd.registration.operation import Operation
 from dnssd.zones.memory import MemoryZone
 from kit import virtualtime
 from kit.virtualtime import VirtualLoop
@@ -33,6 +37,7 @@ from kit.virtualtime import VirtualLoop
 ORIGIN = Name.parse("example.test.")
 NAME = Name.parse("web._http._tcp.example.test.")
 FACTS = HostFacts("i-0", ("10.0.0.5",), (), "name/i-0", "a test")
+BEGIN = datetime(2026, 11, 28, tzinfo=UTC)
 PATIENCE = 200_000.0  # virtual seconds until a story gives up
 ANSWER = 0.3  # virtual seconds that each operation takes
 
@@ -71,6 +76,26 @@ class World:
         self.tasks.append(asyncio.create_task(agent.run(self.ending)))
         await asyncio.sleep(0)
         return agent
+
+    async def restart(self, *services: Service) -> Agent:
+        """What runs dies, and another one begins in a while."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.tasks.clear()
+        await asyncio.sleep(100)
+        return await self.agent(*services)
+
+    def now(self) -> datetime:
+        """The time of day."""
+        return BEGIN + timedelta(seconds=self.loop.time())
+
+    def member(self, port: int) -> Member:
+        """The member of a port, by its record."""
+        label = f"i-0-{port}".encode()
+        (txt,) = self.zone.states[-1][NAME.child(label), "TXT"].values
+        assert isinstance(txt, Txt)
+        return Member.from_txt(label, txt)
 
     def around(self) -> Around:
         """What its agents act by."""
@@ -150,6 +175,7 @@ class World:
         with pytest.MonkeyPatch.context() as patch:
             deadline = Deadline(1e9, sleep=lambda seconds: None)
             patch.setattr(writer, "_opened", lambda request: (self.zone, deadline))
+            patch.setattr(writer, "Operation", partial(Operation, now=self.now))
             yield
 
 

@@ -14,11 +14,15 @@ from dnssd.agent.health import Rules
 from dnssd.deadline import Deadline
 from dnssd.members import Member
 from dnssd.records import Txt
+from dnssd.registration.joining import join
+from dnssd.registration.leaving import leave
 from dnssd.registration.operation import Operation
+from dnssd.registration.request import Registration
 from dnssd.registration.uninstall import Brake, hold_agents_out, uninstall
+from dnssd.registration.wish import Departure
 from dnssd.rrsets import Change
 from dnssd.services import Service
-from kit.simagent import NAME, World, run, service
+from kit.simagent import NAME, ORIGIN, World, run, service
 
 HOUR = 3600.0
 
@@ -58,9 +62,7 @@ def test_the_member_record_says_that_an_agent_answers_for_it() -> None:
     async def story(world: World) -> None:
         await world.agent(service(80))
         await world.until(lambda: world.published() == {80})
-        (txt,) = world.zone.states[-1][NAME.child(b"i-0-80"), "TXT"].values
-        assert isinstance(txt, Txt)
-        assert Member.from_txt(b"i-0-80", txt).has_agent
+        assert world.member(80).has_agent
 
     run(story)
 
@@ -153,6 +155,75 @@ def test_a_service_that_is_uninstalled_stays_out(age: float) -> None:
     run(story)
 
 
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_restart_does_not_forget_that_somebody_wants_it_out(removed: bool) -> None:
+    """Whether the record still says so or is gone; a join by hand ends it, also elsewhere."""
+
+    async def story(world: World) -> None:
+        agent = await world.agent(service(80), service(81))
+        await world.until(lambda: world.published() == {80, 81})
+        forced = Departure.of(
+            ORIGIN, "http", instance="web", host="i-0", port=80, owner="x", force=True
+        )
+        leave(Operation(world.zone, Deadline(9)), forced)
+        if removed:
+            await world.until(lambda: agent.services[0].publications[0].held)
+            leave(Operation(world.zone, Deadline(9)), forced)
+        await world.restart(service(80), service(81))
+        await asyncio.sleep(HOUR)
+        assert world.published() == {81}
+
+        registration = Registration(
+            service="http", instance="web", host="i-0", port=80, addresses=["10.0.0.5"]
+        )
+        join(Operation(world.zone, Deadline(9)), registration.wish_in(ORIGIN))
+        await asyncio.sleep(HOUR)
+        assert world.member(80).has_agent
+        world.verdicts[80] = "fail"
+        await world.until(lambda: world.published() == {81})
+        world.verdicts[80] = "pass"
+        await world.until(lambda: world.published() == {80, 81})
+
+    run(story)
+
+
+def test_who_ends_without_leaving_answers_for_it_no_more() -> None:
+    """The member stays as it is, and its record has no agent."""
+
+    async def story(world: World) -> None:
+        agent = await world.agent(service(80, weight=7))
+        await world.until(lambda: world.published() == {80})
+        assert world.member(80).has_agent
+        await agent.part()
+        assert not world.member(80).has_agent
+        assert world.weights() == {80: 7}
+
+    run(story)
+
+
+def test_a_lease_is_renewed_in_time() -> None:
+    """Once a third of it is over, by one swap; while the service is out it is not."""
+
+    async def story(world: World) -> None:
+        await world.agent(service(80, lease=900))
+        await world.until(lambda: world.published() == {80})
+        first, before = world.member(80), len(world.zone.states)
+        for _ in range(20):
+            await asyncio.sleep(300)
+            until = world.member(80).until
+            assert until
+            assert until - world.now() > timedelta(seconds=500)
+        assert world.member(80).id == first.id
+        assert len(world.zone.states) - before <= 21
+        world.verdicts[80] = "fail"
+        await world.until(lambda: world.published() == set())
+        before = len(world.asked)
+        await asyncio.sleep(HOUR)
+        assert len(world.asked) == before
+
+    run(story)
+
+
 def test_an_hour_without_the_api_loses_nothing() -> None:
     """Wishes are kept, probing goes on, and the API is asked about once a minute."""
 
@@ -215,11 +286,7 @@ def test_an_agent_that_starts_again_writes_nothing_that_is_there() -> None:
         await world.agent(service(80))
         await world.until(lambda: world.published() == {80})
         states = len(world.zone.states)
-        world.tasks[0].cancel()
-        await asyncio.gather(*world.tasks, return_exceptions=True)
-        world.tasks.clear()
-        await asyncio.sleep(100)
-        await world.agent(service(80))
+        await world.restart(service(80))
         await asyncio.sleep(HOUR)
         assert len(world.zone.states) == states
 
