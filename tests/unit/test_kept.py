@@ -82,6 +82,7 @@ def test_the_file_is_json_for_programs(tmp_path: Path) -> None:
         "owner": "host/0a/vm-a",
         "cloud": "plain",
         "options": {"service": "http", "port": 80},
+        "held": False,
     }
 
 
