@@ -43,6 +43,7 @@ Where zones are given without their ID, hosts also need route53:ListHostedZonesB
     help="The hosts' labels, with * and ?; may be repeated.",
 )
 @option("--wait", is_flag=True, help="Allow what --wait of join and leave asks, too.")
+@option("--agent", is_flag=True, help="Allow what an agent asks: drains, lifecycle hooks.")
 @option(
     "--partition",
     type=click.Choice(PARTITIONS),
@@ -56,6 +57,7 @@ def command(
     instances: tuple[str, ...],
     hosts: tuple[str, ...],
     wait: bool,
+    agent: bool,
     partition: str,
 ) -> None:
     """Print the IAM policy that hosts of a service need, and no more.
@@ -75,6 +77,7 @@ def command(
         instances=instances,
         hosts=hosts,
         wait=wait,
+        agent=agent,
         partition=partition,
     )
     print(json.dumps(grant.policy(), indent=2))

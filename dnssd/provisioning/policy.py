@@ -38,6 +38,7 @@ class Grant:
         instances: The service instances that they may join; none for all of the service.
         hosts: Patterns for the labels of their names, with IAM's `*` and `?`.
         wait: Whether they may also ask if a change is being served.
+        agent: Whether agents run there: they wait, too, and complete lifecycle hooks.
         partition: The part of AWS that the zone is in, such as `aws-us-gov`.
 
     Raises:
@@ -51,6 +52,7 @@ class Grant:
     instances: Sequence[str] = ()
     hosts: Sequence[str] = ("i-*",)
     wait: bool = False
+    agent: bool = False
     partition: str = "aws"
 
     def policy(self) -> dict[str, Any]:
@@ -61,12 +63,15 @@ class Grant:
         """
         zone = f"arn:{self.partition}:route53:::hostedzone/{self.zone_id}"
         waiting = [_allow("route53:GetChange", f"arn:{self.partition}:route53:::change/*")]
+        groups = f"arn:{self.partition}:autoscaling:*:*:autoScalingGroup:*"
+        hooks = [_allow("autoscaling:CompleteLifecycleAction", groups)]
         document = {
             "Version": "2012-10-17",
             "Statement": [
                 _allow("route53:ListResourceRecordSets", zone),
-                *(waiting if self.wait else ()),
+                *(waiting if self.wait or self.agent else ()),
                 _allow(_KEY, zone) | {"Condition": self._condition()},
+                *(hooks if self.agent else ()),
             ],
         }
         size = len("".join(json.dumps(document).split()))

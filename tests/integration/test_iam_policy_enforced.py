@@ -8,7 +8,7 @@ import pytest
 
 from dnssd.cli.main import run
 from dnssd.names import Name
-from dnssd.sandbox.faults.policy import Statement, enforce
+from dnssd.sandbox.faults.policy import Access, Effect, Statement, decide, enforce
 from dnssd.sandbox.faults.policyfile import read_policy
 from dnssd.sandbox.sandbox import Sandbox
 from kit import documents
@@ -102,6 +102,24 @@ def test_waiting_needs_its_own_word(grant: Grant) -> None:
     grant("http", "--wait")
     join("web")
     assert run([*web]) == 0
+
+
+def test_an_agent_may_drain_and_complete_its_hook(
+    grant: Grant, guarded: tuple[Sandbox, list[Statement]]
+) -> None:
+    """And nothing else of Auto Scaling."""
+    group = "arn:aws:autoscaling:us-east-1:1:autoScalingGroup:u:autoScalingGroupName/fleet"
+    complete, end = (
+        Access(f"autoscaling:{action}", group)
+        for action in ("CompleteLifecycleAction", "TerminateInstanceInAutoScalingGroup")
+    )
+    grant("http")
+    assert decide(guarded[1], complete) is None
+    grant("http", "--agent")
+    assert decide(guarded[1], complete) is Effect.ALLOW
+    assert decide(guarded[1], end) is None
+    join("web")
+    assert run(["leave", "http", "--instance", "web", "--host", "i-a", "--wait"]) == 0
 
 
 def test_the_policy_of_the_documents_works_as_it_stands() -> None:
