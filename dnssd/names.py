@@ -20,6 +20,7 @@ MAX_NAME = 255  # octets on the wire, with length octets and the root label
 
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 _PLAIN_LABEL = re.compile(rb"[A-Za-z0-9_-]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PIECE = re.compile(r"\\([0-9]{3})|\\([^0-9])|(\.)|([^\\.]+)|\\.{0,3}", re.DOTALL)
 
 
@@ -176,8 +177,14 @@ def split_labels(text: str) -> tuple[bytes, ...]:
     """Split `text` at its unescaped dots and undo the escapes; labels may be empty.
 
     Raises:
-        MalformedName: An escape that is none, or text that is not Unicode.
+        MalformedName: No text; a control character as it is; an escape that is none.
     """
+    if not isinstance(text, str):
+        raise MalformedName(f"{shown(repr(text))}: not a text; give a str")
+    if found := _CONTROL.search(text):  # mostly a line break that was read along
+        raise MalformedName(
+            f"{shown(text)}: a control character; leave it out, or write \\{ord(found[0]):03d}"
+        )
     if "\\" not in text and text.isascii():
         return tuple(text.encode().split(b"."))  # as nearly all names are
     labels, label = [], b""

@@ -158,8 +158,6 @@ def parse_service_name(text: str, domain: Name | None = None) -> ServiceName:
     Raises:
         MalformedName: No service type in it, or relative without a `domain`.
     """
-    if not isinstance(text, str):
-        raise MalformedName(f"{shown(repr(text))}: not a text; give a str")
     labels = split_labels(text)
     absolute = labels[-1] == b"" and len(labels) > 1
     labels = labels[:-1] if absolute else labels

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -111,7 +111,7 @@ class AsyncResolver(Core):
         """The domains that a domain recommends for browsing (RFC 6763 section 11), in order."""
         return await self._listed(domains_of(domain))
 
-    def watch(self, name: str) -> AsyncIterator[Event]:
+    def watch(self, name: str) -> AsyncGenerator[Event, None]:
         """What happens to a service: first an `added` for each endpoint, then each change.
 
         Cancelling whoever waits for the next event ends it, as a time-out around `anext` does.
@@ -122,7 +122,7 @@ class AsyncResolver(Core):
         """Empty the cache; what is watched stays watched."""
         self._running().clear()
 
-    async def _events(self, asked: ServiceName) -> AsyncIterator[Event]:
+    async def _events(self, asked: ServiceName) -> AsyncGenerator[Event, None]:
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         engine = self._running()
         engine.listen(asked, queue.put_nowait)
@@ -135,7 +135,7 @@ class AsyncResolver(Core):
     async def _find(self, name: str) -> tuple[CacheEntry, Snapshot]:
         """What is known of a name; if that is nothing, find out."""
         engine = self._running()
-        entry = self._entries.get(name)
+        entry = self._entry(name)
         if entry is not None and (snapshot := self._known(entry)):
             return entry, snapshot
         found: CacheEntry = await _called_back(engine.want, name, parse_name(name))

@@ -46,11 +46,14 @@ class CachePolicy:
     max_names: int = 10_000
 
     def __post_init__(self) -> None:
-        # Written so that a NaN anywhere is refused too.
-        if not (self.timeout > 0 and self.max_stale >= 0 and self.max_names >= 1):
+        try:  # so that a NaN anywhere is refused too
+            is_sound = self.timeout > 0 and self.max_stale >= 0 and self.max_names >= 1
+        except TypeError:
+            is_sound = False
+        if not is_sound:
             raise UsageError(
-                f"{self}: cannot be held; timeout is over 0, max_stale at least 0 and "
-                "max_names at least 1"
+                f"timeout {self.timeout!r}, max_stale {self.max_stale!r}, max_names "
+                f"{self.max_names!r}: cannot be held; give numbers over 0, at least 0, at least 1"
             )
 
 

@@ -3,7 +3,7 @@
 import os
 import weakref
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
@@ -38,7 +38,8 @@ class Resolver(Core):
     Args:
         nameservers: `HOST[:PORT]` or `[IPV6]:PORT` each; by default those in
             `DNSSD_NAMESERVER`, else those of /etc/resolv.conf, whose `search` and `ndots` do
-            not count. A host name among them is looked up here, once.
+            not count; where it names none, 127.0.0.1. A host name
+            among them is looked up here, once.
         timeout: Seconds that a look-up may take of which nothing is known yet.
         policy: `weighted`, by RFC 2782; or `least_pending`, the one with fewer calls in
             flight of two drawn by weight: then each `pick` needs one `report`.
@@ -50,11 +51,11 @@ class Resolver(Core):
         require_validated: Take no answer that the name server has not validated by DNSSEC
             (AD); the way to that server must be trusted.
         cache_dir: A folder of this program's own, to survive a restart during an outage.
-        rng: Gives a random number in [0, 1).
-        monotonic: The clock, in seconds.
+        rng: Gives a random number in [0, 1), instead of `random.random`.
+        monotonic: The clock, in seconds, instead of `time.monotonic`.
 
     Raises:
-        UsageError: Not a name server, or none is given and the system has none.
+        UsageError: Not a name server, or no setting that can be held.
         Unavailable: The address of a name server is not known.
 
     Example:
@@ -111,9 +112,9 @@ class Resolver(Core):
         """
         try:
             entry = self._entries[name]
-        except KeyError:
-            return self._pick(*self._find(name))
-        if self._monotonic() >= entry.until or self._counting:
+        except (KeyError, TypeError):  # that is not what an error is about
+            entry = None
+        if entry is None or self._monotonic() >= entry.until or self._counting:
             return self._pick(*self._find(name))
         entry.used = True
         choice = entry.choice
@@ -199,7 +200,7 @@ class Resolver(Core):
         """
         return self._listed(domains_of(domain))
 
-    def watch(self, name: str) -> Iterator[Event]:
+    def watch(self, name: str) -> Generator[Event, None, None]:
         """What happens to a service: first an `added` for each endpoint, then each change.
 
         Waits for the next event, and ends when the resolver is closed. That a look-up fails
@@ -215,7 +216,7 @@ class Resolver(Core):
         worker = self._running()
         worker.call(worker.engine.clear)
 
-    def _events(self, asked: ServiceName) -> Iterator[Event]:
+    def _events(self, asked: ServiceName) -> Generator[Event, None, None]:
         queue: SimpleQueue[Event | None] = SimpleQueue()
         worker = self._running()
         try:
@@ -230,7 +231,7 @@ class Resolver(Core):
 
     def _find(self, name: str) -> tuple[CacheEntry, Snapshot]:
         """What is known of a name; if that is nothing, have the worker find out."""
-        entry = self._entries.get(name)
+        entry = self._entry(name)
         if entry is not None:
             if self._worker is None:  # closed, or a copy of another process: keep it fresh again
                 self._running()

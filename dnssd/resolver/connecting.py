@@ -11,7 +11,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Union, cast
 from urllib.parse import quote
 
-from dnssd.resolver.race import DELAY, Attempt, Race, Report, attempts
+from dnssd.errors import UsageError
+from dnssd.names import shown
+from dnssd.resolver.race import DELAY, Attempt, Race, Report, attempts, limited
 from dnssd.resolver.snapshot import Endpoint
 
 if TYPE_CHECKING:
@@ -59,7 +61,11 @@ def connect(
 
     Raises:
         Unavailable: Nobody has answered (`DeadlineExceeded`: in time).
+        UsageError: No time-out, or no context for TLS.
     """
+    if ssl is not None and not hasattr(ssl, "wrap_bio"):
+        raise UsageError(f"ssl {shown(repr(ssl))}: no TLS context; give an ssl.SSLContext")
+    timeout = limited(timeout)
     race = Race(attempts(endpoints), monotonic(), timeout, report, delay)
     with selectors.DefaultSelector() as selector:
         try:

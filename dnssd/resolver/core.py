@@ -46,8 +46,8 @@ class Core:
         cache_dir: str | Path | None = None,
         prefer: Sequence[str] = (),
         require_validated: bool = False,
-        rng: Callable[[], float] = random.random,
-        monotonic: Callable[[], float] = time.monotonic,
+        rng: Callable[[], float] | None = None,
+        monotonic: Callable[[], float] | None = None,
     ) -> None:
         if policy not in POLICIES:
             raise UsageError(f"policy {policy!r}: no such; there are {' and '.join(POLICIES)}")
@@ -57,9 +57,9 @@ class Core:
         self._cache = Cache(self._limits)
         self._entries = self._cache.by_text
         self._counting = policy == "least_pending"
-        self._prefer = frozenset([instance.lower() for instance in _several(prefer)])
-        self._rng = rng
-        self._monotonic = monotonic
+        self._prefer = frozenset([str(instance).lower() for instance in _several(prefer)])
+        self._rng = rng or random.random
+        self._monotonic = monotonic or time.monotonic
         self._validated = require_validated
         self._files = _files(cache_dir, self._limits, require_validated)
         self._health = Health()
@@ -76,6 +76,17 @@ class Core:
             saved=self._files,
             statistics=self._statistics,
         )
+
+    def _entry(self, name: str) -> CacheEntry | None:
+        """What is kept under this text.
+
+        Raises:
+            UsageError: It cannot be a name.
+        """
+        try:
+            return self._entries.get(name)
+        except TypeError as error:
+            raise UsageError(f"{shown(repr(name))}: not a text; give a str") from error
 
     def _known(self, entry: CacheEntry) -> Snapshot | None:
         """What an entry says now; None if somebody must be asked.
@@ -138,6 +149,8 @@ class Core:
             picked: Whether it came from `pick`, not `order`: what is picked counts as in
                 flight for the policy `least_pending` until it is reported.
         """
+        if not isinstance(endpoint, Endpoint):
+            raise UsageError(f"{shown(repr(endpoint))}: not an endpoint; report what was picked")
         key = (endpoint.target, endpoint.port)
         if ok and not self._health.knows(key):
             return  # the usual case, at the cost of one look
@@ -173,7 +186,10 @@ def _servers(given: Sequence[str] | None) -> tuple[NameServer, ...]:
 
 
 def _several(texts: Sequence[str]) -> Sequence[str]:
-    """Refuse a text alone: each of its letters would be one."""
-    if isinstance(texts, str):
-        raise UsageError(f"{shown(texts)}: one text; give a list of them")
-    return texts
+    """Refuse a text alone, since each of its letters would be one, and what is no list."""
+    if isinstance(texts, str | bytes):
+        raise UsageError(f"{shown(str(texts))}: one text; give a list of them")
+    try:
+        return tuple(texts)
+    except TypeError as error:
+        raise UsageError(f"{shown(repr(texts))}: no list; give a list of texts") from error

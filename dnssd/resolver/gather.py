@@ -241,11 +241,11 @@ class Gathering:
         return [(self._asked.name, "SRV"), (self._asked.name, "TXT")]
 
     def _described(self, name: Name, found: CachedRRset) -> Sequence[Question]:
-        """An instance that has neither SRV nor TXT records may be listed by its service."""
+        """An instance without SRV records may be listed by its service; TXT may be a wildcard's."""
         if self._asked.instance is None or self._unanswered.failed:
             return ()
-        both = (self._found.get((name.key, rdtype)) for rdtype in ("SRV", "TXT"))
-        if all(one is not None and not one.values for one in both):
+        both = [self._found.get((name.key, rdtype)) for rdtype in ("SRV", "TXT")]
+        if all(both) and not (both[0] and both[0].values):
             return self._ask([(self._asked.service.in_domain(self._asked.domain), "PTR")])
         return ()
 

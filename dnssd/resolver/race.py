@@ -9,14 +9,16 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, zip_longest
-from math import inf
+from math import inf, isnan
 from typing import Protocol
 
-from dnssd.errors import DeadlineExceeded, Unavailable
+from dnssd.errors import DeadlineExceeded, Unavailable, UsageError
+from dnssd.names import shown
 from dnssd.resolver.snapshot import Endpoint
 
 DELAY = 0.25  # seconds from one attempt to the next (RFC 8305 section 5)
 AT_ONCE = 32  # attempts under way at a time, each with its socket
+LONGEST = 2_000_000.0  # seconds: three weeks, about what system calls take
 SHOWN = 4  # failed attempts that an error tells about
 
 
@@ -52,6 +54,19 @@ def attempts(endpoints: Iterable[Endpoint]) -> tuple[Attempt, ...]:
         for address in _interleaved(endpoint.addresses)
     )
     return tuple(dict.fromkeys(tried))
+
+
+def limited(timeout: float | None) -> float | None:
+    """A time-out that system calls take; None for no limit, as which whatever is longer counts.
+
+    Raises:
+        UsageError: Not a number.
+    """
+    if timeout is None:
+        return None
+    if not isinstance(timeout, int | float) or (isinstance(timeout, float) and isnan(timeout)):
+        raise UsageError(f"timeout {shown(repr(timeout))}: not a number; give seconds, or None")
+    return timeout if timeout < LONGEST else None
 
 
 class Race:

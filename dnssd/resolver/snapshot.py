@@ -260,14 +260,16 @@ def _by_priority(endpoint: Endpoint) -> tuple[int, str, str, int]:
 
 
 def _not_found(asked: ServiceName, known: Known) -> NotFound:
+    """Nobody offers it, or there is no such thing: a wildcard's TXT record makes none."""
     browse = asked.service.in_domain(asked.domain)
-    pointed = {pointer.target for pointer in _values(known, browse, "PTR", Ptr)}
-    is_there = any(found.values for found in known.values())
-    if is_there and (asked.instance is None or asked.name in pointed or _is(asked.name, known)):
-        return NotFound(f"{asked.name}: it is defined, but nobody offers it; join a host to it")
-    what = "service" if asked.instance is None else "instance"
-    return NotFound(f"{asked.name}: no such {what}; check the name and the domain")
-
-
-def _is(name: Name, known: Known) -> bool:
-    return any(found.values for key, found in known.items() if key[0] == name.key)
+    pointers = [p for name in {browse, asked.name} for p in _values(known, name, "PTR", Ptr)]
+    pointed = {pointer.target for pointer in pointers}
+    srvs = [value for found in known.values() for value in found.values if isinstance(value, Srv)]
+    if any(len(srv.target.key) == 1 for srv in srvs):
+        why = "its SRV record says that it is not offered here (target .); ask who runs it"
+    elif asked.name in pointed or (asked.instance is None and pointed):
+        why = "it is defined, but nobody offers it; join a host to it"
+    else:
+        what = "service" if asked.instance is None else "instance"
+        why = f"no such {what}; check the name and the domain"
+    return NotFound(f"{asked.name}: {why}", name=str(asked.name))

@@ -8,7 +8,7 @@ from ssl import SSLContext, SSLError
 from typing import Any, TypeVar
 
 from dnssd.resolver.connecting import EndpointSocket, family_of, host_name, system_error
-from dnssd.resolver.race import DELAY, Attempt, Race, Report, attempts
+from dnssd.resolver.race import DELAY, Attempt, Race, Report, attempts, limited
 from dnssd.resolver.snapshot import Endpoint
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -53,7 +53,7 @@ async def open_connection(
         )
 
     now = asyncio.get_running_loop().time()
-    race = Race(attempts(endpoints), now, timeout, report, delay)
+    race = Race(attempts(endpoints), now, limited(timeout), report, delay)
     return await first(race, opened, lambda streams: streams[1].transport.abort())
 
 
@@ -78,7 +78,7 @@ async def connect_async(
             raise
         return sock
 
-    race = Race(attempts(endpoints), loop.time(), timeout, report, delay)
+    race = Race(attempts(endpoints), loop.time(), limited(timeout), report, delay)
     return await first(race, connected, socket.socket.close)
 
 

@@ -29,6 +29,8 @@ class NameServer:
             UsageError: None of these.
             Unavailable: The system does not know the host.
         """
+        if not isinstance(text, str):
+            raise UsageError(f"name server {shown(repr(text))}: not a text; write HOST[:PORT]")
         with contextlib.suppress(ValueError):
             return (cls(literal(text)),)
         host, colon, port = text.rpartition(":")

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from dnssd.errors import UsageError
 from dnssd.names import Name
 from dnssd.wire.belief import TRUSTING, Doubt
 from dnssd.wire.budget import Counts
@@ -16,6 +15,7 @@ from dnssd.wire.nameservers import NameServer, literal
 from dnssd.wire.query import Done
 
 RESOLV_CONF = Path("/etc/resolv.conf")
+LOCAL = (NameServer("127.0.0.1"),)  # asked where none is named, as by the system itself
 CHECK = 5.0  # seconds between looks whether it has changed
 FAREWELL = 60.0  # seconds at least, after which questions to former name servers are over
 
@@ -25,9 +25,6 @@ class ResolvConf:
 
     Args:
         path: The file that names them.
-
-    Raises:
-        UsageError: It names none.
     """
 
     def __init__(self, path: Path = RESOLV_CONF) -> None:
@@ -45,10 +42,10 @@ class ResolvConf:
         if now - self._checked >= CHECK:
             self._checked = now
             stamp = self._stamp()
-            if stamp != self._seen:
-                with contextlib.suppress(UsageError):  # being written just now
-                    self._servers = system_nameservers(self._path)
-                    self._seen = stamp
+            # Where it names none any more, it is being written just now.
+            if stamp != self._seen and (servers := _named(self._path)):
+                self._servers = servers
+                self._seen = stamp
         return self._servers
 
     def _stamp(self) -> tuple[int, ...]:
@@ -60,11 +57,12 @@ class ResolvConf:
 
 
 def system_nameservers(path: Path = RESOLV_CONF) -> tuple[NameServer, ...]:
-    """The servers that this machine's resolver asks; `search` and `options` do not count.
+    """The servers that this machine's resolver asks; its own where the file names none."""
+    return _named(path) or LOCAL
 
-    Raises:
-        UsageError: It names none.
-    """
+
+def _named(path: Path) -> tuple[NameServer, ...]:
+    """The servers that a file names; its `search` and `options` do not count."""
     lines: Iterable[str] = ()
     with contextlib.suppress(OSError):
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -73,8 +71,6 @@ def system_nameservers(path: Path = RESOLV_CONF) -> tuple[NameServer, ...]:
         if len(words) >= 2 and words[0] == "nameserver":
             with contextlib.suppress(ValueError):
                 servers.append(NameServer(literal(words[1])))
-    if not servers:
-        raise UsageError(f"{path}: it names no name server; give --nameserver")
     return tuple(servers)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trustme
 
-from dnssd.errors import DeadlineExceeded, Unavailable
+from dnssd.errors import DeadlineExceeded, Unavailable, UsageError
 from dnssd.resolver.connecting import connect
 from dnssd.resolver.snapshot import Endpoint
 from dnssd.resolver.streams import connect_async, open_connection
@@ -196,6 +196,19 @@ def test_ipv6_is_tried_first(peer: Peer) -> None:
         endpoint = Endpoint("a.", port_of(listener), 0, 1, ("127.0.0.1", "::1"))
 
         assert peer([endpoint], ENOUGH, []) == "::1"
+
+
+@pytest.mark.parametrize("timeout", [1e9, float("inf"), 10**400])
+def test_a_time_out_of_years_is_none(service: Service, peer: Peer, timeout: float) -> None:
+    """No system call takes it."""
+    assert peer([service.endpoint("a.", "127.0.0.1")], timeout, []) == "127.0.0.1"
+
+
+@pytest.mark.parametrize("timeout", ["3", float("nan"), b""])
+def test_what_is_no_time_out(service: Service, peer: Peer, timeout: Any) -> None:
+    """It is refused before anything is tried."""
+    with pytest.raises(UsageError, match="not a number"):
+        peer([service.endpoint("a.", "127.0.0.1")], timeout, [])
 
 
 @pytest.mark.parametrize("timeout", [ENOUGH, None])

@@ -180,7 +180,7 @@ def test_all_endpoints_for_scripts(served: Sandbox, capsys: Capture) -> None:
         (["lookup", "idle"], 3, "defined, but nobody offers it"),
         (["lookup", "v1._idle._tcp"], 3, "defined, but nobody offers it"),
         (["lookup", "v2._idle._tcp"], 3, "defined, but nobody offers it"),
-        (["lookup", "gone"], 3, "defined, but nobody offers it"),
+        (["lookup", "gone"], 3, "it is not offered here"),
         (["lookup", "nowhere", "--pick"], 3, "no address record"),
         (["lookup", "nowhere", "--all"], 3, "no address record"),
         (["browse", "other"], 3, "no such service"),

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,11 +151,12 @@ def test_a_silent_server_costs_few_sockets() -> None:
     assert sim.network.open_channels == 1
 
 
-def test_one_text_is_no_list_of_name_servers() -> None:
-    """Its letters are no hosts; `Resolver("10.0.0.2")` is what anybody writes once."""
+@pytest.mark.parametrize("wrong", ["10.0.0.2", b"10.0.0.2", 5, [None], [b"10.0.0.2"]])
+def test_what_is_no_list_of_name_servers(wrong: Any) -> None:
+    """A text's letters are no hosts; `Resolver("10.0.0.2")` is what anybody writes once."""
     for kind in (Resolver, AsyncResolver):
-        with pytest.raises(UsageError, match="list"):
-            kind("10.0.0.2")
+        with pytest.raises(UsageError, match=r"give a list|not a text"):
+            kind(wrong)
 
 
 @pytest.mark.parametrize(
@@ -166,12 +168,14 @@ def test_one_text_is_no_list_of_name_servers() -> None:
         {"max_stale": -1.0},
         {"max_stale": float("nan")},
         {"max_names": 0},
+        {"timeout": "3"},
+        {"max_stale": None},
     ],
 )
-def test_limits_that_cannot_be_held_are_refused(limits: dict[str, float]) -> None:
+def test_limits_that_cannot_be_held_are_refused(limits: dict[str, Any]) -> None:
     """When it is made, not by look-ups that never end."""
     with pytest.raises(UsageError, match=next(iter(limits))):
-        Resolver(["127.0.0.1:9"], **limits)  # type: ignore[arg-type] # they are wrong
+        Resolver(["127.0.0.1:9"], **limits)
 
 
 def test_a_log_handler_may_look_up_where_to_send_logs(server: SimServer) -> None:

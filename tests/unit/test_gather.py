@@ -228,9 +228,11 @@ def test_targets_that_are_not_offered_have_no_address() -> None:
     assert servers.batches[1] == {("a.example.com.", "A"), ("a.example.com.", "AAAA")}
 
 
-def test_an_instance_that_is_not_there_is_looked_for_in_its_service() -> None:
-    """To tell one that nobody offers from one that nobody has heard of."""
-    servers = Servers({("_http._tcp.example.com.", "PTR"): ptr("web")})
+@pytest.mark.parametrize("txt", [TXT, []])
+def test_an_instance_that_is_not_offered_is_looked_for_in_its_service(txt: list[Rdata]) -> None:
+    """To tell one that nobody offers from one that nobody has heard of, but for a wildcard."""
+    listed = {("_http._tcp.example.com.", "PTR"): ptr("web")}
+    servers = Servers({**listed, ("web._http._tcp.example.com.", "TXT"): txt})
 
     servers.run()
 

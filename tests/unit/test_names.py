@@ -88,10 +88,15 @@ def test_text_becomes_labels(text: str, labels: tuple[bytes, ...]) -> None:
         "a" * 64,
         ".".join(["a" * 63] * 4),
         "\ud800",
+        "example.com\n",
+        "a\tb.example.com",
+        "caf\u00e9\x7f.example.com",
+        b"example.com",
+        None,
     ],
 )
 def test_illegal_names_are_refused(text: str) -> None:
-    """Empty and overlong labels, overlong names, broken escapes and lone surrogates."""
+    """Empty, overlong, broken escapes, lone surrogates, a line break read along, no text."""
     with pytest.raises(MalformedName, match=r": .*;"):
         Name.parse(text)
 

@@ -114,13 +114,16 @@ def test_the_systems_name_servers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", [None, "", "search example.com\n"])
 def test_a_system_without_name_servers(tmp_path: Path, text: str | None) -> None:
-    """The error says what to do."""
+    """It asks its own, as the system's resolver does; a resolver that does so notices others."""
     path = tmp_path / "resolv.conf"
     if text is not None:
         path.write_text(text)
 
-    with pytest.raises(UsageError, match="--nameserver"):
-        system_nameservers(path)
+    known = ResolvConf(path)
+
+    assert system_nameservers(path) == known.servers(0.0) == (NameServer("127.0.0.1"),)
+    write(path, "nameserver 10.0.0.2\n", 2)
+    assert known.servers(CHECK) == (NameServer("10.0.0.2"),)
 
 
 def test_a_host_that_is_not_unicode_is_not_known() -> None:
@@ -188,9 +191,3 @@ def test_a_file_that_is_being_written_changes_nothing(tmp_path: Path) -> None:
     write(path, "nameserver ::1\n", int(now))
 
     assert known.servers(now) == (NameServer("::1"),)
-
-
-def test_a_system_without_name_servers_is_said_at_once(tmp_path: Path) -> None:
-    """Not only when the first question is asked."""
-    with pytest.raises(UsageError, match="--nameserver"):
-        ResolvConf(tmp_path / "resolv.conf")

@@ -305,8 +305,8 @@ def test_pointers_to_nowhere_and_instances_without_txt_are_no_obstacle() -> None
         ({}, "no such service"),
         ({(SERVICE, "PTR"): [f"v1.{SERVICE}"]}, "nobody offers it"),
         ({(SERVICE, "PTR"): [f"v1.{SERVICE}"], (f"v1.{SERVICE}", "TXT"): ['"a"']}, "nobody offers"),
-        ({(SERVICE, "SRV"): ["0 0 0 ."]}, "nobody offers it"),
-        ({(SERVICE, "PTR"): [f"v1.{SERVICE}"], (f"v1.{SERVICE}", "SRV"): ["0 0 0 ."]}, "nobody"),
+        ({(SERVICE, "SRV"): ["0 0 0 ."]}, "it is not offered here"),
+        ({(SERVICE, "PTR"): [f"v1.{SERVICE}"], (f"v1.{SERVICE}", "SRV"): ["0 0 0 ."]}, "target ."),
     ],
 )
 def test_a_service_without_endpoints_is_not_found(records: Records, message: str) -> None:
@@ -373,6 +373,14 @@ def test_browsing_domains_are_found_under_all_their_names() -> None:
     )
 
 
+WRONG: tuple[object, ...] = (b"web._http._tcp.example.com", None, [], "_http._tcp.example.com\n")
+
+
+def calling(name: str, *words: object) -> Callable[[Resolver], object]:
+    """What calls a method so, whatever type checkers say."""
+    return lambda resolver: getattr(resolver, name)(*words)
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -385,6 +393,13 @@ def test_browsing_domains_are_found_under_all_their_names() -> None:
         lambda resolver: resolver.browse(f"v1.{SERVICE}"),
         lambda resolver: resolver.services("a..b"),
         lambda resolver: resolver.domains("a..b"),
+        *(
+            calling(call, wrong)
+            for call in ("lookup", "pick", "order", "connect", "watch", "services", "browse")
+            for wrong in WRONG
+        ),
+        calling("browse", "http", b"example.com"),
+        calling("report", None, True),
     ],
 )
 def test_wrong_words_are_refused_before_anything_is_asked(

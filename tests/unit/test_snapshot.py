@@ -220,19 +220,26 @@ def test_targets_are_told_in_lower_case() -> None:
         (INSTANCE, [], "no such instance"),
         (INSTANCE, [ptr("v2._http._tcp.example.com.")], "no such instance"),
         (INSTANCE, [ptr("V1._http._tcp.example.com.")], "nobody offers it"),
-        (INSTANCE, [V1[1]], "nobody offers it"),
+        (INSTANCE, [V1[1]], "no such instance"),
+        (SERVICE, [found("_http._tcp.example.com.", 60, Txt((b"v=spf1",)))], "no such service"),
+        (INSTANCE, [ptr("v1._http._tcp.example.com."), V1[1]], "join a host to it"),
         (SERVICE, [ptr("v1._http._tcp.example.com.")], "nobody offers it"),
         (SERVICE, [ptr("v1._http._tcp.example.com."), V1[1]], "nobody offers it"),
-        (INSTANCE, [found("v1._http._tcp.example.com.", 60, srv("."))], "nobody offers it"),
-        (SERVICE, [found("_http._tcp.example.com.", 60, srv("."))], "nobody offers it"),
+        (INSTANCE, [found("v1._http._tcp.example.com.", 60, srv("."))], "it is not offered here"),
+        (SERVICE, [found("_http._tcp.example.com.", 60, srv("."))], "it is not offered here"),
     ],
 )
 def test_nothing_there_is_told_from_not_offered(
     asked: ServiceName, answers: list[Finding], message: str
 ) -> None:
-    """What does not exist is a typing mistake; what nobody offers is an outage."""
-    with pytest.raises(NotFound, match=message):
+    """What does not exist is a typing mistake, what nobody offers an outage; TXT alone is neither.
+
+    SRV records with the root as target are a decision (RFC 2782).
+    """
+    with pytest.raises(NotFound, match=message) as raised:
         build(asked, answers)
+
+    assert raised.value.name == str(asked.name)
 
 
 def test_an_instance_that_nobody_offers_is_listed_beside_one_that_is() -> None:
