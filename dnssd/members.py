@@ -28,7 +28,8 @@ FORMAT = 1  # the `dnssd=` that this code writes; a higher one is left as it is
 AGENT_SETTLES = 90.0  # seconds after its own write in which an agent does not look at its record
 
 State = Literal["up", "leaving"]
-_KEYS = ("dnssd", "srv", "addr", "owner", "since", "id", "state", "was", "until", "agent", "hold")
+_KEYS = ("dnssd", "srv", "addr", "owner", "since", "id", "state", "was", "until")
+_WORDS = ("agent", "hold", "removed")  # what was said of an announcement
 _HOST_KEYS = ("dnssd", "owner", "used")
 
 
@@ -49,6 +50,7 @@ class Member:
         until: When its lease ends, if it has one.
         agent: The announcement that an agent answers for; see `has_agent`.
         hold: The announcement that somebody wants out of the service; see `is_held`.
+        removed: Who took it for dead, and when; see `removed_at`.
         version: The record's format.
         unknown: Strings that this version does not know, kept as they are.
     """
@@ -64,6 +66,7 @@ class Member:
     until: datetime | None = None
     agent: str = ""
     hold: str = ""
+    removed: str = ""
     version: int = FORMAT
     unknown: tuple[bytes, ...] = ()
 
@@ -79,7 +82,7 @@ class Member:
             MalformedRecord: Not a member record.
         """
         try:
-            fields, unknown = _fields(txt, _KEYS)
+            fields, unknown = _fields(txt, (*_KEYS, *_WORDS))
             state = _one(fields, "state")
             if state not in ("up", "leaving"):
                 raise ValueError(f"state {state}")
@@ -96,6 +99,7 @@ class Member:
                 until=parse_time(until[0]) if until else None,
                 agent=fields.get("agent", [""])[0],
                 hold=fields.get("hold", [""])[0],
+                removed=fields.get("removed", [""])[0],
                 version=_version(fields),
                 unknown=unknown,
             )
@@ -118,6 +122,7 @@ class Member:
             *([("until", format_time(self.until))] if self.until else []),
             *([("agent", self.agent)] if self.agent else []),
             *([("hold", self.hold)] if self.hold else []),
+            *([("removed", self.removed)] if self.removed else []),
         ]
         return Txt((*_strings(pairs), *self.unknown))
 
@@ -135,6 +140,16 @@ class Member:
     def is_held(self) -> bool:
         """Whether it was taken out on purpose, so that no agent may join it again by itself."""
         return self.hold == self.id
+
+    @property
+    def removed_at(self) -> datetime | None:
+        """When it was taken for dead; None if it was not: who is up has come back since."""
+        if self.state == "up":
+            return None
+        try:
+            return parse_time(self.removed.rpartition("/")[2])
+        except MalformedRecord:
+            return None
 
     def claims(self, value: object) -> bool:
         """Whether an SRV value is this member's: by target and port, whatever its weight."""

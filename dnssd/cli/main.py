@@ -21,6 +21,7 @@ COMMANDS = {
     "run": "Run a program that is in DNS while it is healthy.",
     "agent": "Keep services in DNS while they are healthy.",
     "status": "Show the members of an instance, a service or the zone.",
+    "reap": "Take out members that are dead.",
     "uninstall-records": "Remove everything this tool wrote for a service.",
     "lookup": "Find a service's endpoints, or pick one.",
     "browse": "List service types, or the instances of one.",

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 PAGE = 1000  # instances, the most that EC2 lists at once
 ABSENT = "absent"  # the word for an instance that a whole listing does not hold
-ENDED = frozenset({"shutting-down", "terminated", "stopping", "stopped"})
 
 _DENIED = {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"}
 

@@ -52,6 +52,18 @@ def service_views(
     return found
 
 
+def all_views(origin: Name, rrsets: Sequence[RRset]) -> list[InstanceView]:
+    """Every instance of every service in a listing of a zone."""
+    tops = [origin.child(protocol.encode()) for protocol in PROTOCOLS]
+    parts = [(top, [rrset for rrset in rrsets if rrset.name.is_below(top)]) for top in tops]
+    return [
+        view
+        for top, below in parts
+        for each in _services(top, below)
+        for view in instance_views(each.in_domain(origin), below)
+    ]
+
+
 def elsewhere(
     zone: Zone, service: ServiceType, label: str, owner: str, deadline: Deadline
 ) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ VARIABLES = {  # of each command, behind DNSSD_ and its name
     "run": f"{AGENT} TERM_FIRST {LOGGING}",
     "agent": f"{AGENT} CONFIG CHECK_CONFIG {LOGGING}",
     "status": f"ZONE INSTANCE JSON {LOGGING}",
+    "reap": f"ZONE PROBE LIMIT YES JSON {LOGGING}",
     "uninstall-records": f"ZONE LIMIT YES JSON {LOGGING}",
     "lookup": f"DOMAIN NAMESERVER TIMEOUT WAIT PICK ALL TARGET POLICY PREFER JSON {LOGGING}",
     "browse": f"DOMAIN NAMESERVER TIMEOUT JSON {LOGGING}",
