@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dnssd.cli.options import Command, option, zone_option
+from dnssd.cli.options import Command, option
 from dnssd.cli.reporting import warn
+from dnssd.cli.zone_options import zone_option
 
 if TYPE_CHECKING:  # --help needs none of it
     from dnssd.names import Name

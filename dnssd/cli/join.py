@@ -10,6 +10,7 @@ import click
 
 from dnssd.cli.options import (
     Command,
+    address_option,
     check_target,
     checked,
     dry_run_option,
@@ -20,10 +21,10 @@ from dnssd.cli.options import (
     option,
     txt_pairs,
     wait_option,
-    zones_option,
 )
 from dnssd.cli.reporting import start_logging
 from dnssd.cli.whoami import cloud_option
+from dnssd.cli.zone_options import zones_option
 
 if TYPE_CHECKING:  # --help needs none of it
     from collections.abc import Sequence
@@ -51,13 +52,6 @@ def _check_target_name(text: str) -> None:
     from dnssd.registration.request import check_target
 
     check_target(text)
-
-
-def _check_address(text: str) -> None:
-    from dnssd.registration.request import parse_address
-
-    if text not in ("private", "public"):
-        parse_address(text)
 
 
 def _check_check(text: str) -> None:
@@ -94,15 +88,7 @@ def _check_txt(
     callback=checked(_check_target_name),
     help="An existing host name; no address is written then.",
 )
-@option(
-    "--address",
-    "addresses",
-    metavar="private|public|IP",
-    multiple=True,
-    words=True,
-    callback=checked(_check_address),
-    help="The host's address; may be repeated.  [default: private]",
-)
+@address_option("private")
 @option(
     "--priority",
     type=click.IntRange(0, _HIGHEST),

@@ -19,10 +19,10 @@ from dnssd.cli.options import (
     nameserver_option,
     option,
     wait_option,
-    zones_option,
 )
 from dnssd.cli.reporting import start_logging, warn
 from dnssd.cli.whoami import cloud_option
+from dnssd.cli.zone_options import zones_option
 
 if TYPE_CHECKING:  # --help needs none of it
     from collections.abc import Iterator, Sequence
@@ -31,7 +31,6 @@ if TYPE_CHECKING:  # --help needs none of it
     from dnssd.cli.left import Left
     from dnssd.cli.several import InZone, Parts
     from dnssd.errors import DnssdError
-    from dnssd.hosts import HostFacts
     from dnssd.names import Name
     from dnssd.registration.operation import Operation, Outcome
     from dnssd.registration.wish import Departure
@@ -156,6 +155,7 @@ class _Leaving:
     """The leave of this host, as whoever it is now or was when it joined."""
 
     def __init__(self, asked: LeaveOptions, part: InZone[Any]) -> None:
+        from dnssd.cli.identity import identities
         from dnssd.hosts.kept import StateFolder
         from dnssd.services import DEFAULT_INSTANCE, Service, instance_label
 
@@ -168,7 +168,10 @@ class _Leaving:
         browse = self._service.in_domain(zone.origin)
         self._name = str(browse.child(instance_label(self._instance)))
         self._state = StateFolder.find(os.environ)
-        self._identities = [] if asked.force else self._who()
+        kept = self._state.kept(self._name, asked.port)
+        self._identities = (
+            [] if asked.force else identities(kept, asked.host, asked.cloud, self._deadline)
+        )
         self._operation = self._begin()
 
     def run(self) -> Outcome:
@@ -256,23 +259,3 @@ class _Leaving:
             port=self._asked.port,
             force=True,
         )
-
-    def _who(self) -> list[HostFacts]:
-        """Who this host is, and who it was; n >= 1.
-
-        Its name may have changed since it joined, and its metadata be gone already.
-        """
-        from dnssd.errors import DnssdError
-        from dnssd.hosts import METADATA_AT_LEAVE_SECONDS, METADATA_IF_KEPT_SECONDS, this_host
-
-        host = self._asked.host
-        kept = [one.facts for one in self._state.kept(self._name, self._asked.port)]
-        kept = [facts for facts in kept if host is None or facts.label.lower() == host.lower()]
-        budget = METADATA_IF_KEPT_SECONDS if kept else METADATA_AT_LEAVE_SECONDS
-        try:
-            now = this_host(self._deadline, host, budget=budget, cloud=self._asked.cloud)
-        except DnssdError:
-            if not kept:
-                raise
-            return kept
-        return [now, *(was for was in kept if (was.label, was.owner) != (now.label, now.owner))]

@@ -20,6 +20,8 @@ COMMANDS = {
     "leave": "Take this host's members out again.",
     "run": "Run a program that is in DNS while it is healthy.",
     "agent": "Keep services in DNS while they are healthy.",
+    "join-address": "Put this host's address among those of a name.",
+    "leave-address": "Take it out again.",
     "status": "Show the members of an instance, a service or the zone.",
     "reap": "Take out members that are dead.",
     "uninstall-records": "Remove everything this tool wrote for a service.",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from dnssd import errors
-from dnssd.cli.failures import Failure, error_json, exit_code, kind_of, one_line
+from dnssd.cli.failures import Failure, exit_code, kind_of, one_line
 from dnssd.cli.output import print_json
 from dnssd.cli.reporting import result_is_told, say, wants_json
 from dnssd.deadline import Deadline
@@ -163,15 +163,17 @@ class Parts(Generic[_Result]):
                 raise error
         for part, error in failures:
             say("error", f"{part.address}: {_message(error)}")
-        if self._interrupted:
-            self._interrupted.args = (f"{len(failures)} of {len(self.all)} zones are not done",)
-            raise self._interrupted
-        if failures:
+        failure = self._interrupted
+        if failure is not None:
+            failure.args = (f"{len(failures)} of {len(self.all)} zones are not done",)
+        elif failures:
             failure = self._failure([e for _, e in failures if isinstance(e, DnssdError)])
-            if document is not None and not self.done and wants_json(()):
-                result_is_told()
-                print_json(document | {"error": error_json(failure)})
-            raise failure
+        if failure is None:
+            return
+        if document is not None and not self.done and wants_json(()):
+            result_is_told()
+            print_json(document | {"error": _error_json(failure)})
+        raise failure
 
     def _failure(self, failures: Sequence[DnssdError]) -> DnssdError:
         """One error for those of several zones: of their kind, if they are of one."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dnssd.cli.options import Command, instance_option, json_option, zones_option
+from dnssd.cli.options import Command, instance_option, json_option
 from dnssd.cli.reporting import start_logging, warn
+from dnssd.cli.zone_options import zones_option
 
 if TYPE_CHECKING:  # --help needs none of it
     from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ Examples:
   dnssd status --zone example.com                        # all that the zone holds
   dnssd status http --zone example.com                   # the instances of one service
   dnssd status http --zone example.com --instance web    # one instance
+  dnssd status www.example.com --zone example.com        # a plain address
 """
 STATUS_SECONDS = 30.0
 HEADINGS = ("MEMBER", "STATE", "PUBLISHED", "PRIORITY", "WEIGHT", "TARGET", "AGE", "OWNER")
@@ -54,10 +56,20 @@ def command(
     start_logging()
     if service is None and instance is not None:
         raise click.UsageError("--instance: of which service? Name it")
+    if service is not None and _is_address(service):
+        from dnssd.cli.addresses import status
+
+        return status(service, zone_addresses, Deadline(STATUS_SECONDS), as_json=as_json)
     parts: Parts[_Found] = Parts(zone_addresses, Deadline(STATUS_SECONDS))
     parts.run(lambda part: _look(part.open(), service, instance, part.deadline))
     _tell(parts, as_json)
     parts.end()
+
+
+def _is_address(word: str) -> bool:
+    """Whether it is a dotted name, and none of a service."""
+    labels = word.lower().rstrip(".").split(".")
+    return len(labels) > 1 and not any(label in ("_tcp", "_udp") for label in labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +151,17 @@ def _tell(parts: Parts[_Found], as_json: bool) -> None:
 
 def _document(part: InZone[_Found]) -> dict[str, Any]:
     """One zone's result, as it stands alone; beside others with the zone and what failed."""
+    from dnssd.cli.statusjson import instance_json, service_json
+
     found = part.result
     beside = {"zone": part.address, "error": part.json("")["error"]}
     if found is None:
         return beside
     if not found.is_instance:
-        services = [_service_json(s, each, found.addresses) for s, each in found.views.items()]
+        services = [service_json(s, each, found.addresses) for s, each in found.views.items()]
         alone = {"zone": part.address, "services": services}
     else:
-        alone = _as_json(next(iter(found.views.values()))[0], found.addresses)
+        alone = instance_json(next(iter(found.views.values()))[0], found.addresses)
     return alone | beside if part.others.are_several else alone
 
 
@@ -206,57 +220,14 @@ def _others(zone: Zone, asked: ServiceName, deadline: Deadline) -> str:
     return f"; there {'are' if len(views) > 1 else 'is'} {names}{', …' if views[10:] else ''}"
 
 
-def _service_json(
-    service: ServiceType, views: Sequence[InstanceView], addresses: Mapping[Name, tuple[str, ...]]
-) -> dict[str, Any]:
-    from dnssd.cli.output import txt_json
-    from dnssd.records import Txt
-
-    instances = []
-    for view in views:
-        txt = view.txt.values[0] if view.txt else None
-        data = txt_json(txt if isinstance(txt, Txt) else None)
-        instances.append(_as_json(view, addresses) | {"txt": data})
-    return {"service": str(service), "instances": instances}
-
-
-def _as_json(view: InstanceView, addresses: Mapping[Name, tuple[str, ...]]) -> dict[str, Any]:
-    return {
-        "name": str(view.name),
-        "members": [_member_json(view, member, addresses) for member in _sorted(view)],
-        "unexplained": [value.format() for value in view.unexplained],
-        "doubled": [value.format() for value in view.doubled],
-    }
-
-
-def _member_json(
-    view: InstanceView, member: Member, addresses: Mapping[Name, tuple[str, ...]]
-) -> dict[str, Any]:
-    from dnssd.members import format_time
-
-    known = addresses.get(member.srv.target)
-    return {
-        "member": member.label,
-        "owner": member.owner,
-        "state": member.state,
-        "published": member.srv in view.values,
-        "since": format_time(member.since),
-        "until": format_time(member.until) if member.until else None,
-        "target": str(member.srv.target),
-        "port": member.srv.port,
-        "priority": member.srv.priority,
-        "weight": member.srv.weight,
-        "addresses": None if known is None else list(known),
-    }
-
-
 def _print(view: InstanceView, addresses: Mapping[Name, tuple[str, ...]]) -> None:
     from dnssd.cli.output import print_table, safe
+    from dnssd.cli.statusjson import sorted_members
     from dnssd.registration.remarks import crowd_warning
 
     print(safe(str(view.name)))
     now = datetime.now(UTC)
-    rows = [_row(view, member, now) for member in _sorted(view)]
+    rows = [_row(view, member, now) for member in sorted_members(view)]
     if rows:
         print_table(HEADINGS, rows)
     else:
@@ -269,7 +240,7 @@ def _print(view: InstanceView, addresses: Mapping[Name, tuple[str, ...]]) -> Non
         print(safe(f"foreign: {rrset.name} {rrset.kind or ''} {rrset.rdtype}"))
     for warning in crowd_warning(view.name, view.values):
         warn(warning)
-    for target in sorted({member.srv.target for member in _sorted(view)}):
+    for target in sorted({member.srv.target for member in sorted_members(view)}):
         if addresses.get(target) == ():
             warn(f"{target}: no address record: no client can connect; join again on that host")
 
@@ -293,8 +264,3 @@ def age(seconds: float) -> str:
         if seconds >= length:
             return f"{int(seconds // length)}{unit}"
     return f"{max(0, int(seconds))}s"
-
-
-def _sorted(view: InstanceView) -> list[Member]:
-    members = (member for member, _ in view.members.values())
-    return sorted(members, key=lambda m: (m.srv.priority, m.label))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dnssd.cli.options import Command, json_option, option, zone_option
+from dnssd.cli.options import Command, json_option, option
 from dnssd.cli.reporting import result_is_told, say, start_logging
+from dnssd.cli.zone_options import zone_option
 
 if TYPE_CHECKING:  # --help needs none of it
     from collections.abc import Sequence

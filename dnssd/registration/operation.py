@@ -222,6 +222,15 @@ class Operation:
                 if rrset is None or self.attempt((Change(rrset, rrset),)) is Result.MADE:
                     break
                 self.back_off()
+        self.wait_made()
+
+    def wait_made(self) -> None:
+        """Return once the last commit is being served.
+
+        Raises:
+            DeadlineExceeded: It is not served yet.
+        """
+        with self.telling():
             if self._last is not None:
                 self.zone.wait_served(self._last, self.deadline)
 

@@ -19,10 +19,12 @@ class Traits:
     Attributes:
         merges: Adds and deletes single values of shared RRsets, and relies on absence.
         fresh: A read shows every commit that was made before it.
+        proxies: Takes addresses that it stands before itself.
     """
 
     merges: bool = False
     fresh: bool = True
+    proxies: bool = False
 
 
 class Zone(Protocol):

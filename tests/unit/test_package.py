@@ -38,6 +38,9 @@ VARIABLES = {  # of each command, behind DNSSD_ and its name
     f"DRY_RUN JSON {LOGGING}",
     "run": f"{AGENT} TERM_FIRST {LOGGING}",
     "agent": f"{AGENT} CONFIG CHECK_CONFIG {LOGGING}",
+    "join-address": "ZONE HOST CLOUD ADDRESS PROXIED TTL SPLAY DEADLINE WAIT TAKEOVER DRY_RUN "
+    f"JSON {LOGGING}",
+    "leave-address": f"ZONE HOST CLOUD FORCE DEADLINE WAIT DRY_RUN JSON {LOGGING}",
     "status": f"ZONE INSTANCE JSON {LOGGING}",
     "reap": f"ZONE PROBE LIMIT YES JSON {LOGGING}",
     "uninstall-records": f"ZONE LIMIT YES JSON {LOGGING}",

@@ -63,7 +63,7 @@ class CloudflareZone:
         self.zone_id = zone_id
         self.actor = ""
         self.limits = CommitLimits()
-        self.traits = Traits(merges=True, fresh=False)
+        self.traits = Traits(merges=True, fresh=False, proxies=True)
         self._client = client
         self._found: dict[Question, list[Record]] = {}  # as last listed
         self._own: list[Record] = []  # what the last batch made, and may have to be taken back
@@ -268,7 +268,7 @@ def _values(change: Change) -> tuple[set[Any], tuple[Any, ...]]:
     if change.is_guard:
         renewed = change.rdtype == "TXT" and not change.shared and after is not None
         return (set(after.values), after.values) if renewed and after else (set(), ())
-    if before is not None and after is not None and before.ttl != after.ttl:
+    if before and after and (before.ttl, before.kind) != (after.ttl, after.kind):
         added = change.added if change.shared else after.values
         return {*change.removed, *added}, added
     return set(change.removed), change.added

@@ -27,7 +27,7 @@ def index_of(parent: Name) -> Name:
 
 def is_for_addresses(name: Name) -> bool:
     """Whether the members of a plain address stand below a name."""
-    return _lower(name)[1:2] == (_ADDRESSES,)
+    return _ADDRESSES in _lower(name)[1:]
 
 
 def is_index(name: Name) -> bool:

@@ -1,0 +1,115 @@
+"""join-address, leave-address and `status NAME`, at Route 53 and at Cloudflare."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from dnssd.cli.main import run
+from dnssd.sandbox.sandbox import Sandbox
+from kit.cloudflare import Cloudflare
+
+WWW = "www.example.test"
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def cloudflare(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloudflare]:
+    """The double of Cloudflare's API, whose zone has the name of the sandbox's."""
+    with Cloudflare(serve=["example.test"]) as double:
+        monkeypatch.setenv("CLOUDFLARE_API_BASE_URL", double.url)
+        monkeypatch.setenv("CLOUDFLARE_API_TOKEN", double.token)
+        yield double
+
+
+@pytest.fixture
+def dnssd(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Runs a command on an instance at EC2; the zone is the sandbox's, unless one is given."""
+    for key, value in sandbox.environment().items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.setenv("DNSSD_ZONE", f"example.test,id={sandbox.zone_id}")
+    monkeypatch.setenv("DNSSD_JOIN_ADDRESS_ADDRESS", "203.0.113.1")
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        code = run([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return command
+
+
+def result(ran: tuple[int, str, str]) -> Any:
+    """The JSON of a command that went well."""
+    assert ran[0] == 0, ran
+    return json.loads(ran[1])
+
+
+def test_a_host_is_at_a_name_until_it_leaves(dnssd: Command, sandbox: Sandbox) -> None:
+    """In three requests each way; status tells who is there."""
+    _, planned, _ = dnssd("join-address", WWW, "--dry-run")
+    host = "i-0123456789abcdef0"
+    assert planned.splitlines()[0].startswith(f"+ {WWW}. 60 A 203.0.113.1")
+    assert f'+ {host}.www._dnssd.example.test. 60 TXT "dnssd=1"' in planned
+
+    joined = result(dnssd("join-address", WWW, "--json"))
+    assert (joined["name"], joined["members"]) == (f"{WWW}.", [host])
+    (zone,) = joined["zones"]
+    assert (zone["state"], zone["changed"], zone["requests"]) == ("joined", True, 3)
+    assert dnssd("join-address", WWW)[1].startswith(f"had joined already: {WWW}. as {host}: 203")
+    assert result(dnssd("join-address", WWW, "--host=b", "--address=192.0.2.2", "--json"))
+
+    status = result(dnssd("status", WWW, "--json"))
+    assert [each["member"] for each in status["members"]] == ["b", host]
+    assert [each["addresses"] for each in status["members"]] == [["192.0.2.2"], zone["addresses"]]
+    assert host in dnssd("status", WWW)[1]
+
+    left = result(dnssd("leave-address", WWW, "--json"))
+    assert (left["members"], left["zones"][0]["requests"]) == ([host], 3)
+    assert dnssd("leave-address", WWW)[1].startswith(f"no address of this host at {WWW}.")
+    code, _, err = dnssd("leave-address", WWW, "--host=b", "--force")
+    assert code == 0
+    assert f"{WWW}.: no address is left there" in err
+    assert dnssd("status", WWW)[0] == 3
+
+
+def test_a_proxied_address_is_cloudflares(dnssd: Command, cloudflare: Cloudflare) -> None:
+    """All of a name or nothing of it is proxied; it needs no more requests."""
+    zone = f"--zone=cloudflare:example.test,id={cloudflare.zone_id}"
+    proxied = ("join-address", WWW, zone, "--proxied", "--host=a", "--address=8.8.8.8")
+    assert result(dnssd(*proxied, "--json"))["zones"][0]["requests"] <= 5
+    (record,) = (one for one in cloudflare.records() if one.type == "A")
+    assert (record.proxied, record.ttl) == (True, 1)
+    assert result(dnssd(*proxied, "--json"))["zones"][0]["changed"] is False
+
+    code, _, err = dnssd("join-address", WWW, zone, "--host=b", "--address=8.8.4.4")
+    assert code == 4
+    assert "give --proxied" in err
+    plain = ("join-address", WWW, zone, "--host=a", "--address=8.8.8.8")
+    assert result(dnssd(*plain, "--json"))["zones"][0]["changed"]  # all of it is its own
+    assert not any(one.proxied for one in cloudflare.records())
+    assert dnssd("leave-address", WWW, zone, "--host=a")[0] == 0
+    assert cloudflare.records() == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("join-address", "www.example.com"), "not in the zone"),
+        (("join-address", "_http._tcp.example.test"), "not a name of hosts"),
+        (("join-address", WWW, "--proxied"), "nobody there proxies"),
+        (("join-address", WWW, "--address=public"), "knows none of this host"),
+        (("leave-address", WWW, "--force"), "--force needs --host"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_cannot_be_is_a_usage_error(
+    dnssd: Command, arguments: tuple[str, ...], said: str
+) -> None:
+    """Told before anything is written."""
+    code, _, err = dnssd(*arguments)
+    assert code == 2
+    assert said in err
