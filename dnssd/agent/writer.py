@@ -172,6 +172,7 @@ def _options(request: _Json) -> _Json:
     del asked["zones"]
     txt = asked["txt"]
     return asked | {
+        "agent": True,  # which joins again by itself
         "zone_address": request["zone"],
         "txt": [k if v is None else f"{k}={v}" for k, v in (txt or {}).items()],
         "deadline": request["deadline"],

@@ -171,7 +171,7 @@ def command(**options: Any) -> None:
     asked = JoinOptions(**options)
     check_target(asked.target, asked.host, asked.addresses)
     start_logging()
-    _join(asked)
+    join_as(asked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +227,12 @@ class JoinOptions:
         )
 
 
-def _join(asked: JoinOptions) -> None:
+def join_as(asked: JoinOptions) -> None:
+    """Join, and tell it.
+
+    Raises:
+        DnssdError: What failed.
+    """
     from dnssd.cli import registering
     from dnssd.cli.joined import tell
     from dnssd.cli.several import Parts

@@ -18,6 +18,7 @@ from dnssd.cli.reporting import is_stream, reset_reporting, say, verbosity, want
 COMMANDS = {
     "join": "Register this host as a member of a service instance.",
     "leave": "Take this host's members out again.",
+    "rejoin": "Join again as this host had joined, in a zone made anew.",
     "run": "Run a program that is in DNS while it is healthy.",
     "agent": "Keep services in DNS while they are healthy.",
     "join-address": "Put this host's address among those of a name.",

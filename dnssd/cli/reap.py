@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dnssd.cli.options import Command, json_option, option, zone_option
+from dnssd.cli.options import Command, json_option, option
 from dnssd.cli.reporting import result_is_told, start_logging
+from dnssd.cli.zone_options import zone_option
 
 if TYPE_CHECKING:  # --help needs none of it
     from dnssd.errors import DnssdError

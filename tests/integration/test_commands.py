@@ -763,3 +763,23 @@ def test_uninstalling_tells_one_shape_before_and_after(dnssd: Command, sandbox: 
     assert shown["changes"] == done["changes"] != []
     assert [each["changed"] for each in (*shown["zones"], *done["zones"])] == [False, True]
     assert srv_values(sandbox) == ()
+
+
+def test_a_host_joins_again_as_it_had_joined(dnssd: Command, sandbox: Sandbox) -> None:
+    """Its zone is made anew, under another ID: everything that it had is there again."""
+    assert dnssd("rejoin").code == 3, "nothing has joined here"
+    join(dnssd, "a", "--address", "10.0.0.1", "--weight", "7", "--txt", "version=1")
+    join(dnssd, "b", "--address", "10.0.0.2", "--port", "81")
+    before = records(sandbox)
+    assert dnssd("uninstall-records", "http", "--yes", "--limit", "2").code == 0
+    assert dnssd("rejoin", "--zone", "Z0123456789ABC").code == 2
+
+    done = dnssd("rejoin", "--zone", f"example.test,id={sandbox.zone_id}")
+
+    assert done.code == 0, done.err
+    assert len(done.out.splitlines()) == 2
+    assert {key: v for key, v in records(sandbox).items() if key[1] != "TXT"} == {
+        key: v for key, v in before.items() if key[1] != "TXT"
+    }
+    assert dnssd("leave", "http", "--instance", "web", "--host", "a", "--port", 80).code == 0
+    assert len(dnssd("rejoin").out.splitlines()) == 1, "who has left stays out"
