@@ -20,6 +20,7 @@ from dnssd import Resolver, Snapshot
 
 _TRIES = 5  # of one question, by a client at its best
 _LIMIT = 10.0  # seconds of one look-up by a client that sets itself none
+_BUDGET = 2.0  # seconds of one look-up by dnssd, at its defaults
 _LISTED = 16  # times that dnspython at its best has the server: an error strikes one of them off
 
 
@@ -46,7 +47,11 @@ class Result(NamedTuple):
 
 
 class Dnssd:
-    """dnssd at its defaults."""
+    """dnssd at its defaults.
+
+    A look-up that says that it goes on without somebody's addresses is made again until they
+    are there, for as long as a look-up takes at most; all of that time counts.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._resolver = Resolver([f"{host}:{port}"])
@@ -54,7 +59,13 @@ class Dnssd:
     def find(self, name: str) -> Found:
         """Look up a service without a cache."""
         self._resolver.clear()
-        return found_in(self._resolver.lookup(name))
+        ends = time.perf_counter() + _BUDGET
+        snapshot = self._resolver.lookup(name)
+        if any(not what.endswith(" TXT") for what in snapshot.missing):
+            while not _is_whole(snapshot) and time.perf_counter() < ends:
+                time.sleep(0.005)
+                snapshot = self._resolver.lookup(name)
+        return found_in(snapshot)
 
     def close(self) -> None:
         """Free what it holds."""
@@ -191,6 +202,12 @@ CLIENTS: dict[str, Callable[[str, int], Client]] = {
 if importlib.util.find_spec("aiodns"):
     CLIENTS["aiodns, defaults"] = Aiodns
     CLIENTS["aiodns, at its best"] = lambda host, port: Aiodns(host, port, best=True)
+
+
+def _is_whole(snapshot: Snapshot) -> bool:
+    """Whether nothing is missing, nor the addresses of a family that others have."""
+    families = [{":" in address for address in e.addresses} for e in snapshot.endpoints]
+    return not snapshot.missing and all(one == set().union(*families) for one in families)
 
 
 def found_in(snapshot: Snapshot) -> Found:

@@ -136,7 +136,10 @@ class Host:
     def is_sound(self) -> None:
         """Wait until it has booted, and see that every unit has started."""
         until(self.has_booted, "the boot does not end")
-        expect(self.run("systemctl", "is-system-running") == "running\n", "some unit has failed")
+        expect(
+            self.run("systemctl", "is-system-running", "--wait") == "running\n",
+            "some unit has failed",
+        )
         journal = self.run("journalctl", "--boot", "--no-pager")
         expect("ordering cycle" not in journal, "the units are in a cycle")
 
