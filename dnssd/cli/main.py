@@ -22,7 +22,7 @@ COMMANDS = {
     "run": "Run a program that is in DNS while it is healthy.",
     "agent": "Keep services in DNS while they are healthy.",
     "join-address": "Put this host's address among those of a name.",
-    "leave-address": "Take it out again.",
+    "leave-address": "Take this host's address out of those of a name.",
     "status": "Show the members of an instance, a service or the zone.",
     "reap": "Take out members that are dead.",
     "uninstall-records": "Remove everything this tool wrote for a service.",

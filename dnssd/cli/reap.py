@@ -29,12 +29,12 @@ DEADLINE = 900.0  # seconds
 @click.command("reap", cls=Command, epilog=EPILOG)
 @click.argument("service", required=False)
 @zone_option
-@option("--probe", is_flag=True, help="Who does not answer at its port is dead, too.")
+@option("--probe", is_flag=True, help="A member whose port does not answer is dead, too.")
 @option(
     "--limit",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Take out so many, also the last.  [default: a quarter in ten minutes, never the last]",
+    help="Take out up to N, also the last one. [default: a quarter in ten minutes, never the last]",
 )
 @option("--yes", is_flag=True, help="Do it; without this they are only shown.")
 @json_option
@@ -43,9 +43,9 @@ def command(
 ) -> None:
     """Take out members that are dead: of one service, or of the whole zone.
 
-    EC2 says that the instance is terminated, stopped or unknown; a lease has ended; a leave did
-    not come to its end; or a record is left whose member is gone. With --yes all of it is looked
-    at twice, a minute apart, and with --probe three times.
+    A member is dead if EC2 says that its instance is terminated, stopped or unknown, or if its
+    lease has ended. What an interrupted leave has left behind goes, too. With --yes everybody is
+    looked at twice, a minute apart; with --probe three times.
     """
     from dnssd.deadline import Deadline
     from dnssd.hosts.aws import Ec2
