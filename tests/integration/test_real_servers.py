@@ -520,10 +520,10 @@ def test_instances_that_nobody_offers_are_passed_over(resolver: Resolver) -> Non
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("closed._odd._udp", "nobody offers it"),
+        ("closed._odd._udp", "it is not offered here"),
         ("silent._odd._udp", "nobody offers it"),
         ("ghost._odd._udp", "nobody offers it"),
-        ("_gone._tcp", "nobody offers it"),
+        ("_gone._tcp", "it is not offered here"),
         ("none._odd._udp", "no such instance"),
         ("_none._tcp", "no such service"),
     ],
