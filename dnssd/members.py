@@ -82,7 +82,7 @@ class Member:
             MalformedRecord: Not a member record.
         """
         try:
-            fields, unknown = _fields(txt, (*_KEYS, *_WORDS))
+            fields, unknown = txt_fields(txt, (*_KEYS, *_WORDS))
             state = _one(fields, "state")
             if state not in ("up", "leaving"):
                 raise ValueError(f"state {state}")
@@ -124,7 +124,7 @@ class Member:
             *([("hold", self.hold)] if self.hold else []),
             *([("removed", self.removed)] if self.removed else []),
         ]
-        return Txt((*_strings(pairs), *self.unknown))
+        return Txt((*txt_strings(pairs), *self.unknown))
 
     @property
     def is_newer(self) -> bool:
@@ -205,7 +205,7 @@ class HostRecord:
             MalformedRecord: Not a host record.
         """
         try:
-            fields, unknown = _fields(txt, _HOST_KEYS)
+            fields, unknown = txt_fields(txt, _HOST_KEYS)
             used = tuple(origin.child(*Name.parse(text).labels) for text in fields.get("used", ()))
             return cls(_one(fields, "owner"), used, _version(fields), unknown)
         except (ValueError, MalformedName, MalformedRecord) as error:
@@ -215,7 +215,7 @@ class HostRecord:
         """The host record's data; `from_txt` is the inverse."""
         used = [("used", str(Name(name.relative_to(origin)))[:-1]) for name in self.used]
         pairs = [("dnssd", str(self.version)), ("owner", self.owner), *used]
-        return Txt((*_strings(pairs), *self.unknown))
+        return Txt((*txt_strings(pairs), *self.unknown))
 
     @property
     def is_newer(self) -> bool:
@@ -251,7 +251,7 @@ def format_time(time: datetime) -> str:
     return time.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
-def _fields(txt: Txt, known: Iterable[str]) -> tuple[dict[str, list[str]], tuple[bytes, ...]]:
+def txt_fields(txt: Txt, known: Iterable[str]) -> tuple[dict[str, list[str]], tuple[bytes, ...]]:
     """The values of each known key, and the strings with other keys."""
     fields: dict[str, list[str]] = {}
     unknown = []
@@ -288,5 +288,6 @@ def _member_label(label: bytes) -> str:
     return text
 
 
-def _strings(pairs: Iterable[tuple[str, str]]) -> Iterable[bytes]:
+def txt_strings(pairs: Iterable[tuple[str, str]]) -> Iterable[bytes]:
+    """A string for each key and value."""
     return (f"{key}={value}".encode() for key, value in pairs)

@@ -13,12 +13,14 @@ from dnssd.cli.options import (
     address_option,
     check_target,
     checked,
+    deadline_option,
     dry_run_option,
     host_option,
     instance_option,
     json_option,
     nameserver_option,
     option,
+    splay_option,
     txt_pairs,
     wait_option,
 )
@@ -126,22 +128,8 @@ def _check_txt(
     metavar="SECONDS",
     help="Count as gone unless joined again within this: by the agent, a timer, or cron.",
 )
-@option(
-    "--splay",
-    type=click.FloatRange(min=0),
-    default=0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Wait a random part of it, for hosts that boot together.",
-)
-@option(
-    "--deadline",
-    type=click.FloatRange(min=0, min_open=True),
-    default=120,
-    show_default=True,
-    metavar="SECONDS",
-    help="Give up after this.",
-)
+@splay_option
+@deadline_option(120)
 @option(
     "--check",
     "checks",

@@ -10,10 +10,12 @@ from dnssd.cli.options import (
     Command,
     address_option,
     checked,
+    deadline_option,
     dry_run_option,
     host_option,
     json_option,
     option,
+    splay_option,
     wait_option,
 )
 from dnssd.cli.reporting import start_logging
@@ -53,22 +55,8 @@ def name_argument(function: Any) -> Any:
     metavar="SECONDS",
     help="Of the name's addresses.  [default: what they have, 60 for new ones]",
 )
-@option(
-    "--splay",
-    type=click.FloatRange(min=0),
-    default=0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Wait a random part of it, for hosts that boot together.",
-)
-@option(
-    "--deadline",
-    type=click.FloatRange(min=0, min_open=True),
-    default=120,
-    show_default=True,
-    metavar="SECONDS",
-    help="Give up after this.",
-)
+@splay_option
+@deadline_option(120)
 @wait_option
 @option("--takeover", is_flag=True, help="Replace a record of another owner.")
 @dry_run_option

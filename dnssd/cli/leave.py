@@ -12,6 +12,7 @@ import click
 
 from dnssd.cli.options import (
     Command,
+    deadline_option,
     dry_run_option,
     host_option,
     instance_option,
@@ -70,14 +71,7 @@ _log = logging.getLogger("dnssd.cli")
     metavar="SECONDS",
     help="Stand behind all others first, until clients know, for so long at most.",
 )
-@option(
-    "--deadline",
-    type=click.FloatRange(min=0, min_open=True),
-    default=25,
-    show_default=True,
-    metavar="SECONDS",
-    help="Give up after this.",
-)
+@deadline_option(25)
 @wait_option
 @nameserver_option
 @dry_run_option

@@ -7,7 +7,15 @@ from typing import Any
 import click
 
 from dnssd.cli.join_address import name_argument
-from dnssd.cli.options import Command, dry_run_option, host_option, json_option, option, wait_option
+from dnssd.cli.options import (
+    Command,
+    deadline_option,
+    dry_run_option,
+    host_option,
+    json_option,
+    option,
+    wait_option,
+)
 from dnssd.cli.reporting import start_logging
 from dnssd.cli.whoami import cloud_option
 from dnssd.cli.zone_options import zones_option
@@ -25,14 +33,7 @@ Examples:
 @host_option
 @cloud_option
 @option("--force", is_flag=True, help="Take that --host out, whoever owns it.")
-@option(
-    "--deadline",
-    type=click.FloatRange(min=0, min_open=True),
-    default=25,
-    show_default=True,
-    metavar="SECONDS",
-    help="Give up after this.",
-)
+@deadline_option(25)
 @wait_option
 @dry_run_option
 @json_option

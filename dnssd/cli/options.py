@@ -225,6 +225,28 @@ timeout_option = option(
     metavar="SECONDS",
     help="How long a look-up may take.",
 )
+splay_option = option(
+    "--splay",
+    type=click.FloatRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Wait a random part of it, for hosts that boot together.",
+)
+
+
+def deadline_option(usual: float) -> Callable[[_Function], _Function]:
+    """How long a command may take; `usual` seconds by default."""
+    return option(
+        "--deadline",
+        type=click.FloatRange(min=0, min_open=True),
+        default=usual,
+        show_default=True,
+        metavar="SECONDS",
+        help="Give up after this.",
+    )
+
+
 wait_option = option("--wait", is_flag=True, help="Return only once the change is being served.")
 dry_run_option = option("--dry-run", is_flag=True, help="Show the changes, make none.")
 json_option = option(

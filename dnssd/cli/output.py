@@ -33,6 +33,12 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
         print(line if room is None or width_of(line) <= room else _cut(line, room - 1) + "…")
 
 
+def some(texts: Sequence[str]) -> str:
+    """The first ten in one line, and how many more there are."""
+    more = f" and {len(texts) - 10} more" if texts[10:] else ""
+    return ", ".join(texts[:10]) + more
+
+
 def width_of(text: str) -> int:
     """How many columns a terminal takes for it: two for each Chinese character, say."""
     if text.isascii():

@@ -88,24 +88,18 @@ def _print(reaped: Reaped, yes: bool) -> None:
 
 
 def _print_json(zone: Zone, reaped: Reaped, yes: bool, error: DnssdError | None) -> None:
-    from dnssd.cli.failures import error_json
     from dnssd.cli.output import print_json
+    from dnssd.cli.registering import zone_json
 
     result_is_told()
     dead = [(one, False) for one in reaped.removed] + [(one, True) for one in reaped.held]
-    result = {
-        "zone": zone.address,
-        "changed": reaped.changed,
-        "requests": zone.requests,
-        "error": error_json(error) if error else None,
-    }
     print_json(
         {
             "zone": zone.address,
             "done": yes,
             "dead": [_dead_json(one, held) for one, held in dead],
             "cleaned": [{"name": str(name), "member": label} for name, label in reaped.cleaned],
-            "zones": [result],
+            "zones": [zone_json(zone, error, changed=reaped.changed)],
         }
     )
 
@@ -123,16 +117,16 @@ def _dead_json(one: Dead, held: bool) -> dict[str, Any]:
 
 def _error(reaped: Reaped, yes: bool) -> DnssdError | None:
     """What is to be told, the worst of it; None if all went well."""
+    from dnssd.cli.output import some
     from dnssd.errors import Refused
 
     if reaped.failed or reaped.unheard:
         return reaped.failed or reaped.unheard
     if not (yes and reaped.held):
         return None
-    labels = ", ".join(one.label for one in reaped.held[:10])
-    more = f" and {len(reaped.held) - 10} more" if reaped.held[10:] else ""
+    labels = some([one.label for one in reaped.held])
     return Refused(
-        f"{len(reaped.held)} dead members are kept: {labels}{more}: a quarter of an instance may "
+        f"{len(reaped.held)} dead members are kept: {labels}: a quarter of an instance may "
         "go in ten minutes, and never its last; run it again later, or allow that many with "
         f"--limit {len(reaped.held)}"
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dnssd.cli.failures import error_json
 from dnssd.cli.output import print_json, safe
 from dnssd.cli.reporting import result_is_told
 from dnssd.cli.several import InZone, Parts
@@ -20,6 +21,16 @@ from dnssd.zones.served import wait_seen
 def changes_json(changes: Sequence[Change]) -> dict[str, Any]:
     """What would change, as JSON."""
     return {"changes": [_change_json(change) for change in changes]}
+
+
+def zone_json(zone: Zone, error: DnssdError | None, *, changed: bool) -> dict[str, Any]:
+    """A zone's entry in the result of a command that takes one zone, as JSON."""
+    return {
+        "zone": zone.address,
+        "changed": changed,
+        "requests": zone.requests,
+        "error": error_json(error) if error else None,
+    }
 
 
 def print_changes(changes: Sequence[Change], as_json: bool) -> None:

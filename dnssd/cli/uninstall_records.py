@@ -82,7 +82,7 @@ def _uninstall(zone: Zone, service: Service, limit: int) -> Uninstalled:
     with operation.telling():
         while left > 0:
             say("info", f"waiting until agents have heard that they are to stay out: {left:.0f} s")
-            time.sleep(min(left, TELL_EVERY))
+            time.sleep(min(left, TELL_EVERY))  # no server can be asked what agents have read
             left -= TELL_EVERY
     return uninstall(Operation(zone, Deadline(DEADLINE)), service, brake)
 
@@ -102,15 +102,14 @@ def _tell_planned(zone: Zone, name: str, changes: Sequence[Change], up: int, as_
 def _tell_done(
     zone: Zone, name: str, done: Uninstalled, changes: Sequence[Change], as_json: bool
 ) -> None:
-    from dnssd.cli.output import safe
+    from dnssd.cli.output import safe, some
     from dnssd.errors import ZoneError
 
     stayed = [f"{rrset.rdtype} {rrset.name}" for rrset in done.stayed]
     error = None
     if stayed:
-        more = f" and {len(stayed) - 10} more" if stayed[10:] else ""
         error = ZoneError(
-            f"{name}: not everything is removed: {', '.join(stayed[:10])}{more} stayed, by "
+            f"{name}: not everything is removed: {some(stayed)} stayed, by "
             "another hand or beside its values; remove what is there by hand, and run this again"
         )
     if as_json:
@@ -131,22 +130,16 @@ def _print_json(
     error: ZoneError | None = None,
 ) -> None:
     from dnssd.cli import registering
-    from dnssd.cli.failures import error_json
     from dnssd.cli.output import print_json
 
     result_is_told()
-    result = {
-        "zone": zone.address,
-        "changed": done is not None and done.changed,
-        "requests": zone.requests,
-        "error": error_json(error) if error else None,
-    }
+    changed = done is not None and done.changed
     print_json(
         {
             "name": name,
             "done": done is not None,
             **registering.changes_json(changes),
             "stayed": [f"{r.rdtype} {r.name}" for r in done.stayed] if done else [],
-            "zones": [result],
+            "zones": [registering.zone_json(zone, error, changed=changed)],
         }
     )

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Self
 
 from dnssd.errors import MalformedRecord
-from dnssd.members import FORMAT, format_time, parse_time
+from dnssd.members import FORMAT, format_time, parse_time, txt_fields, txt_strings
 from dnssd.names import shown
 from dnssd.records import Address, Txt
 
@@ -43,15 +43,8 @@ class AddressMember:
         Raises:
             MalformedRecord: Not one of a plain address.
         """
-        found: dict[str, list[str]] = {}
-        unknown = []
         try:
-            for string in txt.strings:
-                key, equals, value = string.partition(b"=")
-                if equals and key.decode("latin-1") in _KEYS:
-                    found.setdefault(key.decode(), []).append(value.decode())
-                else:
-                    unknown.append(string)
+            found, unknown = txt_fields(txt, _KEYS)
             version, owner, since, id = (_one(found, k) for k in ("dnssd", "owner", "since", "id"))
             return cls(
                 label=label.decode("ascii").lower(),
@@ -61,7 +54,7 @@ class AddressMember:
                 id=id,
                 proxied="proxied" in found,
                 version=int(version),
-                unknown=tuple(unknown),
+                unknown=unknown,
             )
         except (ValueError, KeyError, MalformedRecord) as error:
             raise MalformedRecord(f"{shown(txt.format())}: not a member record") from error
@@ -77,7 +70,7 @@ class AddressMember:
             ("state", "up"),
             *([("proxied", "1")] if self.proxied else []),
         ]
-        return Txt((*(f"{key}={value}".encode() for key, value in pairs), *self.unknown))
+        return Txt((*txt_strings(pairs), *self.unknown))
 
 
 def _one(found: Mapping[str, Sequence[str]], key: str) -> str:

@@ -160,7 +160,7 @@ class Reaper:
         except DnssdError as error:
             self.reaped.unheard = error
             words = None
-        silent = self._silent(members, strict=suspects is None) if self.probe else ()
+        silent = _silent(members, self.probe, strict=suspects is None) if self.probe else ()
         return self._judge(listing, Facts(words, silent), self.service)
 
     def _judge(self, listing: Listing, facts: Facts, service: ServiceType | None) -> list[Dead]:
@@ -169,24 +169,6 @@ class Reaper:
             return dead
         browse = service.in_domain(self.operation.zone.origin)
         return [one for one in dead if one.instance.is_below(browse)]
-
-    def _silent(self, members: Mapping[Place, Member], *, strict: bool) -> set[Place]:
-        """Members that do not answer; where most of an instance do not, it may be this host."""
-        assert self.probe  # noqa: S101 (who calls it has looked)
-        asked = {
-            place: member
-            for place, member in members.items()
-            if member.state == "up" and member.addresses and not _is_udp(place[0])
-        }
-        answers = dict(zip(asked, self.probe(list(asked.values())), strict=True))
-        silent = {place for place, answered in answers.items() if not answered}
-        if not strict:
-            return silent
-        return {
-            (name, label)
-            for name, label in silent
-            if 2 * sum(one[0] == name for one in silent) <= sum(one[0] == name for one in answers)
-        }
 
     def _views(self, dead: Sequence[Dead]) -> list[InstanceView]:
         """The instances that somebody is dead in, or was taken out of."""
@@ -240,6 +222,24 @@ class Reaper:
 
     def _clean(self, name: Name, labels: Iterable[str]) -> None:
         self.reaped.cleaned += sorted((name, label) for label in labels)
+
+
+def _silent(members: Mapping[Place, Member], ask: Probe, *, strict: bool) -> set[Place]:
+    """Members that do not answer; where most of an instance do not, it may be this host."""
+    asked = {
+        place: member
+        for place, member in members.items()
+        if member.state == "up" and member.addresses and not _is_udp(place[0])
+    }
+    answers = dict(zip(asked, ask(list(asked.values())), strict=True))
+    silent = {place for place, answered in answers.items() if not answered}
+    if not strict:
+        return silent
+    return {
+        (name, label)
+        for name, label in silent
+        if 2 * sum(one[0] == name for one in silent) <= sum(one[0] == name for one in answers)
+    }
 
 
 def answers(members: Sequence[Member]) -> list[bool]:

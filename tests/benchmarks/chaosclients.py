@@ -63,7 +63,7 @@ class Dnssd:
         snapshot = self._resolver.lookup(name)
         if any(not what.endswith(" TXT") for what in snapshot.missing):
             while not _is_whole(snapshot) and time.perf_counter() < ends:
-                time.sleep(0.005)
+                time.sleep(0.005)  # a snapshot is looked at: nothing else tells of news
                 snapshot = self._resolver.lookup(name)
         return found_in(snapshot)
 

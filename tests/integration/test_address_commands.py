@@ -1,26 +1,22 @@
 """join-address, leave-address and `status NAME`, at Route 53 and at Cloudflare."""
 
-import json
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from dnssd.cli.main import run
 from dnssd.sandbox.sandbox import Sandbox
 from kit.cloudflare import Cloudflare
+from kit.commands import Command, Ran, commands
 
 WWW = "www.example.test"
-Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def cloudflare(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloudflare]:
-    """The double of Cloudflare's API, whose zone has the name of the sandbox's."""
-    with Cloudflare(serve=["example.test"]) as double:
-        monkeypatch.setenv("CLOUDFLARE_API_BASE_URL", double.url)
-        monkeypatch.setenv("CLOUDFLARE_API_TOKEN", double.token)
-        yield double
+def cloudflare(cloudflare: Cloudflare, monkeypatch: pytest.MonkeyPatch) -> Cloudflare:
+    """The double of Cloudflare's API, which commands find; its zone is called as the sandbox's."""
+    for key, value in cloudflare.environment().items():
+        monkeypatch.setenv(key, value)
+    return cloudflare
 
 
 @pytest.fixture
@@ -33,19 +29,13 @@ def dnssd(
     monkeypatch.setenv("DNSSD_ZONE", f"example.test,id={sandbox.zone_id}")
     monkeypatch.setenv("DNSSD_JOIN_ADDRESS_ADDRESS", "203.0.113.1")
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
-
-    def command(*arguments: object) -> tuple[int, str, str]:
-        code = run([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return command
+    return commands(capsys)
 
 
-def result(ran: tuple[int, str, str]) -> Any:
+def result(ran: Ran) -> Any:
     """The JSON of a command that went well."""
-    assert ran[0] == 0, ran
-    return json.loads(ran[1])
+    assert ran.code == 0, ran
+    return ran.json
 
 
 def test_a_host_is_at_a_name_until_it_leaves(dnssd: Command, sandbox: Sandbox) -> None:

@@ -5,38 +5,21 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import boto3
 import dns.message
 import dns.query
 import pytest
 
-from dnssd.cli.main import run
 from dnssd.hosts import plain
 from dnssd.names import Name
 from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
 from dnssd.sandbox.sandbox import Sandbox
+from kit.commands import Command, Ran, commands
 from kit.invariants import rrset_of
 
 WEB = "web._http._tcp.example.test."
-
-
-class Ran(NamedTuple):
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """Its output as JSON."""
-        return json.loads(self.out)
-
-
-Command = Callable[..., Ran]
 
 
 @pytest.fixture
@@ -48,12 +31,7 @@ def dnssd(
         monkeypatch.setenv(key, value)
     monkeypatch.setenv("DNSSD_ZONE", f"example.test,id={sandbox.zone_id}")
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
-
-    def command(*arguments: object) -> Ran:
-        code = run([str(argument) for argument in arguments])
-        return Ran(code, *capsys.readouterr())
-
-    return command
+    return commands(capsys)
 
 
 def join(dnssd: Command, host: str, *more: object) -> Ran:

@@ -1,16 +1,16 @@
 """Zones that another hand has written into: survived, reported by status, and left as they are."""
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import boto3
 import pytest
 
-from dnssd.cli.main import run
 from dnssd.rrsets import RRset
 from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
 from dnssd.sandbox.sandbox import Sandbox
+from kit.commands import Command, commands
 from kit.invariants import state_of
 
 WEB = "web._http._tcp.example.test"
@@ -23,29 +23,14 @@ NEWER = (
 )
 
 
-class Ran(NamedTuple):
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-
-Dnssd = Callable[..., Ran]
-
-
 @pytest.fixture
 def dnssd(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Dnssd:
+) -> Command:
     """Runs a command in the sandbox's environment."""
     for key, value in sandbox.environment().items():
         monkeypatch.setenv(key, value)
-
-    def command(*arguments: str) -> Ran:
-        return Ran(run(arguments), *capsys.readouterr())
-
-    return command
+    return commands(capsys)
 
 
 def put(name: str, rdtype: str, *texts: str, ttl: int = 300, **routing: Any) -> Mapping[str, Any]:
@@ -146,7 +131,7 @@ def state(sandbox: Sandbox) -> dict[tuple[str, str], tuple[str, ...]]:
     ],
 )
 def test_what_another_hand_wrote_is_survived_reported_and_left(
-    dnssd: Dnssd, sandbox: Sandbox, changes: list[Any], code: int, reported: list[str]
+    dnssd: Command, sandbox: Sandbox, changes: list[Any], code: int, reported: list[str]
 ) -> None:
     """The join works beside it or refuses in one line; in the end all is as it was."""
     for change in changes:
@@ -172,7 +157,7 @@ def test_what_another_hand_wrote_is_survived_reported_and_left(
 
 
 def test_four_hundred_values_are_too_many_to_join_and_all_stay(
-    dnssd: Dnssd, sandbox: Sandbox
+    dnssd: Command, sandbox: Sandbox
 ) -> None:
     """The limit is told with the way out, and nothing of the host is left behind."""
     write(sandbox, put(WEB, "SRV", *(f"0 0 {port} x.example.org." for port in range(1, 401))))
@@ -186,7 +171,7 @@ def test_four_hundred_values_are_too_many_to_join_and_all_stay(
 
 
 def test_ten_thousand_unrelated_records_cost_no_further_request(
-    dnssd: Dnssd, sandbox: Sandbox
+    dnssd: Command, sandbox: Sandbox
 ) -> None:
     """A listing begins at the instance's name, wherever that is in the zone."""
     (zone,) = sandbox.zones.zones()
@@ -212,7 +197,7 @@ def test_ten_thousand_unrelated_records_cost_no_further_request(
     assert sandbox.api.count() - before == 3
 
 
-def test_ttls_changed_by_hand_stay_changed(dnssd: Dnssd, sandbox: Sandbox) -> None:
+def test_ttls_changed_by_hand_stay_changed(dnssd: Command, sandbox: Sandbox) -> None:
     """Of the shared RRset and of the own records, which are swapped as they are found."""
     assert dnssd(*JOIN).code == 0
     own = [key for key in state(sandbox) if key[1] in ("SRV", "TXT", "A")]
@@ -227,7 +212,7 @@ def test_ttls_changed_by_hand_stay_changed(dnssd: Dnssd, sandbox: Sandbox) -> No
 
 
 def test_a_service_that_is_not_in_the_list_of_services_is_told(
-    dnssd: Dnssd, sandbox: Sandbox
+    dnssd: Command, sandbox: Sandbox
 ) -> None:
     """The list may be full, or somebody has taken it out; joined and shown it is all the same."""
     others = [f"_s{number}._tcp.example.test." for number in range(400)]
@@ -241,7 +226,7 @@ def test_a_service_that_is_not_in_the_list_of_services_is_told(
     assert "list of services" not in dnssd("status").err, "nobody offers it"
 
 
-def test_uninstalling_shows_first_and_removes_then(dnssd: Dnssd, sandbox: Sandbox) -> None:
+def test_uninstalling_shows_first_and_removes_then(dnssd: Command, sandbox: Sandbox) -> None:
     """Without --yes nothing changes; with it only what is foreign is left."""
     write(sandbox, put("_http._tcp.example.test", "PTR", "hand._http._tcp.example.test."))
     foreign = state(sandbox)

@@ -54,7 +54,7 @@ def git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(command, capture_output=True, check=False)
     except OSError as error:
-        pytest.skip(f"no git here: {error}")
+        pytest.skip(f"no git here: {error}")  # where a source distribution is tested, say
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,7 @@ def previous(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Po
     tag = git("describe", "--tags", "--abbrev=0", "HEAD^").stdout.decode().strip()
     archive = git("archive", tag or PREVIOUS, "dnssd")
     if archive.returncode != 0:
+        # a shallow clone, or a source distribution: there is no former version to run
         pytest.skip(f"the history ends before {tag or PREVIOUS[:12]}: fetch all of it")
     folder = tmp_path_factory.mktemp("previous")
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as packed:

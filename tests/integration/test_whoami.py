@@ -1,44 +1,22 @@
 """`dnssd whoami`, and join on other clouds, as their users run them."""
 
-import json
 import socket
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from dnssd import hosts
-from dnssd.cli.main import run
 from dnssd.hosts import azure, openstack, plain
 from dnssd.sandbox.sandbox import Sandbox
 from kit.clouds import Ecs, Google, OpenStack, mdata_get, serving
-
-
-class Ran(NamedTuple):
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """Its output as JSON."""
-        return json.loads(self.out)
-
-
-Command = Callable[..., Ran]
+from kit.commands import Command, commands
 
 
 @pytest.fixture
 def dnssd(capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs a command."""
-
-    def command(*arguments: str) -> Ran:
-        return Ran(run(arguments), *capsys.readouterr())
-
-    return command
+    return commands(capsys)
 
 
 @pytest.fixture

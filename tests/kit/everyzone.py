@@ -63,8 +63,8 @@ def opener(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> O
         return lambda: open_zone(f"example.test,id={sandbox.zone_id}")
     if name == "cloudflare":
         double = request.getfixturevalue("cloudflare")
-        monkeypatch.setenv("CLOUDFLARE_API_BASE_URL", double.url)
-        monkeypatch.setenv("CLOUDFLARE_API_TOKEN", double.token)
+        for key, value in double.environment().items():
+            monkeypatch.setenv(key, value)
         return lambda: open_zone(f"cloudflare:example.test,id={double.zone_id}")
     primary = request.getfixturevalue("primaries")(name)
     return lambda: open_zone(primary.zone_address)

@@ -133,6 +133,10 @@ class Cloudflare(StreamServer):
         """The first zone's identifier."""
         return next(iter(self._zones))
 
+    def environment(self) -> dict[str, str]:
+        """The variables by which commands and clients find it, with the token for everything."""
+        return {"CLOUDFLARE_API_BASE_URL": self.url, "CLOUDFLARE_API_TOKEN": self.token}
+
     def add_token(
         self,
         can: Iterable[str] = ("zone:read", "dns:read", "dns:write"),
