@@ -2,7 +2,6 @@
 
 import contextlib
 import socket
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,30 +10,16 @@ from dnssd.hosts import HostFacts
 from dnssd.hosts.addresses import is_public, usable
 from dnssd.hosts.labels import host_label, machine_digest
 from dnssd.services import MAX_HOST_LABEL
+from dnssd.wire.routes import FAR_AWAY, source_for
 
-# Documentation addresses (RFC 5737, RFC 3849): whatever the routes, they take the default one.
-_FAR_AWAY = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
-_IPV6_ADDR_PREFERENCES, _PREFER_PUBLIC = 72, 2  # Linux (RFC 5014); not in Python's socket
-
-FAMILIES = tuple(_FAR_AWAY)  # of addresses, the first preferred
+FAMILIES = tuple(FAR_AWAY)  # of addresses, the first preferred
 
 RouteAddress = Callable[[socket.AddressFamily], str | None]
 
 
 def address_of_route(family: socket.AddressFamily) -> str | None:
-    """The address that packets to far away leave from; None if there is no way.
-
-    Connecting a datagram socket chooses the route and sends nothing.
-    """
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as route:
-            if family == socket.AF_INET6 and sys.platform == "linux":
-                with contextlib.suppress(OSError):  # temporary addresses last a day (RFC 8981)
-                    route.setsockopt(socket.IPPROTO_IPV6, _IPV6_ADDR_PREFERENCES, _PREFER_PUBLIC)
-            route.connect((_FAR_AWAY[family], 9))
-            return str(route.getsockname()[0])
-    except OSError:
-        return None
+    """The address that packets to far away leave from; None if there is no way."""
+    return source_for(FAR_AWAY[family])
 
 
 def usable_route(route_address: RouteAddress, family: socket.AddressFamily) -> str | None:

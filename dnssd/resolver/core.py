@@ -21,6 +21,7 @@ from dnssd.resolver.validated import ValidatedOnly
 from dnssd.wire.client import DnsClient
 from dnssd.wire.loop import Loop
 from dnssd.wire.nameservers import NameServer
+from dnssd.wire.routes import has_way
 from dnssd.wire.sockets import Sockets
 from dnssd.wire.system_servers import ResolvConf, SystemServers
 
@@ -75,6 +76,7 @@ class Core:
             rng=self._rng,
             saved=self._files,
             statistics=self._statistics,
+            has_way=has_way,
         )
 
     def _entry(self, name: str) -> CacheEntry | None:

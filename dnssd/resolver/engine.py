@@ -17,7 +17,7 @@ from dnssd.resolver.disk import SnapshotFiles
 from dnssd.resolver.events import Event, events
 from dnssd.resolver.learning import Learning, Scope
 from dnssd.resolver.lookup import GRACE, NEWS, Lookup, Shares
-from dnssd.resolver.snapshot import Snapshot
+from dnssd.resolver.snapshot import HasWay, Snapshot, everywhere
 from dnssd.resolver.stats import Statistics
 from dnssd.resolver.validated import Asks
 from dnssd.services import ServiceName
@@ -41,6 +41,7 @@ class Engine:
         wall: The time of day, in UTC.
         saved: Keeps snapshots over restarts.
         statistics: Counts what is done.
+        has_way: As for `build_snapshot`.
     """
 
     def __init__(
@@ -53,13 +54,14 @@ class Engine:
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         saved: SnapshotFiles | None = None,
         statistics: Statistics | None = None,
+        has_way: HasWay = everywhere,
     ) -> None:
         self._loop = loop
         self._client = client
         self._cache = cache
         self._limits = cache.limits
         self._rng = rng
-        self._learning = Learning(cache.limits, rng, saved, statistics)
+        self._learning = Learning(cache.limits, rng, saved, statistics, has_way)
         self._wall = wall
         self._saved = saved
         self._lookups: dict[CacheEntry, Lookup] = {}

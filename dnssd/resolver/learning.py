@@ -11,7 +11,7 @@ from dnssd.resolver.disk import SnapshotFiles
 from dnssd.resolver.known import LEFT_ALONE, is_untold
 from dnssd.resolver.lookup import Lookup
 from dnssd.resolver.outcome import LookupResult
-from dnssd.resolver.snapshot import MAX_INSTANCES, build_snapshot
+from dnssd.resolver.snapshot import MAX_INSTANCES, HasWay, build_snapshot, everywhere
 from dnssd.resolver.stats import Statistics
 
 VERIFY = 0.2  # seconds after a first look-up in trouble
@@ -30,6 +30,7 @@ class Learning:
         rng: Gives a random number in [0, 1).
         saved: Keeps snapshots over restarts.
         statistics: Counts what fails.
+        has_way: As for `build_snapshot`.
     """
 
     def __init__(
@@ -38,7 +39,9 @@ class Learning:
         rng: Callable[[], float],
         saved: SnapshotFiles | None = None,
         statistics: Statistics | None = None,
+        has_way: HasWay = everywhere,
     ) -> None:
+        self._has_way = has_way
         self._limits = limits
         self._rng = rng
         self._saved = saved
@@ -75,7 +78,7 @@ class Learning:
         entry = lookup.entry
         try:
             result = lookup.result()
-            snapshot = build_snapshot(entry.asked, result.found, result.missing)
+            snapshot = build_snapshot(entry.asked, result.found, result.missing, self._has_way)
         except (NotFound, Unavailable):
             return False
         entry.learn(snapshot, dict(result.found), now, in_part=True)
@@ -90,7 +93,7 @@ class Learning:
             Unavailable: There is nothing, and that may be because something was not answered.
         """
         try:
-            snapshot = build_snapshot(entry.asked, result.found, result.missing)
+            snapshot = build_snapshot(entry.asked, result.found, result.missing, self._has_way)
         except NotFound as error:
             if result.in_part:  # what was not answered may well be there
                 raise next(iter(result.failures), _lost(entry.asked.name)) from None

@@ -1,6 +1,6 @@
 """What is known about a service at one moment: answers joined into an immutable view."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from sys import intern
@@ -18,6 +18,7 @@ MAX_INSTANCES = 1000  # of one service; more are left out
 MAX_ENDPOINTS = 4000  # of one snapshot; more are left out
 
 Status = Literal["fresh", "stale"]
+HasWay = Callable[[str], bool]
 _Rdata = TypeVar("_Rdata", Address, Ptr, Srv, Txt)
 
 
@@ -30,8 +31,8 @@ class Endpoint:
         port: 0 to 65535.
         priority: Lower is tried first.
         weight: The share of traffic within one priority.
-        addresses: The target's addresses, IPv4 before IPv6, else in the order of the name
-            server; empty if it has none.
+        addresses: The target's addresses, in the order of the name server, IPv4 before IPv6;
+            IPv6 first where this host has a way to it alone. Empty if it has none.
         instance: The instance it belongs to; None for SRV records of the service itself.
         service: Its service type, such as `_http._tcp`.
 
@@ -144,8 +145,16 @@ class Snapshot:
         return max(0.0, self.expires_at - now)
 
 
+def everywhere(address: str) -> bool:
+    """There is a way to every address."""
+    return True
+
+
 def build_snapshot(
-    asked: ServiceName, found: Known, missing: Sequence[tuple[Name, str]] = ()
+    asked: ServiceName,
+    found: Known,
+    missing: Sequence[tuple[Name, str]] = (),
+    has_way: HasWay = everywhere,
 ) -> Snapshot:
     """Join what was found about one service or instance into an immutable view of it.
 
@@ -153,6 +162,7 @@ def build_snapshot(
         asked: What was looked up.
         found: Each under the name that was asked for, whatever its alias.
         missing: Names and types that could not be had.
+        has_way: Tells whether this host can send to an address.
 
     Raises:
         NotFound: No endpoint: it does not exist, or nobody offers it.
@@ -160,9 +170,9 @@ def build_snapshot(
     Source: RFC 6763 sections 4.1, 5 and 6; RFC 2782; one TTL for an RRset, RFC 2181.
     """
     names = instance_names(asked, found.get((asked.name.key, "PTR")))
-    instances = tuple(_instances(asked, names, found))
+    instances = tuple(_instances(asked, names, found, has_way))
     if asked.name not in names and not any(instance.endpoints for instance in instances):
-        instances += tuple(_instances(asked, (asked.name,), found))  # plain SRV records
+        instances += tuple(_instances(asked, (asked.name,), found, has_way))  # plain SRV records
     endpoints = instances[0].endpoints if instances else ()
     if len(instances) > 1:
         every = [endpoint for instance in instances for endpoint in instance.endpoints]
@@ -201,7 +211,9 @@ def instance_names(asked: ServiceName, pointers: CachedRRset | None) -> tuple[Na
     return tuple(targets.values())
 
 
-def _instances(asked: ServiceName, names: Iterable[Name], known: Known) -> Iterator[Instance]:
+def _instances(
+    asked: ServiceName, names: Iterable[Name], known: Known, has_way: HasWay
+) -> Iterator[Instance]:
     room, service = MAX_ENDPOINTS, intern(str(asked.service))
     for name in names:
         srvs = _values(known, name, "SRV", Srv)[:room]
@@ -213,7 +225,7 @@ def _instances(asked: ServiceName, names: Iterable[Name], known: Known) -> Itera
         if asked.instance is not None or name != asked.name:
             instance = instance_text(name.labels[0])
         offered = [srv for srv in srvs if len(srv.target.key) > 1]
-        endpoints = [_endpoint(srv, instance, service, known) for srv in offered]
+        endpoints = [_endpoint(srv, instance, service, known, has_way) for srv in offered]
         data = txts[0] if len(txts) == 1 else _united(txts)
         if len(endpoints) > 1:
             endpoints.sort(key=_within_instance)
@@ -225,26 +237,26 @@ def _united(txts: Iterable[Txt]) -> Txt:
     return Txt(tuple([string for txt in sorted(txts) for string in txt.strings if string]))
 
 
-def _endpoint(srv: Srv, instance: str | None, service: str, known: Known) -> Endpoint:
+def _endpoint(
+    srv: Srv, instance: str | None, service: str, known: Known, has_way: HasWay
+) -> Endpoint:
     target, key = srv.target, srv.target.key
     if target.octets is not key:
         target = target.lower()
-    addresses: list[str] = []
-    for rdtype in ("A", "AAAA"):  # IPv4 first
-        found = known.get((key, rdtype))
-        if found and found.values:
-            for address in found.values:  # as the server orders them
-                if isinstance(address, Address):
-                    addresses.append(address.format())
+    first = _formatted(known.get((key, "A")))
+    second = _formatted(known.get((key, "AAAA")))
+    if first and second and not has_way(first[0]) and has_way(second[0]):
+        first, second = second, first
     return Endpoint(
-        str(target),
-        srv.port,
-        srv.priority,
-        srv.weight,
-        tuple(addresses),
-        instance,
-        service,
+        str(target), srv.port, srv.priority, srv.weight, first + second, instance, service
     )
+
+
+def _formatted(found: CachedRRset | None) -> tuple[str, ...]:
+    """Addresses as text, as the server orders them."""
+    if not found:
+        return ()
+    return tuple([one.format() for one in found.values if isinstance(one, Address)])
 
 
 def _values(known: Known, name: Name, rdtype: str, kind: type[_Rdata]) -> list[_Rdata]:

@@ -1,6 +1,5 @@
 """Which endpoint of Route 53 a host asks: by its region and by the addresses that it can reach."""
 
-import socket
 from typing import NoReturn
 
 import pytest
@@ -47,7 +46,7 @@ def test_the_region_tells_the_partition(
     environ: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """AWS_REGION counts before AWS_DEFAULT_REGION, as for the other SDKs."""
-    monkeypatch.setattr(client, "_is_ipv6_only", lambda: False)
+    monkeypatch.setattr(client, "is_ipv6_only", lambda: False)
 
     assert endpoint(monkeypatch, **environ) == expected
 
@@ -80,16 +79,46 @@ def test_an_instance_is_asked_for_its_region(
     assert found == expected
 
 
-@pytest.mark.parametrize(
-    ("routes", "is_dual"), [({socket.AF_INET6}, True), ({socket.AF_INET}, False), (set(), False)]
-)
+@pytest.mark.parametrize("is_ipv6_only", [True, False])
 def test_a_host_with_ipv6_alone_finds_an_endpoint_that_has_it(
-    routes: set[socket.AddressFamily], is_dual: bool, monkeypatch: pytest.MonkeyPatch
+    is_ipv6_only: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No variable needs to be set for it."""
-    monkeypatch.setattr(client, "_has_route", lambda family, _: family in routes)
+    monkeypatch.setattr(client, "is_ipv6_only", lambda: is_ipv6_only)
 
     found = endpoint(monkeypatch)
     assert found == (
-        "https://route53.global.api.aws" if is_dual else "https://route53.amazonaws.com"
+        "https://route53.global.api.aws" if is_ipv6_only else "https://route53.amazonaws.com"
     )
+
+
+IPV4, IPV6 = "169.254.169.254", "fd00:ec2::254"
+ENDPOINT = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
+
+
+@pytest.mark.parametrize(
+    ("ways", "environ", "expected"),
+    [
+        ({IPV4, IPV6}, {}, f"http://{IPV4}/"),
+        ({IPV6}, {}, f"http://[{IPV6}]/"),
+        (set(), {}, f"http://{IPV4}/"),
+        ({IPV6}, {f"{ENDPOINT}_MODE": "IPv4"}, f"http://{IPV4}/"),
+        ({IPV4}, {f"{ENDPOINT}_MODE": "IPv6"}, f"http://[{IPV6}]/"),
+        ({IPV4, IPV6}, {ENDPOINT: "http://127.0.0.1:1"}, "http://127.0.0.1:1"),
+    ],
+)
+def test_metadata_are_asked_where_there_is_a_way_to(
+    ways: set[str], environ: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A role's credentials come by IPv6 on a host that has nothing else."""
+    monkeypatch.setattr(
+        client, "source_for", lambda address: "a source" * (address in ways) or None
+    )
+    monkeypatch.delenv(ENDPOINT, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
+    assert client._metadata_url() == expected
+    fetcher = InstanceMetadataRegionFetcher()  # which looks at no variable
+    client._ask_directly(fetcher)
+    assert fetcher.get_base_url() == expected

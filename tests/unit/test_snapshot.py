@@ -92,6 +92,24 @@ def test_an_instance_is_joined_from_its_answers() -> None:
     assert snapshot.instances[0].endpoints == snapshot.endpoints
 
 
+@pytest.mark.parametrize(
+    ("ways", "expected"),
+    [
+        ({"10.0.0.7", "2001:db8::1"}, ("10.0.0.7", "10.0.0.5", "2001:db8::1")),
+        ({"2001:db8::1"}, ("2001:db8::1", "10.0.0.7", "10.0.0.5")),
+        (set(), ("10.0.0.7", "10.0.0.5", "2001:db8::1")),
+    ],
+)
+def test_an_address_that_this_host_can_send_to_comes_first(
+    ways: set[str], expected: tuple[str, ...]
+) -> None:
+    """A host with IPv6 alone prints and takes no address that leads nowhere."""
+    snapshot = build_snapshot(INSTANCE, dict(V1), has_way=ways.__contains__)
+
+    assert snapshot.endpoints[0].addresses == expected
+    assert snapshot.endpoints[0].url("http") == f"http://{snapshot.endpoints[0].authorities[0]}"
+
+
 def test_a_snapshot_is_immutable() -> None:
     """It may be shared between threads."""
     snapshot = build(INSTANCE, V1)

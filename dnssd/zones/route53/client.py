@@ -1,6 +1,5 @@
 """The AWS client of a zone: whose credentials, and how long to wait for an answer."""
 
-import ipaddress
 import os
 import re
 import socket
@@ -23,10 +22,11 @@ from botocore.credentials import (
 from botocore.exceptions import InvalidRegionError, NoCredentialsError
 from botocore.httpsession import URLLib3Session
 from botocore.session import get_session
-from botocore.utils import IMDSFetcher, InstanceMetadataRegionFetcher
+from botocore.utils import METADATA_BASE_URL, IMDSFetcher, InstanceMetadataRegionFetcher
 
 from dnssd.errors import UsageError
 from dnssd.version import __version__
+from dnssd.wire.routes import is_ipv6_only, source_for
 from dnssd.zones.route53.errors import MalformedCredentials, without_secrets
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ USUAL_REGION = "us-east-1"  # Route 53 itself has none: it stands for the partit
 _USUAL_NAME = "dnssd"  # of a role's session
 _NOT_IN_NAME = re.compile(r"[^\w+=,.@-]", re.ASCII)
 _REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
-_METADATA = "http://169.254.169.254"
+_METADATA, _METADATA_IPV6 = "169.254.169.254", "fd00:ec2::254"
 _STATIC = {"env", "shared-credentials-file", "config-file"}  # where what is read stays so
 _SOURCES = {"env": "the environment", "shared-credentials-file": "the credentials file"}
 
@@ -57,7 +57,7 @@ class Session:
             read_timeout=timeout,
             retries={"total_max_attempts": 1},  # the caller's deadline rules over retries
             user_agent_extra=f"dnssd/{__version__}",
-            use_dualstack_endpoint=_is_ipv6_only() or None,  # None: as configured
+            use_dualstack_endpoint=is_ipv6_only() or None,  # None: as configured
         )
         self._name = _USUAL_NAME
         self._credentials: Credentials | None = None
@@ -190,6 +190,8 @@ def _past_proxies(session: boto3.Session) -> None:
 
 
 def _ask_directly(fetcher: IMDSFetcher) -> None:
+    if fetcher.get_base_url() == METADATA_BASE_URL:  # nothing else is configured
+        vars(fetcher)["_base_url"] = _metadata_url()
     seconds = vars(fetcher)["_timeout"]
     vars(fetcher)["_session"] = URLLib3Session(timeout=seconds, proxies={})
 
@@ -204,27 +206,23 @@ def _region_of_instance(session: boto3.Session) -> str | None:
     return found if found and _REGION.fullmatch(found) else None
 
 
-def _is_ipv6_only() -> bool:
-    """Whether packets leave this machine by IPv6 alone: Route 53's usual endpoint has none."""
-    has_ipv4 = _has_route(socket.AF_INET, "192.0.2.1")
-    return not has_ipv4 and _has_route(socket.AF_INET6, "2001:db8::1")
-
-
-def _has_route(family: socket.AddressFamily, far_away: str) -> bool:
-    """Whether there is a way to a documentation address; nothing is sent."""
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as route:
-            route.connect((far_away, 9))
-            return not ipaddress.ip_address(route.getsockname()[0]).is_loopback
-    except OSError:
-        return False
+def _metadata_url() -> str:
+    """Where the metadata service is: where AWS's variables say, else where there is a way to."""
+    variable = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
+    if given := os.environ.get(variable):
+        return given
+    mode = os.environ.get(f"{variable}_MODE", "").lower()
+    by_ipv6 = source_for(_METADATA) is None and source_for(_METADATA_IPV6) is not None
+    if mode == "ipv6" or (by_ipv6 and not mode):
+        return f"http://[{_METADATA_IPV6}]/"
+    return METADATA_BASE_URL
 
 
 def _metadata_answers() -> bool:
     """Whether there is a metadata service here, which may have credentials in a moment."""
     if os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
         return False
-    url = urllib.parse.urlsplit(os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _METADATA)
+    url = urllib.parse.urlsplit(_metadata_url())
     try:
         with socket.create_connection((url.hostname or "", url.port or 80), timeout=1.0):
             return True
