@@ -66,8 +66,7 @@ class Writer:
             async with asyncio.timeout(deadline + GRACE):
                 result: dict[str, Any] = await answer
         except TimeoutError as error:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            self._kill(process)
             raise errors.Unavailable(f"{op}: its process does not answer; it is ended") from error
         self.requests += result.get("requests", 0)
         return result
@@ -77,9 +76,9 @@ class Writer:
         ends = asyncio.get_running_loop().time() + seconds
         while self._waiting and asyncio.get_running_loop().time() < ends:
             await asyncio.sleep(0.05)
-        if self._waiting and self._process:
-            self._process.kill()
-            await self._process.wait()
+        if self._waiting and (process := self._process):
+            self._kill(process)
+            await process.wait()
 
     async def warm(self) -> None:
         """Have it ready: a write may come soon."""
@@ -119,7 +118,7 @@ class Writer:
             while line := await process.stdout.readline():
                 self._answered(json.loads(line))
         except ValueError:  # a line without end; one that has ended is not killed, asyncio would
-            process.kill()  # wait for it twice and wonder
+            self._kill(process)  # wait for it twice and wonder
         await process.wait()
         if self._process is process:
             self._process = None
@@ -144,6 +143,13 @@ class Writer:
             self._ending = None
         if not self._waiting and self._process:
             self._ending = asyncio.get_running_loop().call_later(self._idle, self._end)
+
+    def _kill(self, process: _Process) -> None:
+        """End it at once; the next request starts another."""
+        if self._process is process:
+            self._process = None
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
     def _end(self) -> None:
         process, self._process = self._process, None  # the next request starts another

@@ -1,10 +1,14 @@
 """The process that writes for an agent, when the agent is not as it should be."""
 
+import asyncio
+import contextlib
 import json
 import signal
 import subprocess
+import sys
 
-from dnssd.agent.writing import COMMAND
+from dnssd.agent.writing import COMMAND, Writer
+from dnssd.errors import Unavailable
 
 PATIENCE = 60.0  # seconds until a test gives up; nothing waits that long
 REQUEST = json.dumps({"id": 0, "op": "identify", "deadline": 1, "host": "h", "cloud": "plain"})
@@ -27,3 +31,30 @@ def test_it_ends_in_silence_where_its_agent_has_gone() -> None:
         process.stdin.close()
         assert process.stderr.read() == ""
         assert process.wait(PATIENCE) == 0
+
+
+SLOW = """
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked["op"] != "hang":
+        print(json.dumps({"id": asked["id"], "result": {"op": asked["op"]}}), flush=True)
+"""
+
+
+def test_what_takes_too_long_at_the_end_keeps_no_leave_from_being_written() -> None:
+    """Its process is ended, and the next request has one that lives."""
+
+    async def end() -> dict[str, object]:
+        writer = Writer((sys.executable, "-c", SLOW))
+        hanging = asyncio.create_task(writer.ask("hang", PATIENCE))
+        while not writer.pid:
+            await asyncio.sleep(0)
+        await writer.settle(0)
+        left = await writer.ask("leave", PATIENCE)
+        with contextlib.suppress(Unavailable):
+            await hanging
+        await writer.close()
+        return left
+
+    assert asyncio.run(end()) == {"op": "leave"}

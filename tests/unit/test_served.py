@@ -11,6 +11,12 @@ from dnssd.sandbox.sandbox import Sandbox
 from dnssd.zones.served import HOPELESS_TRIES, wait_seen
 
 
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer is there at once, or never."""
+    monkeypatch.setattr("dnssd.zones.served.ANSWER_SECONDS", 0.2)
+
+
 def waiting(nameserver: str, name: str) -> list[float]:
     """The pauses until waiting ends with an error of that server."""
     slept: list[float] = []
