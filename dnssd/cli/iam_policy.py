@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from dnssd.cli.join_address import join_address_option
 from dnssd.cli.options import Command, option
 from dnssd.cli.reporting import warn
 from dnssd.cli.zone_options import zone_option
 
 if TYPE_CHECKING:  # --help needs none of it
+    from collections.abc import Sequence
+
     from dnssd.names import Name
 
 PARTITIONS = ("aws", "aws-us-gov", "aws-cn")
@@ -19,14 +22,16 @@ EPILOG = """\b
 Examples:
   dnssd iam-policy http --zone example.com,id=Z0123456789ABC > policy.json
   dnssd iam-policy http --zone example.com,id=Z0123456789ABC --instance web
+  dnssd iam-policy --join-address www.example.com --zone example.com,id=Z0123456789ABC
 
 Where zones are given without their ID, hosts also need route53:ListHostedZonesByName on *.
 """
 
 
 @click.command("iam-policy", cls=Command, epilog=EPILOG)
-@click.argument("service")
+@click.argument("service", required=False)
 @zone_option
+@join_address_option
 @option(
     "--instance",
     "instances",
@@ -53,33 +58,29 @@ Where zones are given without their ID, hosts also need route53:ListHostedZonesB
     help="Of AWS, where the zone is.",
 )
 def command(
-    service: str,
+    service: str | None,
     zone_address: str,
-    instances: tuple[str, ...],
-    hosts: tuple[str, ...],
-    wait: bool,
-    agent: bool,
-    partition: str,
+    names: tuple[str, ...],
+    **others: Any,
 ) -> None:
-    """Print the IAM policy that hosts of a service need, and no more.
+    """Print the IAM policy that hosts of a service, or of a plain address, need, and no more.
 
     Changes are by CREATE and DELETE alone, of the names and types of one service in one
-    zone.
+    zone, and of the names that are given with --join-address.
     """
     from dnssd.names import shown
     from dnssd.provisioning.policy import Grant
     from dnssd.services import Service
 
+    if service is None and not names:
+        raise click.UsageError("missing argument 'SERVICE', or --join-address NAME")
     zone_id, domain = _zone(zone_address)
     grant = Grant(
-        service=Service.parse(service),
+        service=None if service is None else Service.parse(service),
         zone_id=zone_id,
         domain=domain,
-        instances=instances,
-        hosts=hosts,
-        wait=wait,
-        agent=agent,
-        partition=partition,
+        addresses=_members_of(names, domain),
+        **others,
     )
     print(json.dumps(grant.policy(), indent=2))
     if grant.is_unbounded:
@@ -87,6 +88,23 @@ def command(
             f"host pattern: it covers every name below {shown(str(domain).rstrip('.'))}, of other "
             "services too; write what the hosts' labels have in common, such as i-*"
         )
+
+
+def _members_of(names: Sequence[str], domain: Name) -> dict[Name, Name]:
+    """Names for browsers, each with what its member records stand below.
+
+    Raises:
+        UsageError: One of them is not in the zone.
+    """
+    from dnssd.errors import UsageError
+    from dnssd.names import Name
+    from dnssd.registration.plainaddress import members_of
+
+    parsed = [Name.parse(text) for text in names]
+    for name in parsed:
+        if not name.is_below(domain):
+            raise UsageError(f"{name}: not in the zone {domain}; give it in full")
+    return {name: members_of(name, domain) for name in parsed}
 
 
 def _zone(text: str) -> tuple[str, Name]:

@@ -42,6 +42,17 @@ def name_argument(function: Any) -> Any:
     return click.argument("name", callback=checked(_check_name))(function)
 
 
+join_address_option = option(
+    "--join-address",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    words=True,
+    callback=checked(_check_name),
+    help="A name whose A and AAAA records hosts join, such as www.example.com; may be repeated.",
+)
+
+
 @click.command("join-address", cls=Command, epilog=EPILOG)
 @name_argument
 @zones_option

@@ -1,4 +1,4 @@
-r"""The least-privilege IAM policy of the hosts of one service in one Route 53 zone.
+r"""The least-privilege IAM policy of hosts in one Route 53 zone: for a service, or plain addresses.
 
 IAM compares names as Route 53 normalises them: in lower case, without the last dot, each
 byte but `a-z 0-9 - _` as `\` and three octal digits. So no byte of a name can be IAM's `*`,
@@ -9,8 +9,8 @@ Sources: the condition keys of Route 53 in its Developer Guide, IAM's quotas.
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from dnssd.errors import UsageError
@@ -32,9 +32,10 @@ class Grant:
     """What hosts may write.
 
     Attributes:
-        service: The one service that they offer.
+        service: The one service that they offer; None for plain addresses alone.
         zone_id: The hosted zone's ID.
         domain: The zone's apex.
+        addresses: Names that they may join, each with what its member records stand below.
         instances: The service instances that they may join; none for all of the service.
         hosts: Patterns for the labels of their names, with IAM's `*` and `?`.
         wait: Whether they may also ask if a change is being served.
@@ -46,9 +47,10 @@ class Grant:
         MalformedName: A name is too long, or an instance is none.
     """
 
-    service: Service
+    service: Service | None
     zone_id: str
     domain: Name
+    addresses: Mapping[Name, Name] = field(default_factory=dict)
     instances: Sequence[str] = ()
     hosts: Sequence[str] = ("i-*",)
     wait: bool = False
@@ -85,13 +87,13 @@ class Grant:
     @property
     def is_unbounded(self) -> bool:
         """Whether some pattern for hosts is about every name in the zone."""
-        return any(not pattern.strip("*?") for pattern in self.hosts)
+        return bool(self.service) and any(not pattern.strip("*?") for pattern in self.hosts)
 
     def _condition(self) -> dict[str, Any]:
         return {
             "ForAllValues:StringLike": {_NAMES: self._names()},
             "ForAllValues:StringEquals": {
-                _TYPES: ["PTR", "SRV", "TXT", "A", "AAAA"],
+                _TYPES: [*(["PTR", "SRV"] if self.service else ()), "TXT", "A", "AAAA"],
                 _ACTIONS: ["CREATE", "DELETE"],  # no UPSERT: nothing is overwritten blindly
             },
             # ForAllValues holds where a key is absent: ask for its presence
@@ -99,15 +101,20 @@ class Grant:
         }
 
     def _names(self) -> list[str]:
-        browse = self.service.in_domain(self.domain)
-        names = [normalized(self.service.enumeration_in(self.domain)), normalized(browse)]
+        names = self._of_service(self.service) if self.service else []
+        for name, parent in self.addresses.items():
+            names += [normalized(name), f"*.{normalized(parent)}"]
+        return list(dict.fromkeys(names))
+
+    def _of_service(self, service: Service) -> list[str]:
+        browse = service.in_domain(self.domain)
+        names = [normalized(service.enumeration_in(self.domain)), normalized(browse)]
         for instance in self.instances:
             name = normalized(browse.child(instance_label(instance)))
             names += [name, f"*.{name}"]  # itself, and its member records
         if not self.instances:
             names.append(f"*.{normalized(browse)}")
-        names += [f"{_pattern(hosts)}.{normalized(self.domain)}" for hosts in self.hosts]
-        return list(dict.fromkeys(names))
+        return names + [f"{_pattern(hosts)}.{normalized(self.domain)}" for hosts in self.hosts]
 
 
 def normalized(name: Name) -> str:

@@ -244,7 +244,7 @@ def test_the_table_of_requests_is_complete(requests_seen: list[Request]) -> None
         run(sys.executable, "-m", "dnssd", *command, env=env)
         return {action(request) for request in requests_seen}
 
-    members = "`join`, `leave`, `uninstall-records`"
+    members = "`join`, `leave`, `join-address`, `leave-address`, `uninstall-records`"
     found = {
         members: asked(*join_command, *zone)
         | asked("leave", *instance, "--host", "web-1", *zone)

@@ -93,6 +93,20 @@ def test_another_service_or_host_is_denied(grant: Grant) -> None:
     assert join("web") == 0
 
 
+@pytest.mark.parametrize("name", ["www.example.test", "example.test"])
+def test_a_plain_address_lives(grant: Grant, name: str) -> None:
+    """The policy for it is enough, also beside a service; and another name is denied."""
+    grant("--join-address", name)
+    assert run(["join-address", name, *HERE]) == 0
+    assert run(["join-address", name, *HERE[:-2]]) == 0
+    assert run(["leave-address", name, "--host", "i-a"]) == 0
+    assert run(["join-address", "eu.example.test", *HERE]) == 1
+    assert join("web") == 1
+    grant("http", "--join-address", name)
+    assert run(["join-address", name, *HERE]) == 0
+    live("web")
+
+
 def test_waiting_needs_its_own_word(grant: Grant) -> None:
     """GetChange is allowed on request only."""
     web = ("leave", "http", "--instance", "web", "--host", "i-a", "--wait")

@@ -95,6 +95,22 @@ def test_instances_are_named_as_iam_compares_them(instance: str, label: str) -> 
     ]
 
 
+def test_plain_addresses_add_their_names(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each with the member records beside it; alone they need no PTR and no SRV."""
+    names = ("--join-address", "WWW.example.com", "--join-address", "example.com", "--zone", ZONE)
+    own = ["www.example.com", "*.www._dnssd.example.com"]
+    own += ["example.com", "*._apex._dnssd.example.com"]
+
+    assert run(["iam-policy", *names, "--host-pattern", "*"]) == 0
+    printed, error = capsys.readouterr()
+    alone = json.loads(printed)
+    assert (names_in(alone), error) == (own, "")
+    condition = alone["Statement"][-1]["Condition"]["ForAllValues:StringEquals"]
+    assert condition[TYPES] == ["TXT", "A", "AAAA"]
+    assert run(["iam-policy", "http", *names]) == 0
+    assert names_in(json.loads(capsys.readouterr().out)) == names_in(grant()) + own
+
+
 @given(instance=instances, other=instances)
 def test_no_instance_name_is_a_pattern(instance: str, other: str) -> None:
     """No character of it stands for others: it allows itself, its members and no other."""
@@ -195,6 +211,8 @@ def test_each_partition_has_its_own_arns(
         (("--zone", "rfc2136:example.com,server=10.0.0.2,unsigned=yes"), "Route 53 alone"),
         (("--zone", f".,id={ZONE_ID}"), "the root is not yours"),
         (("--zone", f"a..b,id={ZONE_ID}"), "a label is empty"),
+        (("--join-address", "www.example.org"), "not in the zone example.com."),
+        (("--join-address", "_http._tcp.example.com"), "not a name of hosts"),
         (("--host-pattern", "a.b"), "host pattern 'a.b': one label is needed"),
         (("--host-pattern", "${aws:username}"), "one label is needed"),
         (("--host-pattern", ""), "host pattern '': one label is needed"),
