@@ -15,6 +15,7 @@ something answers, not who.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -101,6 +102,17 @@ class Check:
         if self.kind not in _ASKED or self.host:
             return self
         return replace(self, host=address, port=self.port or port)
+
+
+def address_to_check(chosen: Sequence[str], own: Sequence[str]) -> str:
+    """The member's own address: the first that was given as such, else the host's first.
+
+    Args:
+        chosen: Which of the host's addresses the member has: `private`, `public` or one in full.
+        own: The host's private addresses.
+    """
+    given = [address for address in chosen if address not in ("private", "public")]
+    return next(iter((*given, *own)), "127.0.0.1")
 
 
 def escaped(text: str) -> str:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import boto3
 import requests
 
-from demoserver import Host, serving
+from demoserver import PATIENCE, Host, serving
 from dnssd import Resolver
 from dnssd.http import Adapter
 from screen import DNSSD, bar, check, dnssd, heading, quietly, say, show, show_command
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 DOMAIN = "example.test."
 WEB = f"web._http._tcp.{DOMAIN}"
 MANY = 20  # hosts that boot at once
-PATIENCE = 30  # seconds; nothing takes that long
 
 
 def main() -> None:
@@ -56,7 +55,7 @@ def main() -> None:
         three_servers_join(hosts)
         picks_spread(hosts)
         servers_are_killed(hosts)
-        the_dead_are_removed(hosts)
+        the_dead_have_gone(hosts)
     what_next(time.monotonic() - started)
 
 
@@ -132,15 +131,20 @@ def three_servers_join(hosts: Sequence[Host]) -> None:
     """Two that are preferred, with weights, and one that stands by."""
     heading("2. Three servers join the instance web of the service http")
     say(
-        "These are real web servers. web-1 and web-2 share the traffic, 75 to 25. web-3 is the "
-        "standby: its priority number is higher, so clients use it only if the others fail."
+        "These are real web servers. `dnssd run` starts each of them, and joins once it answers. "
+        "web-1 and web-2 share the traffic, 75 to 25. web-3 is the standby: its priority number "
+        "is higher, so clients use it only if the others fail."
     )
     for host in hosts:
-        weight = ["--priority", "10"] if host.priority else ["--weight", str(host.weight)]
-        place = ["--port", str(host.port), "--host", host.name, "--address", "127.0.0.1"]
-        dnssd("join", "http", "--instance", "web", *place, *weight)
-        value = f"{host.priority} {host.weight} {host.port} {host.name}.{DOMAIN}"
-        check(value in values(WEB, "SRV"), f"{host.name} is not in the zone")
+        show_command([*host.command, "./server"])
+    print()
+    gives_up_at = time.monotonic() + PATIENCE
+    wanted = {f"{host.priority} {host.weight} {host.port} {host.name}.{DOMAIN}" for host in hosts}
+    while not wanted <= set(values(WEB, "SRV")):
+        check(time.monotonic() < gives_up_at, "not every server is in the zone")
+        time.sleep(0.1)
+    for host in hosts:
+        show(host.said("joined"))
     say("A client asks DNS for the service:")
     rows = dnssd("lookup", "web._http._tcp").splitlines()[1:]
     check(len(rows) == len(hosts), "not every server was found")
@@ -175,21 +179,20 @@ def servers_are_killed(hosts: Sequence[Host]) -> None:
         before = strip("", answered, 40)
         check({"1", "2"} >= set(before) >= {"1"}, "a call did not go to web-1 or web-2")
         for number, host in enumerate(hosts[:2], 1):
-            host.process.kill()
-            host.process.wait()
+            os.kill(host.server, signal.SIGKILL)
             rest = strip(f"kill -9 {host.name}", answered, 40)
             check(set(rest[5:]) == {str(number + 1)}, f"web-{number + 1} did not take over")
     say("No call failed. The client went on to web-2, and then to the standby.")
 
 
-def the_dead_are_removed(hosts: Sequence[Host]) -> None:
-    """Killed servers stay in DNS until somebody takes them out."""
-    heading("5. Take the dead servers out")
-    say(
-        "A killed server cannot leave, so its records are still there. Any machine can remove them."
-    )
+def the_dead_have_gone(hosts: Sequence[Host]) -> None:
+    """What `dnssd run` does when its server has died."""
+    heading("5. The dead servers have left DNS")
+    say("`dnssd run` saw its server die, left, and ended with the server's exit code:")
+    print()
     for host in hosts[:2]:
-        dnssd("leave", "http", "--instance", "web", "--host", host.name)
+        show(host.said("left"))
+        check(host.process.wait(PATIENCE) == 128 + signal.SIGKILL, f"{host.name} has not ended")
     found = dnssd("lookup", "web._http._tcp", "--all").split()
     check(found == [f"127.0.0.1:{hosts[2].port}"], "web-3 is not the only server left")
 

@@ -67,7 +67,7 @@ class ServiceAgent:
         async with asyncio.TaskGroup() as tasks:
             for publication in self.publications:
                 tasks.create_task(publication.run())
-            await self._probe(await self._addresses())
+            await self._probe()
 
     def become(self, service: Service) -> None:
         """Look after this from now on: the same service, otherwise described."""
@@ -127,10 +127,10 @@ class ServiceAgent:
                 _log.warning("this host's identity: %s; it is asked again", error)
                 await asyncio.sleep(RETRY)
 
-    async def _probe(self, addresses: tuple[str, ...]) -> None:
+    async def _probe(self) -> None:
         while True:
+            checks = self.service.checks_at(await self._addresses())
             started = self._around.monotonic()
-            checks = self.service.checks_at(addresses)
             self._heard(await self._round(checks))
             await self._look_at_load()
             starting = self.health.state == "starting"

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from dnssd.agent.health import Rules
 from dnssd.agent.loads import check_kind
-from dnssd.checks import Check
+from dnssd.checks import Check, address_to_check
 from dnssd.errors import UsageError
 from dnssd.services import Service as ServiceType
 from dnssd.services import parse_instance
@@ -109,8 +109,8 @@ class Service:
         return f"{self.instance}.{self.service}:{self.port}"
 
     def checks_at(self, addresses: tuple[str, ...]) -> tuple[Check, ...]:
-        """Its checks, with the member's own address filled in."""
-        address = addresses[0] if addresses else "127.0.0.1"
+        """Its checks, with the member's own address filled in; `addresses` are the host's."""
+        address = address_to_check(self.addresses, addresses)
         return tuple(check.at(address, self.port) for check in self.checks)
 
     def registration(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from dnssd.checks import Check, Result
+from dnssd.checks import Check, Result, address_to_check
 from dnssd.cli.join import JoinOptions
 from dnssd.deadline import Deadline
 from dnssd.errors import Unavailable
@@ -32,7 +32,7 @@ def once_healthy(asked: JoinOptions, facts: HostFacts, deadline: Deadline) -> De
     """
     if not asked.checks and asked.wait_healthy is None:
         return deadline
-    address = facts.private[0] if facts.private else "127.0.0.1"
+    address = address_to_check(asked.addresses, facts.private)
     checks = [Check.parse(url).at(address, asked.port) for url in asked.checks or ("tcp://",)]
     asyncio.run(healthy(checks, asked.wait_healthy or 0.0))
     return Deadline(asked.deadline)

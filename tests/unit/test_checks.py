@@ -2,7 +2,7 @@
 
 import pytest
 
-from dnssd.checks import KEPT, Check, escaped
+from dnssd.checks import KEPT, Check, address_to_check, escaped
 from dnssd.errors import UsageError
 
 
@@ -51,6 +51,13 @@ def test_a_command_is_split_as_a_shell_splits_words() -> None:
         "my host",
         "$X",
     )
+
+
+def test_a_member_is_asked_at_the_address_that_it_was_given() -> None:
+    """One in full wins; `private` and `public` are both the host, where it can reach itself."""
+    assert address_to_check(["public", "192.0.2.7"], ["10.0.0.5"]) == "192.0.2.7"
+    assert address_to_check(["public"], ["10.0.0.5", "10.0.0.6"]) == "10.0.0.5"
+    assert address_to_check([], []) == "127.0.0.1"
 
 
 @pytest.mark.parametrize(
