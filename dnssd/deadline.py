@@ -4,10 +4,12 @@ import random
 import time
 from collections.abc import Callable
 
-from dnssd.errors import DeadlineExceeded
+from dnssd.errors import DeadlineExceeded, DnssdError
 
 FIRST_WAIT_SECONDS = 1.0  # at most
 LONGEST_WAIT_SECONDS = 30.0  # of all
+
+Why = str | DnssdError  # what failed
 
 
 class Deadline:
@@ -40,12 +42,12 @@ class Deadline:
         """Seconds until the deadline; 0 once it has passed."""
         return max(0.0, self._expires_at - self._monotonic())
 
-    def back_off(self, attempt: int, why: str, *, cap: float = LONGEST_WAIT_SECONDS) -> None:
+    def back_off(self, attempt: int, why: Why, *, cap: float = LONGEST_WAIT_SECONDS) -> None:
         """Wait with full jitter before another attempt: up to 1 s, 2 s, 4 s, ... 30 s.
 
         Args:
             attempt: How many attempts have failed before this one.
-            why: What failed, for the error.
+            why: What failed, for the error; an error hands its fields on.
             cap: Seconds, the longest wait.
 
         Raises:
@@ -58,7 +60,7 @@ class Deadline:
         if longest > 0:
             self._sleep(min(self._draw() * longest, self.remaining))
 
-    def give_way(self, seconds: float, why: str) -> None:
+    def give_way(self, seconds: float, why: Why) -> None:
         """Wait for about `seconds`, half as long or half again.
 
         Raises:
@@ -66,7 +68,7 @@ class Deadline:
         """
         self.pause((0.5 + self._draw()) * seconds, why)
 
-    def pause(self, seconds: float, why: str) -> None:
+    def pause(self, seconds: float, why: Why) -> None:
         """Wait for `seconds`, or until the deadline if that comes first.
 
         Raises:
@@ -75,6 +77,7 @@ class Deadline:
         remaining = self.remaining
         self._sleep(min(seconds, remaining))
         if seconds >= remaining:
+            about = why.fields if isinstance(why, DnssdError) else {}
             raise DeadlineExceeded(
-                f"{why}; the deadline of {round(self.seconds, 3):g} s has passed"
+                f"{why}; the deadline of {round(self.seconds, 3):g} s has passed", **about
             )

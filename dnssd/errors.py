@@ -36,7 +36,8 @@ class DnssdError(Exception):
 
     Attributes:
         name: The domain name or member that it is about; None for none.
-        server: The name server, provider or metadata service that was asked; None for none.
+        server: The name server, provider or metadata service that was asked, several with commas;
+            None for none.
         owner: Who owns the record that is in the way; None for none.
         truth: What is true in the zone now, in words; None where nothing was changed or asked.
     """
@@ -55,10 +56,20 @@ class DnssdError(Exception):
         self.owner = owner
         self.truth = truth
 
+    @property
+    def fields(self) -> dict[str, str | None]:
+        """What it is about: `name`, `server` and `owner`, for another error about the same."""
+        return {"name": self.name, "server": self.server, "owner": self.owner}
+
+    def about(self, *, name: str | None = None, server: str | None = None) -> Self:
+        """This error, with what whoever raised it did not know."""
+        self.name = name if self.name is None else self.name
+        self.server = server if self.server is None else self.server
+        return self
+
     def telling(self, truth: str) -> Self:
         """The same error that also says what is true in the zone now."""
-        fields = {"name": self.name, "server": self.server, "owner": self.owner}
-        return type(self)(f"{self}; {truth}", **fields, truth=truth)
+        return type(self)(f"{self}; {truth}", **self.fields, truth=truth)
 
 
 class UsageError(DnssdError):

@@ -206,13 +206,15 @@ def _authorities(endpoint: Endpoint, by_target: bool) -> tuple[str, ...]:
         if not _HOST_NAME.fullmatch(target):
             raise Unavailable(
                 f"{safe(target)}: not a host name, although SRV records point there; "
-                "correct them, or leave out --target"
+                "correct them, or leave out --target",
+                name=endpoint.target,
             )
         return (f"{target}:{endpoint.port}",)
     if not endpoint.addresses:
         raise NotFound(
             f"{endpoint.target}: no address record, although SRV records point there; "
-            "add an A or AAAA record for it"
+            "add an A or AAAA record for it",
+            name=endpoint.target,
         )
     return endpoint.authorities
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dnssd.deadline import Deadline
-from dnssd.errors import MalformedName, UsageError
+from dnssd.errors import MalformedName, Unavailable, UsageError
 from dnssd.hosts.clouds import CLOUDS, Firmware, cloud_of
 from dnssd.names import shown
 from dnssd.services import parse_host_label
@@ -89,7 +89,12 @@ def detect(
     """
     if label is not None:
         parse_host_label(label)
-    found = _asker(cloud or _find_cloud(environ, deadline, root))(environ, deadline, root)
+    asked = cloud or _find_cloud(environ, deadline, root)
+    try:
+        found = _asker(asked)(environ, deadline, root)
+    except Unavailable as error:
+        error.about(server=f"metadata of {asked}")
+        raise
     return replace(found, label=label or _checked_label(found))
 
 

@@ -159,10 +159,12 @@ def _asked(call: Any, action: str, **arguments: Any) -> Any:
     try:
         return call(**arguments)
     except ClientError as error:
-        raise _translated(error.response.get("Error", {}), action) from error
+        told = _translated(error.response.get("Error", {}), action)
+        raise told.about(server=action.partition(":")[0]) from error
     except BotoCoreError as error:
         advice = "check the network and the AWS credentials"
-        raise Unavailable(f"{action}: {_line(error)}; {advice}") from error
+        what = f"{action}: {_line(error)}; {advice}"
+        raise Unavailable(what, server=action.partition(":")[0]) from error
 
 
 def _translated(said: Mapping[str, Any], action: str) -> DnssdError:

@@ -110,25 +110,26 @@ class Metadata:
         Raises:
             Unavailable: There is none.
         """
-        failure = str(self.failure("no time left", "allow more"))
+        failure: str | Unavailable = self.failure("no time left", "allow more")
         attempt = 0
         while True:
             # A try without time could only hide why the earlier ones failed.
             if not self._deadline.remaining:
-                raise DeadlineExceeded(failure)
+                raise DeadlineExceeded(str(failure), server=self.endpoint)
             outcome = self._round(method, path, headers, again)
             if isinstance(outcome, Answer):
                 return outcome
             failure = outcome
             if self._attempts and attempt + 1 >= self._attempts:
-                raise Unavailable(failure)
+                raise Unavailable(failure, server=self.endpoint)
             self._deadline.back_off(attempt, failure)
             attempt += 1
 
     def failure(self, why: str, advice: str) -> Unavailable:
         """An error about this service, for people."""
         return Unavailable(
-            f"instance metadata at {self.endpoint}: {why}; {advice}, {self._way_out}"
+            f"instance metadata at {self.endpoint}: {why}; {advice}, {self._way_out}",
+            server=self.endpoint,
         )
 
     def _round(

@@ -87,7 +87,8 @@ def _check_kinds(view: HostView) -> None:
             kind = f"{rrset.kind} {rrset.rdtype}" if rrset.kind else rrset.rdtype
             raise AddressConflict(
                 f"{view.name}: a foreign {kind} record stands at this host's name; "
-                "give another --host, or use the name as it is with --target"
+                "give another --host, or use the name as it is with --target",
+                name=str(view.name),
             )
 
 
@@ -99,7 +100,8 @@ def _check_foreign(wish: Wish, view: HostView) -> None:
             wanted = ", ".join(value.format() for value in values)
             raise AddressConflict(
                 f"{view.name}: has the address {there} by another hand, not {wanted}; "
-                "give another --host, or use the name as it is with --target"
+                "give another --host, or use the name as it is with --target",
+                name=str(view.name),
             )
 
 
@@ -109,7 +111,9 @@ def _check_owner(wish: Wish, view: HostView, record: HostRecord, freed: str | No
     if record.is_newer:
         raise Refused(
             f"{view.name}: its host record is of a newer format; "
-            "upgrade dnssd, or replace it with --takeover"
+            "upgrade dnssd, or replace it with --takeover",
+            name=str(view.name),
+            owner=record.owner,
         )
     if record.owner != freed and not wish.owns(record.owner):
         raise OwnedByAnother(

@@ -30,7 +30,7 @@ def join_address(operation: Operation, wish: AddressWish) -> Outcome:
     _check(operation, wish)
     operation.splay()
     made = 0
-    with operation.telling():
+    with operation.telling(wish.name):
         while True:
             view = read_address(operation, wish)
             if made and operation.zone.traits.merges and wish.label in view.members:
@@ -58,7 +58,7 @@ def leave_address(operation: Operation, wish: AddressWish) -> Outcome:
         ZoneError: The provider said no.
         DeadlineExceeded: It took too long; the message says what is in the zone now.
     """
-    with operation.telling():
+    with operation.telling(wish.name):
         while True:
             view = read_address(operation, wish)
             changes = plainaddress.leave(wish, view)
@@ -78,7 +78,7 @@ def plan_join_address(operation: Operation, wish: AddressWish) -> tuple[Change, 
         DnssdError: As it would.
     """
     _check(operation, wish)
-    with operation.telling():
+    with operation.telling(wish.name):
         changes = _plan(operation, wish, read_address(operation, wish), keep_ttl=False)
     return tuple(change for change in changes if not change.is_guard)
 
@@ -89,7 +89,7 @@ def plan_leave_address(operation: Operation, wish: AddressWish) -> tuple[Change,
     Raises:
         DnssdError: As it would.
     """
-    with operation.telling():
+    with operation.telling(wish.name):
         changes = plainaddress.leave(wish, read_address(operation, wish))
     return tuple(change for change in changes if not change.is_guard)
 

@@ -266,8 +266,7 @@ def _srv_change(
 def _full(view: InstanceView, limits: CommitLimits) -> RRsetFull:
     return RRsetFull(
         f"{view.name}: its SRV RRset is full: {len(view.values)} values, and {limits.characters} "
-        "characters a change; use a second instance of the service: clients merge them",
-        name=str(view.name),
+        "characters a change; use a second instance of the service: clients merge them"
     )
 
 

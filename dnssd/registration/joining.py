@@ -32,7 +32,7 @@ def join(operation: Operation, wish: Wish) -> Outcome:
     if operation.zone.traits.merges:
         return merging.join(operation, wish)
     own = _Announcement()
-    with operation.telling():
+    with operation.telling(wish.name):
         try:
             _announce_blind(operation, wish, own)
             while not _advance(operation, wish, own):
@@ -53,7 +53,7 @@ def plan_join(operation: Operation, wish: Wish) -> tuple[Change, ...]:
     """
     if operation.zone.traits.merges:
         return merging.plan_join(operation, wish)
-    with operation.telling():
+    with operation.telling(wish.name):
         host = operation.read_host(wish.host)
         view = operation.read_instance(wish.name)
         step = _plan(operation, wish, _Announcement(), view, host)

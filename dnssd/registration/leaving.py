@@ -28,7 +28,7 @@ def leave(operation: Operation, departure: Departure) -> Outcome:
     """
     if not departure.force:  # then it is another host that acts
         operation.zone.actor = f"leave {departure.host}"
-    with operation.telling():
+    with operation.telling(departure.name):
         held = _hold_out(operation, departure) if departure.force else ()
         members = (*held, *take_out(operation, departure, frozenset(m.label for m in held)))
     operation.truth = "it has left"
@@ -44,7 +44,7 @@ def plan_leave(operation: Operation, departure: Departure) -> tuple[Change, ...]
     Raises:
         DnssdError: As `leave` would.
     """
-    with operation.telling():
+    with operation.telling(departure.name):
         view = operation.read_instance(departure.name)
         step = _withdrawal(operation, departure, view, own_members(departure, view))
     return tuple(change for change in step.changes if not change.is_guard)
@@ -111,7 +111,6 @@ def own_members(departure: Departure, view: InstanceView) -> Mapping[str, Member
         raise OwnedByAnother(
             f"member {label}: belongs to {member.owner}, this is {departure.owner}; "
             "leave from there, or take it out with leave --host LABEL --force",
-            name=str(view.name),
             owner=member.owner,
         )
     return own

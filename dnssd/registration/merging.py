@@ -28,7 +28,7 @@ def join(operation: Operation, wish: Wish) -> Outcome:
     """
     former = None
     made = 0
-    with operation.telling():
+    with operation.telling(wish.name):
         while True:
             read, commit = _plan(operation, wish, keep_ttl=made > 0)
             if not made and not operation.uncertain and wish.label in read.view.members:
@@ -52,7 +52,7 @@ def plan_join(operation: Operation, wish: Wish) -> tuple[Change, ...]:
     Raises:
         DnssdError: As `join` would.
     """
-    with operation.telling():
+    with operation.telling(wish.name):
         _, commit = _plan(operation, wish, keep_ttl=False)
     return tuple(change for change in commit.changes if not change.is_guard)
 

@@ -196,12 +196,16 @@ class Operation:
         self.deadline.splay(self._splay)
 
     @contextmanager
-    def telling(self) -> Iterator[None]:
-        """Add to every error, and to an interruption, what is true in the zone now."""
+    def telling(self, name: Name | None = None) -> Iterator[None]:
+        """Add to every error, and to an interruption, what is true in the zone now.
+
+        Args:
+            name: What an error is about that says nothing else; the zone by default.
+        """
         try:
             yield
         except DnssdError as error:
-            raise error.telling(self.truth) from error
+            raise error.about(name=str(name or self.zone.origin)).telling(self.truth) from error
         except (KeyboardInterrupt, SystemExit) as error:
             error.args = (self.truth,)
             raise
@@ -270,7 +274,8 @@ class Operation:
             self._refusals[key] = known.again(self._listings)
         self._refused = min(self._refusals[c.name, c.rdtype].times for c in changes)
         if self._refused >= REFUSED_FOR_GOOD:
-            raise ChangeRejected(f"the zone refuses the change for good: {error}") from error
+            what = f"the zone refuses the change for good: {error}"
+            raise ChangeRejected(what, **error.fields) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,7 +249,7 @@ def _check(wish: AddressWish, view: AddressView) -> None:
     for rrset in view.others:
         raise NotShareable(
             f"{view.name}: a {rrset.kind or rrset.rdtype} record stands at this name, which no "
-            "address can share; remove it, or use another name"
+            "address can share; remove it, or use another name",
         )
     found, _ = view.members.get(wish.label, (None, None))
     own = found.addresses if found else ()
@@ -261,7 +261,8 @@ def _check(wish: AddressWish, view: AddressView) -> None:
     if found is not None and not wish.owns(found.owner):
         raise _owned(wish, found)
     if found is not None and found.version > FORMAT and not wish.force:
-        raise Refused(f"{wish.record_name}: of a newer format; upgrade dnssd, or give --takeover")
+        what = f"{wish.record_name}: of a newer format; upgrade dnssd, or give --takeover"
+        raise Refused(what, owner=found.owner)
 
 
 def _taken(wish: AddressWish, view: AddressView, value: Rdata) -> PlaceTaken:
@@ -270,7 +271,6 @@ def _taken(wish: AddressWish, view: AddressView, value: Rdata) -> PlaceTaken:
     return PlaceTaken(
         f"{wish.name}: {value.format()} is there already, by {holder.owner}; two hosts behind one "
         "address are one to clients: give this one an --address of its own",
-        name=str(wish.name),
         owner=holder.owner,
     )
 
@@ -279,7 +279,6 @@ def _owned(wish: AddressWish, found: AddressMember) -> OwnedByAnother:
     return OwnedByAnother(
         f"{wish.record_name}: belongs to {found.owner}, this is {wish.owner}; give another --host, "
         "or, if that owner is gone, join with --takeover or leave with --force",
-        name=str(wish.name),
         owner=found.owner,
     )
 

@@ -245,20 +245,14 @@ def _still_there(wish: Wish, announced: Member, view: InstanceView) -> MemberCha
     """The own member after its announcement, provided that nobody had a later word."""
     found, record = view.members[wish.label]
     if found.owner != announced.owner:
-        raise OwnedByAnother(
-            f"member {wish.label}: {found.owner} has taken it over meanwhile; "
-            "give another --host, or find out which host is meant to have the name"
-        )
+        why = f"{found.owner} has taken it over meanwhile; give another --host, or find out which "
+        raise _about(found, OwnedByAnother, f"{why}host is meant to have the name")
     if found.state == "leaving" and announced.state == "up":
-        raise Superseded(
-            f"member {wish.label}: marked as leaving meanwhile, by a leave of this host or by "
-            "uninstall-records; join again when that has ended"
-        )
+        why = "marked as leaving meanwhile, by a leave of this host or by uninstall-records; "
+        raise _about(found, Superseded, f"{why}join again when that has ended")
     if not found.same_as(announced):
-        raise Superseded(
-            f"member {wish.label}: another run on this host has changed it meanwhile to "
-            f"{found.srv.format()!r}, {found.state}; let one of them manage it"
-        )
+        why = f"another run on this host has changed it meanwhile to {found.srv.format()!r}, "
+        raise _about(found, Superseded, f"{why}{found.state}; let one of them manage it")
     return MemberChange(record, found, found)
 
 
@@ -268,7 +262,8 @@ def check_place(wish: Wish, view: InstanceView) -> None:
         if label != wish.label and member.state == "up" and member.claims(wish.srv):
             raise PlaceTaken(
                 f"{wish.srv.target}:{wish.srv.port}: already published by member {label} of "
-                f"{member.owner}; once is enough, or leave there first"
+                f"{member.owner}; once is enough, or leave there first",
+                owner=member.owner,
             )
 
 
@@ -279,19 +274,20 @@ def freed_owner(found: Member | None, now: datetime) -> str | None:
 
 def _check_owner(wish: Wish, found: Member, now: datetime) -> None:
     if wish.agent and found.is_held:
-        raise HeldOut(f"member {found.label}: taken out on purpose; 'dnssd join' there ends that")
+        raise _about(found, HeldOut, "taken out on purpose; 'dnssd join' there ends that")
     if wish.takeover:
         return
     if found.is_newer:
-        raise Refused(
-            f"member {found.label}: its record is of a newer format; "
-            "upgrade dnssd, or replace it with --takeover"
-        )
+        why = "its record is of a newer format; upgrade dnssd, or replace it with --takeover"
+        raise _about(found, Refused, why)
     if found.owner != freed_owner(found, now) and not wish.owns(found.owner):
-        raise OwnedByAnother(
-            f"member {found.label}: belongs to {found.owner} since {found.since:%Y-%m-%d %H:%M} "
-            f"UTC, this is {wish.owner}; give another --host, or --takeover if that owner is gone"
-        )
+        why = f"belongs to {found.owner} since {found.since:%Y-%m-%d %H:%M} UTC, this is "
+        advice = "give another --host, or --takeover if that owner is gone"
+        raise _about(found, OwnedByAnother, f"{why}{wish.owner}; {advice}")
+
+
+def _about(found: Member, kind: type[Refused], why: str) -> Refused:
+    return kind(f"member {found.label}: {why}", owner=found.owner)
 
 
 def record_rrset(wish: Wish, member: Member, record: RRset | None) -> RRset:

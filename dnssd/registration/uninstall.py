@@ -76,7 +76,8 @@ class Brake:
             more = ", …" if labels[10:] else ""
             raise Refused(
                 f"{len(self.up)} members are up: {', '.join(labels[:10])}{more}; leave on their "
-                f"hosts, or allow that many with --limit {len(self.up)}"
+                f"hosts, or allow that many with --limit {len(self.up)}",
+                name=str(min(name for name, _, _ in self.up)),
             )
 
     def select(self, view: InstanceView) -> frozenset[str]:
@@ -233,7 +234,8 @@ def _remove_definition(operation: Operation, service: Service, view: InstanceVie
     if changes and (joined.srv or joined.members):
         raise Superseded(
             f"{view.name}: a host has joined while its definition was removed; "
-            "join it again, or uninstall again"
+            "join it again, or uninstall again",
+            name=str(view.name),
         )
     return True
 

@@ -9,7 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from dnssd.errors import UsageError
+from dnssd.errors import Unavailable, UsageError
 from dnssd.resolver.browsing import Listing, domains_of, instances_of, services_in
 from dnssd.resolver.cache import CacheEntry
 from dnssd.resolver.connecting import EndpointSocket
@@ -77,8 +77,13 @@ class AsyncResolver(Core):
 
     async def connect(self, name: str, timeout: float | None = 3.0) -> EndpointSocket:
         """A TCP connection to the first endpoint that takes it, as a socket without blocking."""
+        endpoints = await self.order(name)
         report = partial(self.report, picked=False)
-        return await connect_async(await self.order(name), timeout, report=report)
+        try:
+            return await connect_async(endpoints, timeout, report=report)
+        except Unavailable as error:
+            error.about(name=name)
+            raise
 
     async def open_connection(
         self, name: str, timeout: float | None = 3.0, **options: Any
@@ -97,7 +102,11 @@ class AsyncResolver(Core):
         """
         endpoints = await self.order(name)
         report = partial(self.report, picked=False)
-        return await open_connection(endpoints, timeout, report=report, **options)
+        try:
+            return await open_connection(endpoints, timeout, report=report, **options)
+        except Unavailable as error:
+            error.about(name=name)
+            raise
 
     async def browse(self, service: str, domain: str | None = None) -> tuple[str, ...]:
         """The instances of a service, offered or not, in the order of their names."""

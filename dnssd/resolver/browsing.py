@@ -39,7 +39,7 @@ class Listing:
         """
         if any(answer.values for answer in answers):
             return self.read(answers)
-        raise NotFound(self.empty)
+        raise NotFound(self.empty, name=str(self.names[0]))
 
 
 def instances_of(asked: ServiceName) -> Listing:

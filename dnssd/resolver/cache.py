@@ -136,7 +136,8 @@ class CacheEntry:
         snapshot = self.snapshot
         if snapshot is None:
             self.fail()
-            raise Unavailable(f"{self.asked.name}: forgotten just now; look it up again")
+            what = f"{self.asked.name}: forgotten just now; look it up again"
+            raise Unavailable(what, name=str(self.asked.name))
         return snapshot
 
     def fail(self) -> None:

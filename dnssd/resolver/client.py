@@ -158,7 +158,12 @@ class Resolver(Core):
         """
         report = partial(self.report, picked=False)
         monotonic = self._monotonic
-        return connect(self.order(name), timeout, monotonic=monotonic, report=report, ssl=ssl)
+        endpoints = self.order(name)
+        try:
+            return connect(endpoints, timeout, monotonic=monotonic, report=report, ssl=ssl)
+        except Unavailable as error:
+            error.about(name=name)
+            raise
 
     def browse(self, service: str, domain: str | None = None) -> tuple[str, ...]:
         """The instances of a service, offered or not, in the order of their names.

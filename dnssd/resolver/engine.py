@@ -16,7 +16,7 @@ from dnssd.resolver.cache import Cache, CacheEntry
 from dnssd.resolver.disk import SnapshotFiles
 from dnssd.resolver.events import Event, events
 from dnssd.resolver.learning import Learning, Scope
-from dnssd.resolver.lookup import GRACE, NEWS, Lookup, Shares
+from dnssd.resolver.lookup import GRACE, NEWS, Lookup, Shares, unexpected
 from dnssd.resolver.snapshot import HasWay, Snapshot, everywhere
 from dnssd.resolver.stats import Statistics
 from dnssd.resolver.validated import Asks
@@ -225,8 +225,8 @@ class Engine:
             self._take(entry, lookup)
         except Exception as error:  # a mistake here must leave nobody waiting
             _log.exception("%s: unexpected error", entry.asked.name)
-            what = f"{entry.asked.name}: unexpected {type(error).__name__}; see the log"
-            entry.learn_failure(Unavailable(what), self._loop.time(), self._limits)
+            failure = unexpected(entry.asked.name, error)
+            entry.learn_failure(failure, self._loop.time(), self._limits)
         self._call_back(lookup)
 
     def _call_back(self, lookup: Lookup) -> None:
@@ -288,7 +288,8 @@ class Engine:
 
 
 def _closed(name: Name) -> Unavailable:
-    return Unavailable(f"{name}: the resolver was closed while it was looked up; look it up again")
+    what = f"{name}: the resolver was closed while it was looked up; look it up again"
+    return Unavailable(what, name=str(name))
 
 
 def _call(callback: Callable[[_Told], object], told: _Told) -> None:

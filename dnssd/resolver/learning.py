@@ -132,4 +132,5 @@ class Learning:
 
 
 def _lost(name: Name) -> Unavailable:
-    return Unavailable(f"{name}: what it leads to now cannot be had; check its zone")
+    what = f"{name}: what it leads to now cannot be had; check its zone"
+    return Unavailable(what, name=str(name))

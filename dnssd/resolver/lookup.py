@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from dnssd.errors import Unavailable
+from dnssd.names import Name
 from dnssd.resolver.cache import CacheEntry
 from dnssd.resolver.gather import Gathering
 from dnssd.resolver.known import FAMILIES, NOTHING
@@ -23,6 +24,12 @@ NEWS = Doubt(negatives=3)  # of a service not known before: absence after troubl
 _ALIAS = "%s: an alias of %s; targets of SRV records must have addresses of their own (RFC 2782)"
 
 _log = logging.getLogger(__name__)
+
+
+def unexpected(name: Name, error: Exception) -> Unavailable:
+    """A mistake here, as whoever waits for a name is told of it."""
+    what = f"{name}: unexpected {type(error).__name__}; see the log"
+    return Unavailable(what, name=str(name))
 
 
 class Shares:
@@ -203,8 +210,7 @@ class Lookup:
     def _fail(self, question: Question, error: Exception) -> None:
         """Something has gone wrong that should not: that is all there is to tell."""
         _log.error("unexpected error while asking for %s", question[0], exc_info=error)
-        what = f"unexpected {type(error).__name__}; see the log"
-        self._error = Unavailable(f"{question[0]}: {what}", name=str(question[0]))
+        self._error = unexpected(question[0], error)
         self._end()
 
     def _end(self) -> None:

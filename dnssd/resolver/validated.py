@@ -57,7 +57,7 @@ def _checked(name: Name, rdtype: str, done: Done, answer: Answer | Unavailable) 
     if isinstance(answer, Answer):
         if not answer.validated:
             why = "the answer is not validated (AD); ask a server that validates, and sign the zone"
-            done(Unavailable(f"{name} {rdtype}: {why}"))
+            done(Unavailable(f"{name} {rdtype}: {why}", name=str(name)))
             return
         answer = answer._replace(additional=())
     done(answer)

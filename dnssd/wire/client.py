@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from dnssd.errors import Unavailable
 from dnssd.names import Name
@@ -26,7 +26,6 @@ MAX_ALIASES = 8  # answers that are nothing but an alias, one after the other
 PLAIN = 300.0  # seconds that a server gets no OPT records, where those are not answered
 REMEMBERED = 10_000  # questions known to need TCP
 
-_ADVICE = "check the network, or give another --nameserver"
 _NO_EDNS = {FORMERR, NOTIMP, BADVERS}  # what servers say that mind it (RFC 6891)
 
 
@@ -169,7 +168,7 @@ class DnsClient:
         """It was time then to come back to a question."""
         if not query.started:
             query.finished = True
-            query.done(self._unavailable(query, {}))
+            query.done(query.unanswered(self._servers))
             return
         query.due_at = NEVER
         now = self._loop.time()
@@ -279,7 +278,7 @@ class DnsClient:
         """What has come of a question; another question, if that is an alias."""
         answer = query.resolution.outcome
         if answer is None:
-            return self._unavailable(query, query.resolution.failures)
+            return query.unanswered(self._servers)
         ttl = min(answer.ttl, query.ttl)
         if answer.alias is None:
             if query.aliases:
@@ -287,12 +286,9 @@ class DnsClient:
             return answer
         if query.aliases == MAX_ALIASES:
             why = f"{MAX_ALIASES} aliases (CNAME) in a row, the last to {answer.alias}"
-            return Unavailable(f"{query.asked}: {why}; have its zone corrected")
+            what = f"{query.asked}: {why}; have its zone corrected"
+            return Unavailable(what, name=str(query.asked))
         return query.onward(answer.alias, ttl)
-
-    def _unavailable(self, query: Query, failures: Mapping[int, str]) -> Unavailable:
-        why = ", ".join(f"{self._servers[at].address} {text}" for at, text in failures.items())
-        return Unavailable(f"{query.asked} {query.rdtype}: {why or 'no time left'}; {_ADVICE}")
 
 
 def _raise(error: Exception) -> None:

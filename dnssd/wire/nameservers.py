@@ -84,5 +84,6 @@ def _addresses(host: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(str(one[4][0]) for one in found))
     except (OSError, UnicodeError) as error:
         raise Unavailable(
-            f"name server {shown(host)}: its address is not known ({error}); give an address"
+            f"name server {shown(host)}: its address is not known ({error}); give an address",
+            server=host,
         ) from error

@@ -1,7 +1,7 @@
 """Questions on their way, and as packets (RFC 1035 section 4.1)."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dnssd.errors import Unavailable
@@ -13,7 +13,7 @@ from dnssd.wire.message import NUMBERS
 from dnssd.wire.resolution import Resolution
 
 if TYPE_CHECKING:
-    from dnssd.wire.connections import Connection
+    from dnssd.wire.connections import Connection, Server
 
 PAYLOAD = 1232  # octets: what UDP carries everywhere without fragments
 HEADER = 12  # octets
@@ -107,6 +107,18 @@ class Query:
     def without_edns(self) -> None:
         """Send no OPT record from now on."""
         self.packet = _HEAD_ALONE + self.question
+
+    def unanswered(self, servers: "Sequence[Server]") -> Unavailable:
+        """What to say where none of `servers` has given an answer."""
+        failed = self.resolution.failures if self.started else {}
+        failures = {str(servers[at].address): why for at, why in failed.items()}
+        told = ", ".join(f"{server} {why}" for server, why in failures.items())
+        return Unavailable(
+            f"{self.asked} {self.rdtype}: {told or 'no time left'}; "
+            "check the network, or give another --nameserver",
+            name=str(self.asked),
+            server=", ".join(failures) or None,
+        )
 
     def is_answered_by(self, data: bytes) -> bool:
         """Whether a packet may answer it: it repeats the question, in whatever case.

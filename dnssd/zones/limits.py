@@ -77,15 +77,18 @@ class CommitLimits:
             RRsetFull: One of the limits would be passed.
         """
         cost = self.cost(changes)
+        name = str(max(changes, key=lambda change: self.cost([change]).characters).name)
         for what in ("values", "elements", "characters"):
             spent, limit = getattr(cost, what), getattr(self, what)
             if spent > limit:
                 raise RRsetFull(
                     f"RRset full: {spent} {what} would be needed and {limit} are allowed; "
-                    "use a second instance of the service: clients merge them"
+                    "use a second instance of the service: clients merge them",
+                    name=name,
                 )
         if cost.value > self.value:
             raise RRsetFull(
                 f"a record has {cost.value} characters and {self.value} are allowed; "
-                "use another host label, or another instance, for some of the services"
+                "use another host label, or another instance, for some of the services",
+                name=name,
             )

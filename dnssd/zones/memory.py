@@ -75,7 +75,7 @@ class MemoryZone:
             rrsets = dict(self.states[-1])
             for name, rdtype in absent:
                 if (name, rdtype) in rrsets:
-                    raise Conflict(f"{rdtype} {name} is there")
+                    raise Conflict(f"{rdtype} {name} is there", name=str(name))
             for change in changes:
                 self._apply(change, rrsets)
             self.states.append(rrsets)
@@ -87,17 +87,18 @@ class MemoryZone:
     def _apply(self, change: Change, rrsets: Contents) -> None:
         key = change.name, change.rdtype
         if not change.name.is_below(self.origin):
-            raise Conflict(f"{change.name} is not in zone {self.origin}")
+            raise Conflict(f"{change.name} is not in zone {self.origin}", name=str(change.name))
         found = rrsets.pop(key, None)
         if change.shared and self.traits.merges:
             after = merged(found, change)
         elif found == change.before:
             after = change.after
         else:
-            raise Conflict(f"{change.rdtype} {change.name} is not as it was when read")
+            what = f"{change.rdtype} {change.name} is not as it was when read"
+            raise Conflict(what, name=str(change.name))
         if after is not None:
             if change.rdtype != "CNAME" and (change.name, "CNAME") in rrsets:
-                raise Conflict(f"{change.name} is an alias")
+                raise Conflict(f"{change.name} is an alias", name=str(change.name))
             rrsets[key] = after
 
     def _state(self) -> Contents:

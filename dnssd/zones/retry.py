@@ -101,14 +101,14 @@ class Retry:
             self._trouble = max(0, self._trouble - 1)
             raise verdict.error from verdict.cause
         if verdict.fate is Fate.UNKNOWN and changes:
-            raise OutcomeUnknown(str(verdict.error)) from verdict.cause
+            raise OutcomeUnknown(str(verdict.error), **verdict.error.fields) from verdict.cause
         self.throttled += verdict.fate is Fate.THROTTLED
         _log.info("trying again: %s", verdict.error)
-        deadline.back_off(self._trouble, str(verdict.error), cap=longest)
+        deadline.back_off(self._trouble, verdict.error, cap=longest)
         self._trouble += 1
 
     def _await_rights(self, verdict: Verdict, seconds: float | None, deadline: Deadline) -> None:
         if seconds is None or seconds >= deadline.remaining:
             raise verdict.error from verdict.cause
         _log.warning("once more in %g s: %s", seconds, verdict.error)
-        deadline.pause(seconds, str(verdict.error))
+        deadline.pause(seconds, verdict.error)

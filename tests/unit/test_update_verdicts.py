@@ -46,6 +46,7 @@ def test_each_code_of_an_update_is_told_apart(
     assert verdict is not None
     assert verdict.fate is fate
     assert type(verdict.error) is error
+    assert (verdict.error.name, verdict.error.server) == ("example.com.", "10.0.0.2:53")
     text = str(verdict.error)
     assert text.startswith(f"example.com.: 10.0.0.2:53 says {dns.rcode.to_text(code)}")
     assert said in text

@@ -129,7 +129,7 @@ class Client:
             self._note_rate(answer)
             return _read(answer)
 
-        return self.retry.ask(send, self._judge, deadline, changes=changes)
+        return self.retry.ask(send, self._verdict, deadline, changes=changes)
 
     def _wait_turn(self, deadline: Deadline) -> None:
         """Wait while the token has no requests left: one more would block it for minutes."""
@@ -143,6 +143,11 @@ class Client:
             self._free_at = self._now() + int(seconds)
         elif rate and int(rate[1]) == 0:
             self._free_at = self._now() + int(rate[2])
+
+    def _verdict(self, error: Exception) -> Verdict:
+        verdict = self._judge(error)
+        verdict.error.about(name=str(self._origin), server="Cloudflare")
+        return verdict
 
     def _judge(self, error: Exception) -> Verdict:
         if isinstance(error, _Refused):

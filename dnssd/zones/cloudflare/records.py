@@ -111,20 +111,22 @@ def check(changes: Iterable[Change], origin: Name) -> None:
     for change in changes:
         after = change.after
         if not change.name.is_below(origin):
-            raise ChangeRejected(f"{change.name}: not in zone {origin}")
+            raise ChangeRejected(f"{change.name}: not in zone {origin}", name=str(change.name))
         if after is None or not change.added:
             continue
         if after.kind != PROXIED and not SHORTEST_TTL <= after.ttl <= LONGEST_TTL:
             raise ChangeRejected(
                 f"{change.name}: TTL {after.ttl}: Cloudflare takes {SHORTEST_TTL} to {LONGEST_TTL}"
-                " seconds; give another --ttl"
+                " seconds; give another --ttl",
+                name=str(change.name),
             )
         characters = sum(len(_content(value)) for value in after.values)
         if characters > MOST_CHARACTERS:
             raise RRsetFull(
                 f"{change.name}: RRset full: {characters} characters of {change.rdtype} values "
                 f"would be needed and {MOST_CHARACTERS} are allowed; use a second instance of "
-                "the service: clients merge them"
+                "the service: clients merge them",
+                name=str(change.name),
             )
 
 

@@ -147,7 +147,7 @@ class CloudflareZone:
             else:
                 self._commits = {str(self.requests): tuple(changes)}
                 return str(self.requests)
-        raise Conflict(f"{self.origin}: others keep changing the same records")
+        raise Conflict(f"{self.origin}: others keep changing the same records", **self._asked)
 
     def wait_served(self, commit: str, deadline: Deadline) -> None:
         """See `Zone.wait_served`: asks each of Cloudflare's name servers for the zone.
@@ -163,6 +163,11 @@ class CloudflareZone:
         ]
         servers = RRset(self.origin, "NS", 0, tuple(self._name_servers(deadline)))
         wait_everywhere(self.origin, changes, lambda *_: (servers,), DNS_PORT, deadline)
+
+    @property
+    def _asked(self) -> dict[str, str]:
+        """Who is asked about what, for errors."""
+        return {"name": str(self.origin), "server": "Cloudflare"}
 
     def close(self) -> None:
         """Close the connections."""
@@ -181,7 +186,8 @@ class CloudflareZone:
         try:
             made = [records.read_record(one) for one in answer["result"].get("posts") or ()]
         except (KeyError, TypeError, ValueError, AttributeError, MalformedName) as error:
-            raise OutcomeUnknown(f"{self.origin}: an answer that cannot be read") from error
+            what = f"{self.origin}: an answer that cannot be read"
+            raise OutcomeUnknown(what, **self._asked) from error
         self._own = [one for one in made if one.rdtype in OWN_TYPES]
         self._own_until = self._now() + SETTLING_SECONDS
 
@@ -240,11 +246,12 @@ class CloudflareZone:
         """
         for key in absent:
             if key in self._found:
-                raise Conflict(f"{key[1]} {key[0]} is there")
+                raise Conflict(f"{key[1]} {key[0]} is there", name=str(key[0]))
         for change in changes:
             there = {record.value for record in self._found.get((change.name, change.rdtype), ())}
             if not change.shared and there != set(change.before.values if change.before else ()):
-                raise Conflict(f"{change.rdtype} {change.name} is not as it was when read")
+                what = f"{change.rdtype} {change.name} is not as it was when read"
+                raise Conflict(what, name=str(change.name))
 
 
 def _batch(

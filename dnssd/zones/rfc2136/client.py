@@ -2,13 +2,13 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import dns.message
 import dns.update
 
 from dnssd.deadline import Deadline
-from dnssd.errors import DnssdError, OutcomeUnknown
+from dnssd.errors import DnssdError, OutcomeUnknown, Unavailable
 from dnssd.names import Name
 from dnssd.zones.rfc2136 import messages
 from dnssd.zones.rfc2136.connection import Connection, Lost, NeverSent, Server
@@ -104,7 +104,7 @@ class UpdateClient:
             DnssdError: It was refused.
             DeadlineExceeded: It could not be sent in time, or the server fails.
         """
-        trouble = _Trouble(self._origin, deadline)
+        trouble = _Trouble(self._asked, deadline)
         while True:
             try:
                 (answer,) = self._exchange([message], deadline)
@@ -112,7 +112,8 @@ class UpdateClient:
                 trouble.wait(f"nothing was sent: {error}")
                 continue
             except Lost as error:
-                raise OutcomeUnknown(f"{self._origin}: an update has no answer: {error}") from error
+                what = f"{self._origin}: an update has no answer: {error}"
+                raise OutcomeUnknown(what, **self._asked) from error
             verdict = self._judge(answer, names)
             if verdict is None:
                 return
@@ -129,7 +130,7 @@ class UpdateClient:
         self, requests: Sequence[dns.message.Message], names: Sequence[Name], deadline: Deadline
     ) -> list[tuple[dns.message.Message, Verdict | None]]:
         """Requests that change nothing, with answers that all say something about data."""
-        trouble = _Trouble(self._origin, deadline)
+        trouble = _Trouble(self._asked, deadline)
         while True:
             try:
                 answers = self._exchange(requests, deadline)
@@ -151,6 +152,11 @@ class UpdateClient:
         seconds = max(0.01, min(self._timeout, deadline.remaining))
         return self._connection.exchange(requests, seconds)
 
+    @property
+    def _asked(self) -> dict[str, str]:
+        """Who is asked about what, for errors."""
+        return {"name": str(self._origin), "server": str(self.server)}
+
     def _judge(self, answer: dns.message.Message, names: Sequence[Name] = ()) -> Verdict | None:
         request = Request(self._origin, str(self.server), self._key, names)
         return judge(answer, request, self._now())
@@ -159,12 +165,13 @@ class UpdateClient:
 class _Trouble:
     """What goes wrong while one thing is tried, and how long to wait before it is tried again."""
 
-    def __init__(self, origin: Name, deadline: Deadline) -> None:
-        self._origin = origin
+    def __init__(self, asked: Mapping[str, str], deadline: Deadline) -> None:
+        self._asked = asked
         self._deadline = deadline
         self._attempts = 0
 
     def wait(self, why: str) -> None:
-        _log.info("%s: trying again: %s", self._origin, why)
-        self._deadline.back_off(self._attempts, f"{self._origin}: {why}", cap=LONGEST_WAIT_SECONDS)
+        _log.info("%s: trying again: %s", self._asked["name"], why)
+        error = Unavailable(f"{self._asked['name']}: {why}", **self._asked)
+        self._deadline.back_off(self._attempts, error, cap=LONGEST_WAIT_SECONDS)
         self._attempts += 1

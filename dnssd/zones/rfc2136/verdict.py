@@ -77,6 +77,13 @@ def judge(answer: dns.message.Message, request: Request, now: float) -> Verdict 
         request: What was asked.
         now: This host's time of day, in seconds.
     """
+    verdict = _judged(answer, request, now)
+    if verdict:
+        verdict.error.about(name=str(request.origin), server=request.server)
+    return verdict
+
+
+def _judged(answer: dns.message.Message, request: Request, now: float) -> Verdict | None:
     code = answer.rcode()
     is_update = bool(request.names)
     if code == dns.rcode.NOERROR or (code == dns.rcode.NXDOMAIN and not is_update):

@@ -156,16 +156,24 @@ class Rfc2136Zone:
         if cut := messages.referral(answer):
             raise ZoneNotFound(
                 f"{name}: {cut} is delegated to servers of its own, and clients ask those; "
-                f"name the zone {cut}"
+                f"name the zone {cut}",
+                name=str(name),
+                server=str(server),
             )
         if not answer.flags & dns.flags.AA:
             raise ZoneNotFound(
                 f"{self.origin}: {server} answers from what it has heard; "
-                "name a primary server of the zone"
+                "name a primary server of the zone",
+                name=str(self.origin),
+                server=str(server),
             )
         zone = messages.soa_owner(answer)
         if zone is not None and zone != self.origin:
-            raise ZoneNotFound(f"{self.origin}: {server} has no such zone, but {zone}; name that")
+            raise ZoneNotFound(
+                f"{self.origin}: {server} has no such zone, but {zone}; name that",
+                name=str(self.origin),
+                server=str(server),
+            )
 
     def _unknown_wildcards(self, names: Iterable[Name]) -> Iterable[Name]:
         """The wildcards that may answer for `names`, as far as they have not been asked for."""
@@ -245,7 +253,9 @@ class Rfc2136Zone:
         return RRsetFull(
             f"{change.name}: RRset full: {size} {change.rdtype} values would be needed and "
             f"{self.limits.values} are allowed; use a second instance of the service: clients "
-            "merge them; or append ,values=N to the zone, if every server of it holds more"
+            "merge them; or append ,values=N to the zone, if every server of it holds more",
+            name=str(change.name),
+            server=str(self._client.server),
         )
 
 

@@ -1,12 +1,15 @@
 """What an error of the AWS client means: try again, uncertain, or final."""
 
 import re
+from collections.abc import Sequence
 
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import LocationValueError
 
 from dnssd import errors
+from dnssd.names import Name
+from dnssd.rrsets import Change
 from dnssd.zones.retry import Fate, Verdict
 
 MAX_SAID = 500  # characters of what the provider said
@@ -99,6 +102,18 @@ def judge(error: Exception, what: str, rights: str) -> Verdict:
         raise error  # a mistake, of whomever: nothing that we know how to put
     fate, told = _judge_failure(error, what)
     return Verdict(fate, told, cause, renew=_is_of_session(error))
+
+
+def rights_to_change(changes: Sequence[Change]) -> str:
+    """What a policy has to cover for one batch: these records, and no others."""
+    types: dict[Name, set[str]] = {}
+    for change in changes:
+        types.setdefault(change.name, set()).add(change.rdtype)
+    records = ", ".join(f"{'/'.join(sorted(kinds))} {name}" for name, kinds in types.items())
+    return (
+        f"the policy does not cover {records}: that of 'dnssd iam-policy' covers the service it "
+        "names and hosts i-*; see its --host-pattern"
+    )
 
 
 def without_secrets(text: str) -> str:

@@ -16,7 +16,7 @@ from dnssd.names import Name
 from dnssd.rrsets import Change, RRset
 from dnssd.zones.base import Question, Traits
 from dnssd.zones.retry import Fate, Retry, Verdict
-from dnssd.zones.route53.errors import judge
+from dnssd.zones.route53.errors import judge, rights_to_change
 from dnssd.zones.route53.text import (
     LIMITS,
     comment,
@@ -134,7 +134,7 @@ class Route53Zone:
             {"ChangeBatch": batch},
             lambda answer: str(answer["ChangeInfo"]["Id"]),
             deadline,
-            rights=_rights_to_change(changes),
+            rights=rights_to_change(changes),
             longest=SWAP_WAIT_SECONDS if any(c.before for c in changes) else LONGEST_WAIT_SECONDS,
         )
 
@@ -164,12 +164,14 @@ class Route53Zone:
             kind = "" if private is None else _kind(private) + " "
             raise ZoneNotFound(
                 f"{self.origin}: no {kind}hosted zone of this name in this account; "
-                + (listing or "create it, or choose other credentials")
+                + (listing or "create it, or choose other credentials"),
+                **self._asked,
             )
         if len(found) > 1:
             raise AmbiguousZone(
                 f"{self.origin}: several hosted zones of this name: {listing}; append "
-                ",id=ID or ,private=yes or ,private=no to the name"
+                ",id=ID or ,private=yes or ,private=no to the name",
+                **self._asked,
             )
         self.zone_id = found[0].id
         self._private, self._found_by_name = private, True
@@ -232,12 +234,18 @@ class Route53Zone:
 
     def _judge(self, action: str, rights: str, error: Exception) -> Verdict:
         verdict = judge(error, f"{self.origin}: {action}", rights)
+        verdict.error.about(**self._asked)
         hopeful = verdict.renew or verdict.fate is Fate.DENIED
         if hopeful and not self._session.may_change(error):
             return replace(verdict, fate=Fate.FINAL)
         if verdict.renew:
             self._session.renew()
         return verdict
+
+    @property
+    def _asked(self) -> dict[str, str]:
+        """Who is asked about what, for errors."""
+        return {"name": str(self.origin), "server": "Route 53"}
 
     def _is_made_anew(self, deadline: Deadline) -> bool:
         """Whether the zone that was found by its name is gone, and another one there."""
@@ -283,15 +291,3 @@ def _read_status(answer: Mapping[str, Any]) -> str:
 
 def _kind(private: bool) -> str:
     return "private" if private else "public"
-
-
-def _rights_to_change(changes: Sequence[Change]) -> str:
-    """What a policy has to cover for one batch: these records, and no others."""
-    types: dict[Name, set[str]] = {}
-    for change in changes:
-        types.setdefault(change.name, set()).add(change.rdtype)
-    records = ", ".join(f"{'/'.join(sorted(kinds))} {name}" for name, kinds in types.items())
-    return (
-        f"the policy does not cover {records}: that of 'dnssd iam-policy' covers the service it "
-        "names and hosts i-*; see its --host-pattern"
-    )
