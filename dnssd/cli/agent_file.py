@@ -30,6 +30,8 @@ def tables_of(
     from dnssd.errors import UsageError
     from dnssd.provisioning.toml import toml
 
+    if options["names"]:
+        raise click.UsageError("--join-address: not with --agent; leave one of them out")
     if config is None:
         tables, name, environ = _described(ctx, service, options), "these options", {}
         text = toml(tables)

@@ -21,6 +21,7 @@ from dnssd.provisioning.systemd import command_line
 from dnssd.provisioning.toml import toml
 
 MAX_USER_DATA = 16_384  # octets, before base64 (EC2)
+AND = "//"  # no command has a word like this
 MAX_DEADLINE = 86_400.0  # seconds
 LEAST_START = 600  # seconds: installing packages takes minutes on a small machine
 
@@ -67,8 +68,8 @@ class Life:
     """What a host does from its start to its stop.
 
     Attributes:
-        join: The arguments of `dnssd` at every start.
-        leave: The arguments of `dnssd` at every stop.
+        join: The arguments of `dnssd` at every start; `AND` parts those of several commands.
+        leave: The arguments of `dnssd` at every stop, likewise.
         deadline: Seconds that `join` takes at most.
         install: What pip installs dnssd from; None where it is installed already.
 

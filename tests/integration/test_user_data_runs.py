@@ -232,9 +232,9 @@ def test_no_option_is_run(shell_host: Host) -> None:
     assert not (shell_host.root / "rebooted").exists()
 
 
-def started(host: Host, program: str) -> tuple[int, str]:
+def started(host: Host, program: str, *join: str) -> tuple[int, str]:
     """Start a unit whose join is `program`: its exit code, and what the journal gets."""
-    host.run(user_data())
+    host.run(user_data(join=join or ("join", "http")))
     host.add("opt/dnssd/venv/bin/dnssd", f"#!/bin/sh\n{program}\n")
     unit = (host.root / UNIT).read_text()
     (value,) = unitfile.settings(unit)["ExecStart"]
@@ -252,6 +252,19 @@ def test_the_log_goes_to_the_journal_and_to_a_file(host: Host) -> None:
     assert (code, journal) == (4, "  a \\n %s\n\nb\nc\n")
     assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} ", line) for line in log)
     assert [line[25:] for line in log] == journal.splitlines()
+
+
+def test_what_joins_side_by_side_is_all_run(host: Host) -> None:
+    """Each waits for the other here; one that fails makes the whole fail, and stops no other."""
+    (host.root / "met").mkdir()
+    program = f"""cd {host.root}/met; : >"$2"; echo "$*"
+while ! [ -e "$3" ]; do :; done; [ "$2" != a ] || exit 4"""
+
+    commands = ("join a b", "join c c", "join-address b a")
+    code, journal = started(host, program, *" // ".join(commands).split(" "))
+
+    assert code == 4
+    assert sorted(journal.splitlines()) == sorted(commands)
 
 
 def test_a_full_disk_stops_nothing(host: Host) -> None:

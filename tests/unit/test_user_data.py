@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnssd.cli.join import command as join_command
+from dnssd.cli.join_address import command as join_address_command
 from dnssd.cli.leave import command as leave_command
 from dnssd.cli.main import run
 from dnssd.errors import UsageError
@@ -100,10 +101,12 @@ def arguments(unit: str, setting: str) -> list[str]:
     """What dnssd is run with, by ExecStart and the like."""
     (value,) = unitfile.settings(unit)[setting]
     environment = unitfile.environment(unit)
-    *shell, name, program = unitfile.command(value, environment)[:5]
-    assert shell == ["/bin/bash", "-c", environment["LOGGED"]]
-    assert (name, program) == ("dnssd", DNSSD)
-    return unitfile.command(value, environment)[5:]
+    words = unitfile.command(value, environment)
+    for shell in ("LOGGED", "EACH"):
+        assert words[:4] == ["/bin/bash", "-c", environment[shell], "dnssd"]
+        words = words[4:]
+    assert f"{DNSSD} " in environment["EACH"]
+    return words
 
 
 def parsed(command: click.Command, line: list[str]) -> Mapping[str, Any]:
@@ -206,6 +209,38 @@ def test_every_option_of_join_is_taken(capsys: pytest.CaptureFixture[str]) -> No
         *("--host=web-1", "--deadline=10"),
     ]
     assert parsed(leave_command, arguments(unit, "ExecStopPost"))["deadline"] == 10
+
+
+@pytest.mark.parametrize("service", [(), ("http", "--port", "80", "--weight", "7")], ids=len)
+def test_plain_addresses_join_and_leave_too(
+    service: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Alone or beside a service, with the options that are theirs, in the zone that they are in."""
+    zones = (f"--zone={ID}", "--zone=cloudflare:example.org")
+    names = ("--join-address=www.example.org", "--join-address=example.com", "--proxied")
+    options = ("--ttl=7", "--host=a", "--takeover", "--address=public", "--splay=0")
+
+    unit = printed(capsys, *service, *zones, *names, *options, "--format", "systemd")
+
+    joins, leaves = (
+        [words.split(" ") for words in " ".join(arguments(unit, setting)).split(" // ")]
+        for setting in ("ExecStart", "ExecStopPost")
+    )
+    kinds = (["join"] if service else []) + ["join-address"] * 2
+    assert [words[0] for words in joins] == kinds
+    assert joins[-2] == [
+        *("join-address", "-v", "www.example.org", zones[1], "--host=a", "--address=public"),
+        *("--proxied", "--takeover"),
+    ]
+    assert joins[-1][2:4] == ["example.com", zones[0]]
+    assert leaves[-1] == [
+        *("leave-address", "-v", "example.com", zones[0], "--host=a", "--deadline=10"),
+    ]
+    for words in joins[-2:]:
+        parsed(join_address_command, words)
+    assert len(leaves) == len(joins)
+    if service:
+        assert {"--weight=7", "--ttl=7", *zones} < set(joins[0])
 
 
 def test_defaults_are_left_to_the_host(capsys: pytest.CaptureFixture[str]) -> None:
@@ -372,6 +407,9 @@ def test_a_zone_without_its_id_is_told(zone: str, capsys: pytest.CaptureFixture[
         (("--deadline", "inf"), "up to 86400 seconds"),
         (("--deadline", "nan"), "up to 86400 seconds"),
         (("--format", "systemd"), "the unit alone installs nothing"),
+        (("--join-address", "www.example.org"), "www.example.org: in none of the zones"),
+        (("--proxied",), "--proxied: it is an address's"),
+        (("--agent", "--join-address", "www.example.com"), "not with --agent"),
         (("--format", "systemd", "--uninstall"), "a unit cannot remove itself"),
     ],
 )
@@ -387,6 +425,9 @@ def test_what_would_fail_at_boot_fails_now(
 def test_a_service_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """As join would."""
     assert "write it as _NAME._tcp" in refused(capsys, "a.b", *WEB[1:])
+    assert "missing argument 'SERVICE', or --join-address" in refused(capsys, *WEB[1:])
+    www = ("--join-address", "www.example.com")
+    assert "--port: it is a service's; give SERVICE too" in refused(capsys, *www, *WEB[1:])
 
 
 @pytest.mark.parametrize("form", FORMATS)
