@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 from dnssd.cli import hints, registering
 from dnssd.cli.identity import identities
@@ -26,7 +26,7 @@ from dnssd.rrsets import Change
 from dnssd.zones.address import ZoneAddress
 from dnssd.zones.base import Zone
 
-_FOLDER = "addresses"  # of the state folder: `rejoin` and `leave` look for services alone
+_FOLDER = "addresses"  # of the state folder, in which `leave` looks for services alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,17 @@ class AddressOptions:
     wait: bool
     dry_run: bool
     as_json: bool
+
+    @classmethod
+    def of(cls, kept: Kept, options: Mapping[str, Any], zone_address: str) -> Self:
+        """How it joined, but for the zone's address."""
+        return cls(**options, name=Name.parse(kept.name), zone_addresses=(zone_address,))
+
+    def kept(self, facts: HostFacts, zone_address: str) -> Kept:
+        """What to keep of a join in one zone; `of` is the inverse."""
+        options = asdict(self) | {"zone_address": zone_address}
+        del options["zone_addresses"], options["name"]
+        return Kept.of(facts, str(self.name), 0, options)
 
     def wish(self, facts: HostFacts, zone: Zone, addresses: Sequence[str]) -> AddressWish:
         """What this host wants of one zone.
@@ -92,8 +103,7 @@ def join(asked: AddressOptions) -> None:
 
     def act(part: InZone[_Done]) -> _Done:
         operation, wish = begun(part)
-        options = {"zone_address": part.address, "addresses": list(asked.addresses)}
-        _state().keep(Kept.of(facts, str(asked.name), 0, options))
+        state().keep(asked.kept(facts, part.address))
         outcome = addressing.join_address(operation, wish)
         _wait(asked, part, operation, "it has joined")
         return _Done(outcome, tuple(address.format() for address in wish.addresses))
@@ -108,7 +118,7 @@ def leave(asked: AddressOptions) -> None:
         DnssdError: One of them failed.
     """
     deadline = Deadline(asked.deadline)
-    kept = _state().kept(str(asked.name))
+    kept = state().kept(str(asked.name))
     who = identities(() if asked.force else kept, asked.host, asked.cloud, deadline)
 
     def begun(part: InZone[Any], facts: HostFacts) -> tuple[Operation, AddressWish]:
@@ -130,7 +140,7 @@ def leave(asked: AddressOptions) -> None:
 
     _carry_out(asked, deadline, act, plan)
     if not (asked.force or asked.dry_run):
-        _state().forget(str(asked.name))
+        state().forget(str(asked.name))
 
 
 def _carry_out(
@@ -203,7 +213,8 @@ def _choices(asked: AddressOptions, zone: ZoneAddress) -> Sequence[str]:
     return zone.addresses or asked.addresses or ("public",)
 
 
-def _state() -> StateFolder:
+def state() -> StateFolder:
+    """Where joins of plain addresses are kept."""
     found = StateFolder.find(os.environ).path
     return StateFolder(found and found / _FOLDER)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,9 +13,8 @@ from dnssd.cli.options import Command, option
 from dnssd.cli.reporting import say, start_logging
 
 if TYPE_CHECKING:  # --help needs none of it
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from dnssd.cli.join import JoinOptions
     from dnssd.hosts.kept import Kept
 
 EPILOG = """\b
@@ -35,23 +36,24 @@ Examples:
 def command(zones: tuple[str, ...]) -> None:
     """Join again as this host had joined, after a zone was deleted, made anew or restored.
 
-    Each `dnssd join` keeps its options in the state folder until its leave. Agents join again
-    by themselves. What is there already is not changed.
+    Each `dnssd join` and `dnssd join-address` keeps its options in the state folder until its
+    leave. Agents join again by themselves. What is there already is not changed.
     """
+    from dnssd.cli import addresses
     from dnssd.cli.failures import one_line
-    from dnssd.cli.join import join_as
     from dnssd.errors import DnssdError, NotFound
     from dnssd.hosts.kept import StateFolder
 
     start_logging()
     folder = StateFolder.find(os.environ)
-    asked = [options for kept in folder.kept() if (options := _options(kept, zones))]
-    if not asked:
+    kept = [*folder.kept(), *addresses.state().kept()]
+    joins = [join for one in kept if (join := _join(one, zones))]
+    if not joins:
         raise NotFound(f"{folder.path or 'no state folder'}: no join is kept there; run dnssd join")
     failed: list[DnssdError] = []
-    for each in asked:
+    for join in joins:
         try:
-            join_as(each)
+            join()
         except DnssdError as error:
             failed.append(error)
     for former in failed[:-1]:
@@ -60,9 +62,10 @@ def command(zones: tuple[str, ...]) -> None:
         raise failed[-1]
 
 
-def _options(kept: Kept, zones: Sequence[str]) -> JoinOptions | None:
-    """How it joined, in the zone as it is now; None for an agent's, which sees to itself."""
-    from dnssd.cli.join import JoinOptions
+def _join(kept: Kept, zones: Sequence[str]) -> Callable[[], None] | None:
+    """As it joined, in the zone as it is now; None for an agent's, which sees to itself."""
+    from dnssd.cli import addresses
+    from dnssd.cli.join import JoinOptions, join_as
     from dnssd.names import Name
     from dnssd.zones.address import ZoneAddress
 
@@ -78,7 +81,8 @@ def _options(kept: Kept, zones: Sequence[str]) -> JoinOptions | None:
             raise click.UsageError(f"--zone {zone}: give its name as well, as NAME,id=ID")
         if Name.parse(kept.name).is_below(name):
             address = zone
-    try:
-        return JoinOptions(**options, zone_addresses=(address,))
-    except TypeError:
-        return None
+    with contextlib.suppress(TypeError):  # kept by another version
+        if "service" in options:
+            return partial(join_as, JoinOptions(**options, zone_addresses=(address,)))
+        return partial(addresses.join, addresses.AddressOptions.of(kept, options, address))
+    return None

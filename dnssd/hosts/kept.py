@@ -65,7 +65,9 @@ class Kept:
     @property
     def file(self) -> str:
         """The file's name: one for each zone, service, instance and port."""
-        return hashlib.sha256(f"{self.name} {self.port}".encode()).hexdigest()[:32] + ".json"
+        zone = self.options.get("zone_address", "")  # two zones may have one name
+        key = f"{self.name} {self.port} {zone}"
+        return hashlib.sha256(key.encode()).hexdigest()[:32] + ".json"
 
 
 class StateFolder:

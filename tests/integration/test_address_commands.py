@@ -85,6 +85,29 @@ def test_a_proxied_address_is_cloudflares(dnssd: Command, cloudflare: Cloudflare
     assert cloudflare.records() == ()
 
 
+def test_a_host_joins_again_in_each_zone(
+    dnssd: Command, sandbox: Sandbox, cloudflare: Cloudflare
+) -> None:
+    """Two zones of one name are kept apart; what has left is not joined again."""
+    places = (
+        f"example.test,id={sandbox.zone_id}",
+        f"cloudflare:example.test,id={cloudflare.zone_id}",
+    )
+    zones = [f"--zone={place}" for place in places]
+    assert dnssd("join-address", WWW, *zones, "--host=a", "--ttl=90").code == 0
+    for record in cloudflare.records():
+        cloudflare.remove(record.id)
+    assert dnssd("leave-address", WWW, "--host=a", "--force").code == 0
+
+    done = dnssd("rejoin")
+
+    assert (done.code, len(done.out.splitlines())) == (0, 2)
+    assert {(r.type, r.ttl) for r in cloudflare.records()} == {("A", 90), ("TXT", 90)}
+    assert result(dnssd("status", WWW, "--json"))["members"][0]["addresses"] == ["203.0.113.1"]
+    assert dnssd("leave-address", WWW, *zones, "--host=a").code == 0
+    assert dnssd("rejoin").code == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
