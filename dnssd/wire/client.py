@@ -10,13 +10,14 @@ from dnssd.wire import budget as budgets
 from dnssd.wire.answers import Answer, CutShort, NoAnswer, read_answer
 from dnssd.wire.belief import FEW_UNSIGNED, TRUSTING, UNSIGNED, Doubt
 from dnssd.wire.budget import Budget, Counts
-from dnssd.wire.connections import Connection, Network, Server
+from dnssd.wire.connections import Connection, Network
 from dnssd.wire.loop import Loop
 from dnssd.wire.message import BADVERS, FORMERR, NOTIMP, MalformedMessage
 from dnssd.wire.nameservers import NameServer
 from dnssd.wire.query import HEADER, NEVER, PAYLOAD, Done, Query, carries_edns
 from dnssd.wire.reader import read_message
 from dnssd.wire.resolution import Resolution
+from dnssd.wire.server import Server
 from dnssd.wire.timers import Timers
 from dnssd.wire.trouble import Attempt
 from dnssd.wire.usual import read_usual
@@ -59,10 +60,9 @@ class DnsClient:
         self.disturbed = 0
         self._loop = loop
         self._budget = budget
-        self._entropy = entropy
         self._counts = Counts() if counts is None else counts
         self._servers = [
-            Server(number, server, loop, network, self._received, self._lost)
+            Server(number, server, loop, network, entropy, self._received, self._lost)
             for number, server in enumerate(servers)
         ]
         self._first = 0
@@ -147,22 +147,12 @@ class DnsClient:
     def _attempt(self, query: Query, attempt: Attempt, now: float) -> None:
         """Send one packet.
 
-        By UDP a copy goes out by the same port and with the same ID: many of them would make
-        it easy to guess one (RFC 5452).
-
         Raises:
             OSError: It cannot be sent.
         """
         self._counts.packets += 1
         self._counts.repeats += bool(query.sent)
-        for connection, number, _ in reversed(query.sent):
-            if connection.attempt == attempt and not attempt.by_tcp:
-                if connection.waiting.get(number) is query and now < connection.spent_at:
-                    connection.repeat(query, number, now)
-                    return
-                break
-        connection = self._servers[attempt.server].connection(query, by_tcp=attempt.by_tcp, now=now)
-        query.sent.append((connection, connection.ask(query, self._entropy, now), now))
+        self._servers[attempt.server].send(query, by_tcp=attempt.by_tcp, now=now)
 
     def _due(self, query: Query, at: float) -> None:
         """It was time then to come back to a question."""

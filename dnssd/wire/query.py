@@ -13,7 +13,8 @@ from dnssd.wire.message import NUMBERS
 from dnssd.wire.resolution import Resolution
 
 if TYPE_CHECKING:
-    from dnssd.wire.connections import Connection, Server
+    from dnssd.wire.connections import Connection
+    from dnssd.wire.server import Server
 
 PAYLOAD = 1232  # octets: what UDP carries everywhere without fragments
 HEADER = 12  # octets

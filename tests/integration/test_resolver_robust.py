@@ -21,10 +21,10 @@ from dnssd.resolver.asyncio import AsyncResolver
 from dnssd.resolver.client import Resolver
 from dnssd.resolver.snapshot import Endpoint
 from dnssd.wire.answers import Answer
-from dnssd.wire.connections import SILENT
 from dnssd.wire.nameservers import NameServer
+from dnssd.wire.server import IDLE, PORTS, SILENT
 from dnssd.wire.system_servers import FAREWELL, ResolvConf, SystemServers
-from kit.simnet import SERVICE, WEB, SimLoop, SimNetwork, silent
+from kit.simnet import SERVICE, WEB, SimLoop, SimNetwork, silent, where
 from kit.simresolver import SimResolver, hosts_of
 from kit.simserver import Clock, SimServer
 
@@ -109,31 +109,20 @@ def test_in_an_outage_what_was_suspended_is_served_stale_after_one_time_out() ->
     assert sim.questions == asked
 
 
-class Mute(SimNetwork):
-    """A network on which the first socket gets no answer, however often it asks."""
-
-    def open(self, server, by_tcp, receive, lost):  # type: ignore[no-untyped-def] # as above
-        """The first hears nothing."""
-        is_first = not hasattr(self, "_first")
-        self._first = True
-        deaf = (lambda _: None) if is_first else receive
-        return super().open(server, by_tcp, deaf, lost)
-
-
-def test_a_look_up_outlives_a_socket_that_hears_nothing_any_more() -> None:
-    """Its address is gone, or a translation of addresses leads nowhere: another port is drawn."""
-    sim = SimResolver({})
-    sim.client.close()
-    sim.network = Mute(sim.loop, hosts_of(range(1, 3)))
-    for server in sim.client._servers:
-        server._network = sim.network
-    sim.client._closed = False
+def test_a_look_up_outlives_sockets_that_hear_nothing_any_more() -> None:
+    """Their address is gone, or what translates addresses leads nowhere: all are drawn anew."""
+    sim = SimResolver(hosts_of(range(1, 3)))
+    for number in range(100):  # by each port
+        sim.want(f"n{number}.{SERVICE}")
+    sim.advance(1.0)
+    deaf = sim.network.opened
+    assert sim.network.open_channels == PORTS
+    sim.network.fault = where(lambda query: query.channel <= deaf, silent)
 
     begin = sim.now
     assert len(sim.lookup(WEB).endpoints) == 2
-    assert SILENT <= sim.now - begin < 1.0
-    sim.advance(5.0)
-    assert sim.network.open_channels == 1
+    assert SILENT <= sim.now - begin < 1.5
+    assert sim.network.open_channels <= 2 * PORTS
 
 
 def test_a_silent_server_costs_few_sockets() -> None:
@@ -147,8 +136,9 @@ def test_a_silent_server_costs_few_sockets() -> None:
         sim.advance(0.02)
         most = max(most, sim.network.open_channels)
 
-    assert most <= 8
-    assert sim.network.open_channels == 1
+    assert most <= 3 * PORTS
+    sim.advance(IDLE)
+    assert sim.network.open_channels == 0
 
 
 @pytest.mark.parametrize("wrong", ["10.0.0.2", b"10.0.0.2", 5, [None], [b"10.0.0.2"]])

@@ -29,6 +29,7 @@ from dnssd.wire.client import DnsClient
 from dnssd.wire.connections import PORT_LIFE
 from dnssd.wire.loop import SelectLoop
 from dnssd.wire.nameservers import NameServer
+from dnssd.wire.server import PORTS
 from dnssd.wire.sockets import Sockets
 
 SLOWLY = 0.01  # of the speed of time: then 200 ms are 20 s
@@ -359,7 +360,7 @@ def world(kind: str, _leaves_nothing: None) -> Iterator[World]:
 @pytest.fixture
 def hasty(kind: str, _leaves_nothing: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A loop with the usual clock, in which answers are late after 10 ms."""
-    monkeypatch.setattr("dnssd.wire.connections.FIRST_LATE", 0.01)
+    monkeypatch.setattr("dnssd.wire.server.FIRST_LATE", 0.01)
     with closing(World(kind, 1.0)) as made:
         yield made
 
@@ -428,18 +429,19 @@ def test_ports_and_ids_cannot_be_guessed(world: World) -> None:
     assert inspect.signature(DnsClient).parameters["entropy"].default is os.urandom
 
 
-def test_a_port_is_not_used_for_ever(world: World) -> None:
-    """After a thousand questions there is another; the old one is closed, its answers heard."""
+def test_no_port_is_used_for_ever(world: World) -> None:
+    """Questions leave by sixteen at least, each replaced in time; answers are heard by all."""
     server = world.server()
     client = world.client(server.at)
     files = open_files()
 
-    for at in range(0, PORT_LIFE + 200, 200):
+    for at in range(0, PORTS * PORT_LIFE + 200, 200):
         assert len(world.ask(client, *range(at, at + 200))) == 200
 
     ports = Counter(source[1] for _, source in server.by_udp)
-    assert sorted(ports.values()) == [200, PORT_LIFE]
-    assert len(open_files() - files) == 1
+    assert len(ports) > PORTS
+    assert max(ports.values()) <= 2 * PORT_LIFE  # the system may give one twice
+    assert len(open_files() - files) == PORTS
 
 
 @pytest.mark.usefixtures("_leaves_nothing")
@@ -533,7 +535,8 @@ def test_forged_answers_are_ignored(world: World) -> None:
 
     server = world.server(forge)
 
-    assert world.ask(world.client(server.at), *range(50)) == [host(at) for at in range(50)]
+    came = world.ask(world.client(server.at), *range(50))
+    assert sorted(came) == sorted(host(at) for at in range(50))
     assert len(server.by_udp) == 50
 
 
@@ -577,7 +580,7 @@ def test_answers_by_tcp_come_in_any_order_over_one_connection(world: World) -> N
 
     came = world.ask(world.client(server.at), *range(50))
 
-    assert came == [host(at) for at in reversed(range(50))]
+    assert sorted(came) == sorted(host(at) for at in range(50))
     assert len(server.connections) == 1
     assert len(server.by_tcp) == 50
 
@@ -598,7 +601,7 @@ def test_a_callback_that_fails_keeps_no_answer_from_others(
     client = world.client(world.server(cuts, together).at)
     client.ask(Name.parse("h0.example.com."), "A", world.loop.time() + 5, fail)
 
-    assert world.ask(client, *range(1, 10)) == [host(at) for at in range(1, 10)]
+    assert sorted(world.ask(client, *range(1, 10))) == [host(at) for at in range(1, 10)]
     world.run(lambda: bool(caplog.records))
     (record,) = caplog.records
     assert record.exc_info is not None

@@ -113,16 +113,24 @@ class Query:
         answer: What an honest server would say, as bytes.
         number: How many packets came before it.
         at: When it was sent.
+        channel: By which socket: another one, another number.
     """
 
     def __init__(
-        self, data: bytes, server: NameServer, by_tcp: bool, number: int, at: float
+        self,
+        data: bytes,
+        server: NameServer,
+        by_tcp: bool,
+        number: int,
+        at: float,
+        channel: int = 0,
     ) -> None:
         self.data = data
         self.server = server
         self.by_tcp = by_tcp
         self.number = number
         self.at = at
+        self.channel = channel
         self.answer = b""
 
     @property
@@ -161,7 +169,10 @@ class SimNetwork:
         negative_ttl: Of SOA records, in seconds.
         asked: How often each (name, type) was asked.
         queries: What was asked, in order.
-        open_channels: How many channels are open.
+        open_channels: How many channels are open, and of them
+        open_by_tcp: by TCP.
+        opened: How many ever were, and of them
+        opened_by_tcp: by TCP.
     """
 
     def __init__(
@@ -184,7 +195,8 @@ class SimNetwork:
         self.negative_ttl = 60
         self.asked: Counter[tuple[str, str]] = Counter()
         self.queries: list[Query] = []
-        self.open_channels = 0
+        self.open_channels = self.open_by_tcp = 0
+        self.opened = self.opened_by_tcp = 0
 
     def open(
         self,
@@ -194,8 +206,14 @@ class SimNetwork:
         lost: Callable[[str], object],
     ) -> "SimChannel":
         """Open a channel (see `Network`)."""
-        self.open_channels += 1
+        self._count(by_tcp)
         return SimChannel(self, server, by_tcp, receive, lost)
+
+    def _count(self, by_tcp: bool) -> None:
+        self.opened += 1
+        self.opened_by_tcp += by_tcp
+        self.open_channels += 1
+        self.open_by_tcp += by_tcp
 
     def change(self, records: Records) -> None:
         """From now on the data are others."""
@@ -260,11 +278,13 @@ class SimChannel:
         self._receive = receive
         self._lost = lost
         self._closed = False
+        self._number = network.opened
 
     def send(self, packet: bytes) -> None:
         """Have the network make something of it."""
         network = self._network
-        query = Query(packet, self._server, self._by_tcp, len(network.queries), network.loop.now)
+        number, now = len(network.queries), network.loop.now
+        query = Query(packet, self._server, self._by_tcp, number, now, self._number)
         query.answer = network.respond(query)
         network.asked[query.key] += 1
         network.queries.append(query)
@@ -276,6 +296,7 @@ class SimChannel:
         if not self._closed:
             self._closed = True
             self._network.open_channels -= 1
+            self._network.open_by_tcp -= self._by_tcp
 
     def _deliver(self, what: bytes | str) -> None:
         if self._closed:

@@ -409,6 +409,7 @@ def test_a_failure_is_remembered_for_a_second() -> None:
     with pytest.raises(Unavailable):
         sim.lookup(WEB)
     assert sim.questions > asked
+    sim.advance(IDLE)
     assert sim.loop.pending() == 0
 
 

@@ -5,9 +5,10 @@ import itertools
 import pytest
 
 from dnssd.names import Name
-from dnssd.wire.connections import IDLE, MAX_LATE, MIN_LATE, Connection, Server
+from dnssd.wire.connections import Connection
 from dnssd.wire.nameservers import NameServer
 from dnssd.wire.query import Query
+from dnssd.wire.server import IDLE, MAX_LATE, MIN_LATE, Server
 from kit.simnet import SimLoop, SimNetwork, honest, silent
 
 ONE = NameServer("192.0.2.1")
@@ -20,8 +21,16 @@ class Bench:
         self.loop = SimLoop()
         self.network = SimNetwork(self.loop, {("a.example.com.", "A"): ["10.0.0.1"]})
         self.told: dict[Query, list[object]] = {}
-        self.server = Server(0, ONE, self.loop, self.network, self.note, self.note)
-        self.ids = itertools.count()
+        ids = itertools.count()
+        self.server = Server(
+            0,
+            ONE,
+            self.loop,
+            self.network,
+            lambda size: next(ids).to_bytes(2, "big") if size == 2 else b"\0",
+            self.note,
+            self.note,
+        )
 
     def note(self, query: Query, connection: Connection, what: object) -> None:
         """An answer has come, or why there is none."""
@@ -31,8 +40,8 @@ class Bench:
         """Ask a question, which fits any connection; the list is filled with what comes."""
         query = Query(Name.parse("a.example.com."), "A", 0.0, lambda _: None)
         self.told[query] = []
-        connection = self.server.connection(query, by_tcp=by_tcp, now=self.loop.time())
-        connection.ask(query, lambda size: next(self.ids).to_bytes(size, "big"), self.loop.time())
+        self.server.send(query, by_tcp=by_tcp, now=self.loop.time())
+        self.connection = query.sent[0][0]
         return self.told[query]
 
 
@@ -53,26 +62,15 @@ def test_a_connection_with_a_question_is_not_idle() -> None:
     assert bench.loop.pending() == 0
 
 
-def test_udp_is_never_idle() -> None:
-    """A socket without a connection costs the server nothing."""
-    bench = Bench()
-    bench.ask(by_tcp=False)
-    bench.loop.run(100 * IDLE)
-
-    assert bench.network.open_channels == 1
-
-
 @pytest.mark.parametrize("by_tcp", [True, False])
 def test_what_is_lost_is_told_to_all_who_wait(by_tcp: bool) -> None:
     """And to each once; a connection is of no more use, a UDP port is."""
     bench = Bench()
     bench.network.fault = silent
     all_told = [bench.ask(by_tcp=by_tcp) for _ in range(3)]
-    other = Query(Name.parse("b.example.com."), "A", 0.0, lambda _: None)
-    connection = bench.server.connection(other, by_tcp=by_tcp, now=bench.loop.time())
 
-    connection.lost("connection refused")
-    connection.lost("connection refused")
+    for _ in range(2):
+        bench.connection.lost("connection refused")
 
     assert all_told == [["connection refused"]] * 3
     assert bench.network.open_channels == (0 if by_tcp else 1)
