@@ -1,5 +1,6 @@
 """What every test relies on: nothing leads beyond this machine."""
 
+import gc
 import itertools
 import os
 import random
@@ -21,6 +22,12 @@ settings.load_profile("dnssd")
 
 _numbers = itertools.count()
 _OF_HTTP = ("http_proxy", "https_proxy", "all_proxy", "requests_ca_bundle", "curl_ca_bundle")
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests stay until the end: collecting garbage need not look at them each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
