@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import select
-import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -12,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dnssd.cli.domain import domain_option
+from dnssd.cli.execution import event_json, execute, split, time_of
 from dnssd.cli.failures import Terminated
 from dnssd.cli.options import Command, json_option, nameserver_option, option, timeout_option
 from dnssd.cli.reporting import start_logging, warn
 
 if TYPE_CHECKING:  # importing the resolver takes longer than printing --help
-    from collections.abc import Sequence
-
     from dnssd.names import Name
     from dnssd.resolver.client import Resolver
     from dnssd.resolver.events import Event
@@ -33,24 +31,11 @@ Examples:
   dnssd watch http --domain example.com --exec 'systemctl reload haproxy'
 """
 
-GRACE_SECONDS = 5.0  # that a command gets to end in
 WIDEST = 32  # columns: what is longer makes no room for itself in later lines
 _TOLD = {
     "stale": "no name server answers; its endpoints stay as they were",
     "recovered": "a name server answers again",
 }
-
-
-def _split(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str]:
-    import shlex
-
-    try:
-        words = shlex.split(value or "")
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r}: {error}") from error
-    if value is not None and not words:
-        raise click.BadParameter("no command in it")
-    return words
 
 
 @click.command("watch", cls=Command, epilog=EPILOG)
@@ -62,7 +47,7 @@ def _split(ctx: click.Context, param: click.Parameter, value: str | None) -> lis
     "--exec",
     "words",
     metavar="COMMAND",
-    callback=_split,
+    callback=split,
     help="Run this after each burst of events, with their JSON lines on its stdin.",
 )
 @json_option
@@ -92,8 +77,8 @@ def command(
         has_reader = _end_with_reader(resolver)
         _tell_absence(resolver, asked)
         for burst in bursts(resolver.watch(asked), _printer(as_json)):
-            if words:
-                _run(words, burst)
+            if words and (why := execute(words, burst)):
+                warn(f"{why}; it is tried again at the next event")
         if not has_reader.is_set():
             raise BrokenPipeError
 
@@ -106,19 +91,6 @@ def _tell_absence(resolver: Resolver, name: str) -> None:
         resolver.lookup(name)
     except (NotFound, Unavailable) as error:
         warn(f"{error}; still watching")
-
-
-def event_json(event: Event) -> dict[str, Any]:
-    """An event's JSON."""
-    from dnssd.cli.lookup import endpoint_json
-
-    endpoint = event.endpoint
-    return {
-        "event": event.kind,
-        "time": _time(event),
-        "name": event.name,
-        "endpoint": {"instance": endpoint.instance} | endpoint_json(endpoint) if endpoint else None,
-    }
 
 
 def _printer(as_json: bool) -> Any:
@@ -138,7 +110,7 @@ def _line(event: Event, widths: list[int]) -> str:
     """An event in columns, as wide as those of the lines before it: `widths` is kept here."""
     from dnssd.cli.output import padded, safe, width_of
 
-    when = f"{_time(event)}  {event.kind:<9}"
+    when = f"{time_of(event)}  {event.kind:<9}"
     endpoint = event.endpoint
     if endpoint is None:
         return f"{when}  {_TOLD[event.kind]}"
@@ -152,10 +124,6 @@ def _line(event: Event, widths: list[int]) -> str:
     widths[:] = map(max, widths or (0,) * len(cells), taken)
     columns = map(padded, cells, widths)
     return "  ".join((when, *columns)).rstrip()
-
-
-def _time(event: Event) -> str:
-    return event.time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _end_with_reader(resolver: Resolver) -> threading.Event:
@@ -179,37 +147,3 @@ def _end_with_reader(resolver: Resolver) -> threading.Event:
 
     threading.Thread(target=wait, name="dnssd-reader", daemon=True).start()
     return has_reader
-
-
-def _run(words: Sequence[str], burst: Sequence[Event]) -> None:
-    """Run the command; that it fails is told, and ends nothing. It ends with this program."""
-    from dnssd.cli.output import json_line
-
-    lines = "".join(json_line(event_json(event)) + "\n" for event in burst)
-    try:
-        # Its output goes to stderr, since stdout holds events and nothing else.
-        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=sys.stderr)
-    except OSError as error:
-        warn(f"--exec {words[0]}: {error.strerror}; it is tried again at the next event")
-        return
-    try:
-        process.communicate(lines.encode())
-    except BaseException:
-        _end(process)
-        raise
-    if process.returncode:
-        warn(f"--exec {words[0]}: it ended with {_ending(process.returncode)}")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a command as this program was told to end; by force if it takes too long."""
-    process.terminate()
-    try:
-        process.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _ending(code: int) -> str:
-    return f"exit code {code}" if code > 0 else f"signal {-code}"

@@ -120,26 +120,28 @@ class AsyncResolver(Core):
         """The domains that a domain recommends for browsing (RFC 6763 section 11), in order."""
         return await self._listed(domains_of(domain))
 
-    def watch(self, name: str) -> AsyncGenerator[Event, None]:
-        """What happens to a service: first an `added` for each endpoint, then each change.
+    def watch(self, name: str, *others: str) -> AsyncGenerator[Event, None]:
+        """What happens to services: first an `added` for each endpoint, then each change.
 
         Cancelling whoever waits for the next event ends it, as a time-out around `anext` does.
         """
-        return self._events(parse_name(name))
+        return self._events(*map(parse_name, (name, *others)))
 
     async def clear(self) -> None:
         """Empty the cache; what is watched stays watched."""
         self._running().clear()
 
-    async def _events(self, asked: ServiceName) -> AsyncGenerator[Event, None]:
+    async def _events(self, *asked: ServiceName) -> AsyncGenerator[Event, None]:
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         engine = self._running()
-        engine.listen(asked, queue.put_nowait)
+        for each in asked:
+            engine.listen(each, queue.put_nowait)
         try:
             while (event := await queue.get()) is not None:
                 yield event
         finally:
-            engine.unlisten(asked, queue.put_nowait)
+            for each in asked:
+                engine.unlisten(each, queue.put_nowait)
 
     async def _find(self, name: str) -> tuple[CacheEntry, Snapshot]:
         """What is known of a name; if that is nothing, find out."""

@@ -205,8 +205,8 @@ class Resolver(Core):
         """
         return self._listed(domains_of(domain))
 
-    def watch(self, name: str) -> Generator[Event, None, None]:
-        """What happens to a service: first an `added` for each endpoint, then each change.
+    def watch(self, name: str, *others: str) -> Generator[Event, None, None]:
+        """What happens to services: first an `added` for each endpoint, then each change.
 
         Waits for the next event, and ends when the resolver is closed. That a look-up fails
         changes nothing: the service is `stale` then, once, until it has `recovered`.
@@ -214,25 +214,27 @@ class Resolver(Core):
         Raises:
             UsageError: Not the name of a service or an instance.
         """
-        return self._events(parse_name(name))
+        return self._events(*map(parse_name, (name, *others)))
 
     def clear(self) -> None:
         """Empty the cache; what is watched stays watched."""
         worker = self._running()
         worker.call(worker.engine.clear)
 
-    def _events(self, asked: ServiceName) -> Generator[Event, None, None]:
+    def _events(self, *asked: ServiceName) -> Generator[Event, None, None]:
         queue: SimpleQueue[Event | None] = SimpleQueue()
         worker = self._running()
         try:
-            worker.call(worker.engine.listen, asked, queue.put)
+            for each in asked:
+                worker.call(worker.engine.listen, each, queue.put)
         except Unavailable:  # closed at this very moment
             return
         try:
             while (event := queue.get()) is not None:
                 yield event
         finally:
-            worker.post(worker.engine.unlisten, asked, queue.put)
+            for each in asked:
+                worker.post(worker.engine.unlisten, each, queue.put)
 
     def _find(self, name: str) -> tuple[CacheEntry, Snapshot]:
         """What is known of a name; if that is nothing, have the worker find out."""

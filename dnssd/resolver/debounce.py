@@ -18,6 +18,7 @@ def bursts(
     *,
     quiet: float = QUIET_SECONDS,
     longest: float = LONGEST_SECONDS,
+    idle: float | None = None,
 ) -> Iterator[list[_Event]]:
     """Groups of events, n >= 1 each; what comes while a group is dealt with is the next.
 
@@ -26,9 +27,10 @@ def bursts(
         show: Gets each of them at once, in that thread.
         quiet: Seconds without an event that end a group.
         longest: Seconds that a group may take to come together.
+        idle: Seconds without an event after which a group without events comes; None for never.
     """
     source = _Source(events, show)
-    while burst := source.burst(quiet, longest):
+    while (burst := source.burst(quiet, longest, idle)) or not source.has_ended:
         yield burst
     if source.error is not None:
         raise source.error
@@ -39,28 +41,29 @@ class _Source(Generic[_Event]):
 
     Attributes:
         error: What ended them, to be raised where somebody sees it.
+        has_ended: Whether all of them have been told.
     """
 
     def __init__(self, events: Iterable[_Event], show: Callable[[_Event], object]) -> None:
         self.error: BaseException | None = None
-        self._has_ended = False
+        self.has_ended = False
         self._came: queue.SimpleQueue[_Event | None] = queue.SimpleQueue()  # None: the end
         threading.Thread(
             target=self._take, args=(events, show), name="dnssd-watch", daemon=True
         ).start()
 
-    def burst(self, quiet: float, longest: float) -> list[_Event]:
-        """What comes together next; nothing at the end."""
+    def burst(self, quiet: float, longest: float, idle: float | None) -> list[_Event]:
+        """What comes together next; nothing at the end, or where nothing comes."""
         burst: list[_Event] = []
         end = 0.0
-        while not self._has_ended:
+        while not self.has_ended:
             try:
-                left = min(quiet, end - time.monotonic()) if burst else None
+                left = min(quiet, end - time.monotonic()) if burst else idle
                 event = self._next(left)
             except queue.Empty:
                 break
             if event is None:
-                self._has_ended = True
+                self.has_ended = True
             else:
                 end = end if burst else time.monotonic() + longest
                 burst.append(event)

@@ -12,22 +12,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from random import Random
 from typing import IO, Any
 
 import pytest
 
 from dnssd.cli.main import run
-from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
-from dnssd.sandbox.dns.answers import respond
-from dnssd.sandbox.dns.server import DnsServer
 from dnssd.sandbox.sandbox import Sandbox
-from dnssd.zones.route53.text import read_name
+from kit.livezone import SERVICE, WEB, Zone
 
-SERVICE = "_http._tcp.example.test."
-WEB = f"web.{SERVICE}"
 PATIENCE = 60.0  # seconds that a test waits for what must come
-SOA = "ns.example.test. hostmaster.example.test. 1 2 3 4 1"  # absences hold for a second
 
 PROGRAM = (sys.executable, "-m", "dnssd", "watch")
 
@@ -46,35 +39,6 @@ NOTE = """if True:
     print("from the command")
     sys.exit(3)
 """
-
-
-class Zone:
-    """The sandbox's zone behind a name server that may be silent; TTLs are a second."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self.silent = False
-        self._sandbox = sandbox
-        rng = Random(1)
-
-        def reply(message: bytes, stream: bool) -> Sequence[bytes]:
-            if self.silent:
-                return ()
-            return respond(message, sandbox.zones.zones(), rng, stream=stream)
-
-        self.server = DnsServer(reply)
-        self.put("example.test.", "SOA", SOA)
-
-    def put(self, name: str, rdtype: str, *values: str) -> None:
-        """Write one RRset, values as Route 53 writes them."""
-        entry = HostedRRset(read_name(name), rdtype, 1, values)
-        self._sandbox.zones.change(self._sandbox.zone_id, [Edit(Action.UPSERT, entry)])
-
-    def offer(self, *hosts: str, name: str = WEB, weight: int = 1) -> None:
-        """Have hosts offer an instance, and have addresses."""
-        for host in hosts:
-            self.put(f"{host}.example.test.", "A", "10.0.0.1")
-        self.put(name, "SRV", *(f"0 {weight} 80 {host}.example.test." for host in hosts))
-        self.put(SERVICE, "PTR", name)
 
 
 class Watch:
@@ -300,7 +264,9 @@ def test_a_command_runs_once_for_each_burst(zone: Zone, watch: Start, noting: Co
     noting.let_go()
 
     assert watching.told() == "from the command"
-    assert watching.told().endswith("it ended with exit code 3")
+    assert watching.told().endswith(
+        "it ended with exit code 3; it is tried again at the next event"
+    )
     assert watching.told() == "from the command"
     assert noting.runs() == [
         *(["begin", shell, early], ["end"]),
@@ -331,7 +297,9 @@ def test_a_command_that_is_killed(zone: Zone, watch: Start) -> None:
 
     watching = watch(WEB, "--exec", "sh -c 'kill -KILL $$'")
 
-    assert watching.told() == "dnssd: --exec sh: it ended with signal 9"
+    assert watching.told() == (
+        "dnssd: --exec sh: it ended with signal 9; it is tried again at the next event"
+    )
 
 
 def test_a_service_that_is_not_there_yet(zone: Zone, watch: Start) -> None:

@@ -1,0 +1,1 @@
+"""Services as other programs' configuration: files, and HAProxy kept up to date."""
