@@ -176,6 +176,8 @@ class StreamServer(Server, ThreadingMixIn, TCPServer):
         self.serve_forever(0.02)
 
     def _stop(self) -> None:
+        with contextlib.suppress(OSError):  # where the system wakes nobody by it
+            self.socket.shutdown(socket.SHUT_RDWR)
         self.shutdown()
 
     def _end(self) -> None:
