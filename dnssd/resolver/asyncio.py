@@ -4,16 +4,16 @@ import asyncio
 import os
 import socket
 import weakref
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from dnssd.errors import Unavailable, UsageError
+from dnssd.errors import UsageError
 from dnssd.resolver.browsing import Listing, domains_of, instances_of, services_in
 from dnssd.resolver.cache import CacheEntry
 from dnssd.resolver.connecting import EndpointSocket
-from dnssd.resolver.core import Core
+from dnssd.resolver.core import Core, about
 from dnssd.resolver.defaults import parse_browsed, parse_name
 from dnssd.resolver.engine import Engine
 from dnssd.resolver.events import Event
@@ -78,12 +78,9 @@ class AsyncResolver(Core):
     async def connect(self, name: str, timeout: float | None = 3.0) -> EndpointSocket:
         """A TCP connection to the first endpoint that takes it, as a socket without blocking."""
         endpoints = await self.order(name)
-        report = partial(self.report, picked=False)
-        try:
-            return await connect_async(endpoints, timeout, report=report)
-        except Unavailable as error:
-            error.about(name=name)
-            raise
+        report, further = partial(self.report, picked=False), partial(self._complete, name)
+        with about(name):
+            return await connect_async(endpoints, timeout, report=report, further=further)
 
     async def open_connection(
         self, name: str, timeout: float | None = 3.0, **options: Any
@@ -101,12 +98,11 @@ class AsyncResolver(Core):
             NotFound, UsageError: As `lookup` does.
         """
         endpoints = await self.order(name)
-        report = partial(self.report, picked=False)
-        try:
-            return await open_connection(endpoints, timeout, report=report, **options)
-        except Unavailable as error:
-            error.about(name=name)
-            raise
+        report, further = partial(self.report, picked=False), partial(self._complete, name)
+        with about(name):
+            return await open_connection(
+                endpoints, timeout, report=report, further=further, **options
+            )
 
     async def browse(self, service: str, domain: str | None = None) -> tuple[str, ...]:
         """The instances of a service, offered or not, in the order of their names."""
@@ -151,6 +147,13 @@ class AsyncResolver(Core):
             return entry, snapshot
         found: CacheEntry = await _called_back(engine.want, name, parse_name(name))
         return found, found.latest()
+
+    async def _complete(self, name: str) -> Sequence[Endpoint]:
+        """The endpoints of a name with what was left out of their addresses."""
+        found: Sequence[Endpoint] = await _called_back(
+            self._running().complete, name, parse_name(name)
+        )
+        return found
 
     async def _listed(self, listing: Listing) -> tuple[str, ...]:
         engine = self._running()

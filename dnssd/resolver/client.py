@@ -3,7 +3,7 @@
 import os
 import weakref
 from bisect import bisect_right
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
@@ -13,7 +13,7 @@ from dnssd.errors import Unavailable
 from dnssd.resolver.browsing import Listing, domains_of, instances_of, services_in
 from dnssd.resolver.cache import CacheEntry
 from dnssd.resolver.connecting import Connected, EndpointSocket, connect
-from dnssd.resolver.core import CHECK, Core
+from dnssd.resolver.core import CHECK, Core, about
 from dnssd.resolver.defaults import parse_browsed, parse_name
 from dnssd.resolver.events import Event
 from dnssd.resolver.snapshot import Endpoint, Snapshot
@@ -156,14 +156,16 @@ class Resolver(Core):
             Unavailable: None took it in time, or no name server answered.
             NotFound, UsageError: As `lookup` does.
         """
-        report = partial(self.report, picked=False)
-        monotonic = self._monotonic
         endpoints = self.order(name)
-        try:
-            return connect(endpoints, timeout, monotonic=monotonic, report=report, ssl=ssl)
-        except Unavailable as error:
-            error.about(name=name)
-            raise
+        with about(name):
+            return connect(
+                endpoints,
+                timeout,
+                monotonic=self._monotonic,
+                report=partial(self.report, picked=False),
+                ssl=ssl,
+                further=partial(self._complete, name),
+            )
 
     def browse(self, service: str, domain: str | None = None) -> tuple[str, ...]:
         """The instances of a service, offered or not, in the order of their names.
@@ -248,27 +250,22 @@ class Resolver(Core):
         entry = worker.wait(worker.engine.want, name, parse_name(name))
         return entry, entry.latest()
 
+    def _complete(self, name: str, done: Callable[[Sequence[Endpoint]], object]) -> None:
+        """Have asked what was left out of a name's addresses, and go on."""
+        worker = self._running()
+        worker.post(worker.engine.complete, name, parse_name(name), done)
+
     def _listed(self, listing: Listing) -> tuple[str, ...]:
         worker = self._running()
         return listing.of([worker.wait(worker.engine.pointers, name) for name in listing.names])
 
     def _running(self) -> Worker:
-        """The worker, started if it is not running.
-
-        Raises:
-            Unavailable: The system has no descriptor or thread left for it.
-        """
+        """The worker, started if it is not running."""
         with self._lock:
             worker = self._worker
             if worker is None or not worker.is_alive:
                 self._detached()
-                try:
-                    worker = Worker(self._engine_in, self._monotonic)
-                except (OSError, RuntimeError) as error:
-                    raise Unavailable(
-                        f"the resolver cannot start: {error}; raise the limits of this process"
-                    ) from error
-                self._worker = worker
+                self._worker = worker = Worker(self._engine_in, self._monotonic)
                 _all.add(self)
                 # Whoever drops a resolver may hold a lock that the thread waits for: be brief.
                 self._finalizer = weakref.finalize(self, worker.stop, CHECK)

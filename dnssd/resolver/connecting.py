@@ -5,8 +5,9 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from errno import EINPROGRESS
+from math import inf
 from types import ModuleType
 from typing import TYPE_CHECKING, Union, cast
 from urllib.parse import quote
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from dnssd.resolver.handshakes import EndpointTlsSocket
 
+POLL = 0.02  # seconds from one look for further addresses to the next
+
 
 class EndpointSocket(socket.socket):
     """A connection to an endpoint.
@@ -33,6 +36,7 @@ class EndpointSocket(socket.socket):
 
 
 Connected = Union[EndpointSocket, "EndpointTlsSocket"]
+Further = Callable[[Callable[[Iterable[Endpoint]], object]], object]
 
 
 def connect(
@@ -44,6 +48,7 @@ def connect(
     monotonic: Callable[[], float] = time.monotonic,
     delay: float = DELAY,
     prepare: Callable[[socket.socket], object] = bool,
+    further: Further | None = None,
 ) -> Connected:
     """Connect to the first endpoint that answers, in the order given.
 
@@ -58,6 +63,8 @@ def connect(
         monotonic: The clock, in seconds.
         delay: Seconds from one attempt to the next.
         prepare: Gets each socket before it connects, to set its options.
+        further: Has further addresses asked for, without waiting; calls what it gets, in
+            whatever thread, with endpoints that have them. Called when all else was tried.
 
     Raises:
         Unavailable: Nobody has answered (`DeadlineExceeded`: in time).
@@ -66,10 +73,11 @@ def connect(
     if ssl is not None and not hasattr(ssl, "wrap_bio"):
         raise UsageError(f"ssl {shown(repr(ssl))}: no TLS context; give an ssl.SSLContext")
     timeout = limited(timeout)
-    race = Race(attempts(endpoints), monotonic(), timeout, report, delay)
+    can_grow = further is not None
+    race = Race(attempts(endpoints), monotonic(), timeout, report, delay, can_grow=can_grow)
     with selectors.DefaultSelector() as selector:
         try:
-            sock = _Connecting(race, selector, ssl, prepare).run(monotonic)
+            sock = _Connecting(race, selector, ssl, prepare, further).run(monotonic)
         finally:
             for key in selector.get_map().values():
                 _socket_of(key).close()
@@ -99,6 +107,8 @@ class _Connecting:
     selector: selectors.BaseSelector
     context: "SSLContext | None"
     prepare: Callable[[socket.socket], object]
+    further: Further | None
+    _told: list[Iterable[Endpoint]] = field(default_factory=list)
 
     def run(self, monotonic: Callable[[], float]) -> Connected:
         """The first socket that has connected."""
@@ -110,7 +120,7 @@ class _Connecting:
                 except OSError as error:
                     race.fail(attempt, error, now)
                 continue
-            for key, _ in self.selector.select(race.wait(now)):
+            for key, _ in self.selector.select(self._patience(now)):
                 try:
                     sock = self._advance(_socket_of(key), key.data)
                 except (OSError, UnicodeError) as error:
@@ -120,6 +130,20 @@ class _Connecting:
                     race.succeed(key.data, monotonic())
                     return sock
         raise race.expire(monotonic())
+
+    def _patience(self, now: float) -> float | None:
+        """Seconds to wait for the sockets; None for ever.
+
+        While further addresses are asked for, it is looked for them now and then: that is rare,
+        and what could wake a selector would cost two more sockets.
+        """
+        if self.further and self.race.lacks(now):
+            self.further(self._told.append)
+        if self._told:
+            self.race.extend(self._told.pop())
+            return 0
+        wait = self.race.wait(now)
+        return min(POLL, inf if wait is None else wait) if self.race.is_growing(now) else wait
 
     def _begun(self, attempt: Attempt) -> socket.socket:
         """A socket that is connecting."""

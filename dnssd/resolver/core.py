@@ -3,11 +3,12 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from dnssd.errors import UsageError
+from dnssd.errors import Unavailable, UsageError
 from dnssd.names import shown
 from dnssd.resolver.balance import Choice, choose_trial
 from dnssd.resolver.cache import Cache, CacheEntry, CachePolicy
@@ -177,6 +178,16 @@ class Core:
         self._lock = threading.RLock()
         for entry in self._cache:
             entry.until = float("-inf")
+
+
+@contextmanager
+def about(name: str) -> Iterator[None]:
+    """Failures within are about a name."""
+    try:
+        yield
+    except Unavailable as error:
+        error.about(name=name)
+        raise
 
 
 def _files(folder: str | Path | None, limits: CachePolicy, validated: bool) -> SnapshotFiles | None:

@@ -4,21 +4,21 @@ It waits for nothing but the disk, where snapshots are saved.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
-from typing import TypeVar
 
 from dnssd.errors import NotFound, Unavailable
 from dnssd.names import Name
 from dnssd.resolver.cache import Cache, CacheEntry
 from dnssd.resolver.disk import SnapshotFiles
-from dnssd.resolver.events import Event, events
 from dnssd.resolver.learning import Learning, Scope
+from dnssd.resolver.listeners import Listener, Listeners, call_back
 from dnssd.resolver.lookup import GRACE, NEWS, Lookup, Shares, unexpected
-from dnssd.resolver.snapshot import HasWay, Snapshot, everywhere
+from dnssd.resolver.snapshot import Endpoint, HasWay, Snapshot, everywhere
 from dnssd.resolver.stats import Statistics
+from dnssd.resolver.targets import unasked
 from dnssd.resolver.validated import Asks
 from dnssd.services import ServiceName
 from dnssd.wire.answers import Answer
@@ -26,8 +26,6 @@ from dnssd.wire.loop import Loop, Timer
 from dnssd.wire.timers import Timers
 
 _log = logging.getLogger(__name__)
-_Told = TypeVar("_Told")
-Listener = Callable[[Event | None], object]
 
 
 class Engine:
@@ -62,13 +60,12 @@ class Engine:
         self._limits = cache.limits
         self._rng = rng
         self._learning = Learning(cache.limits, rng, saved, statistics, has_way)
-        self._wall = wall
         self._saved = saved
         self._lookups: dict[CacheEntry, Lookup] = {}
         self._shares = Shares()
         self._graces: Timers[Lookup] = Timers(loop, self._late)
         self._timers: dict[CacheEntry, Timer] = {}
-        self._listeners: dict[CacheEntry, list[Listener]] = {}
+        self._listeners = Listeners(wall)
         self._asking: dict[int, tuple[Name, Callable[[Unavailable], object]]] = {}
         self._numbers = count()
         self._take_over()
@@ -87,6 +84,26 @@ class Engine:
             lookup.done.append(done)
             lookup.advance()
 
+    def complete(
+        self, text: str, asked: ServiceName, done: Callable[[Sequence[Endpoint]], object]
+    ) -> None:
+        """Call back with the endpoints of a name once both families of all targets were asked for.
+
+        A first look-up goes without one of them, where the other came along.
+        """
+        now = self._loop.time()
+        entry = self._cache.entry(text, asked, now)
+        if entry.snapshot and unasked(entry.found):
+            self._look_up(entry, now, "rest" if now < entry.snapshot.expires_at else "due")
+
+        def completed(entry: CacheEntry) -> None:
+            done(entry.snapshot.endpoints if entry.snapshot else ())
+
+        if lookup := self._lookups.get(entry):
+            lookup.done.append(completed)
+        else:
+            completed(entry)
+
     def pointers(self, name: Name, done: Callable[[Answer | Unavailable], object]) -> None:
         """Ask for the PTR records of a name."""
         deadline = self._loop.time() + self._limits.timeout
@@ -103,9 +120,7 @@ class Engine:
         """Tell a listener of what is known now and of all that happens; None is the end."""
         now = self._loop.time()
         entry = self._cache.entry(str(asked.name), asked, now)
-        self._listeners.setdefault(entry, []).append(listener)
-        for event in events(None, entry.snapshot, str(entry.asked.name), self._wall()):
-            _call(listener, event)
+        self._listeners.add(entry, listener)
         if not self._is_known(entry, now):
             self._look_up(entry, now)
         elif entry not in self._timers and entry not in self._lookups:
@@ -113,27 +128,21 @@ class Engine:
 
     def unlisten(self, asked: ServiceName, listener: Listener) -> None:
         """Tell it nothing more."""
-        for entry, listeners in tuple(self._listeners.items()):
-            if entry.asked.name == asked.name and listener in listeners:  # in whatever case
-                listeners.remove(listener)
-                if not listeners:
-                    del self._listeners[entry]
+        self._listeners.remove(asked.name, listener)
 
     def clear(self) -> None:
         """Forget all; what is watched is looked up anew."""
         now = self._loop.time()
-        watched = tuple(self._listeners.items())
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        self._listeners.clear()
         for entry in self._cache:
             self._cache.remove(entry)
-        for former, listeners in watched:
+        for former in self._listeners:
             entry = self._cache.entry(str(former.asked.name), former.asked, now)
             if told := former.snapshot:  # to listeners; nobody else is to be told it again
                 entry.snapshot = replace(told, expires_at=now)
-            self._listeners[entry] = listeners
+            self._listeners.move(former, entry)
             self._look_up(entry, now)
 
     def close(self) -> None:
@@ -148,14 +157,11 @@ class Engine:
             entry.unavailable = _closed(entry.asked.name)
             lookup.finished = True
             for wants in lookup.done:
-                _call(wants, entry)
+                call_back(wants, entry)
         for name, done in self._asking.values():
-            _call(done, _closed(name))
+            call_back(done, _closed(name))
         self._asking.clear()
-        for listeners in self._listeners.values():
-            for listener in listeners:
-                _call(listener, None)
-        self._listeners.clear()
+        self._listeners.end()
 
     def _take_over(self) -> None:
         """Keep fresh what is in the cache already."""
@@ -232,7 +238,7 @@ class Engine:
     def _call_back(self, lookup: Lookup) -> None:
         waiting, lookup.done = lookup.done, []
         for done in waiting:
-            _call(done, lookup.entry)
+            call_back(done, lookup.entry)
 
     def _take(self, entry: CacheEntry, lookup: Lookup) -> None:
         """Take in what a look-up has found, and see to the next one."""
@@ -279,10 +285,7 @@ class Engine:
         after = entry.snapshot
         if after is before:
             return
-        if listeners := self._listeners.get(entry):
-            for event in events(before, after, str(entry.asked.name), self._wall()):
-                for listener in tuple(listeners):
-                    _call(listener, event)
+        self._listeners.tell(entry, before)
         if self._saved and (after is None or after.status == "fresh"):
             self._saved.save(entry.asked, after, self._loop.time())
 
@@ -290,11 +293,3 @@ class Engine:
 def _closed(name: Name) -> Unavailable:
     what = f"{name}: the resolver was closed while it was looked up; look it up again"
     return Unavailable(what, name=str(name))
-
-
-def _call(callback: Callable[[_Told], object], told: _Told) -> None:
-    """Call back, and go on whatever goes wrong there."""
-    try:
-        callback(told)
-    except Exception:  # of a caller's own; others are to be told all the same
-        _log.exception("unexpected error in a callback")

@@ -27,7 +27,7 @@ from dnssd.resolver.known import (
 )
 from dnssd.resolver.outcome import LookupResult, Unanswered
 from dnssd.resolver.snapshot import MAX_ENDPOINTS, MAX_INSTANCES, instance_names
-from dnssd.resolver.targets import Question, Targets
+from dnssd.resolver.targets import ROOT, Question, Targets, unasked
 from dnssd.services import ServiceName
 from dnssd.wire.answers import Answer
 
@@ -73,7 +73,7 @@ class Gathering:
         self._found: dict[Key, CachedRRset] = {}
         self._targets = Targets(self._found, known, now)
         self._unanswered = Unanswered(self._found, known, self._targets)
-        self._targets_seen: set[bytes] = {_ROOT}
+        self._targets_seen: set[bytes] = {ROOT}
         self._answered = False
         self._stalled: list[tuple[Question, CachedRRset]] = []
         self._cut = False
@@ -95,16 +95,7 @@ class Gathering:
         """Instead of `begin`: only what was left out, the other address families of targets."""
         self._found.update(self._known)
         self._answered = True
-        srvs = (value for one in self._known.values() for value in one.values)
-        targets = {srv.target.key: srv.target for srv in srvs if isinstance(srv, Srv)}
-        targets.pop(_ROOT, None)
-        unasked = [
-            (name, rdtype)
-            for key, name in targets.items()
-            for rdtype in FAMILIES
-            if (key, rdtype) not in self._found
-        ]
-        return self._ask(unasked)
+        return self._ask(unasked(self._known))
 
     def take(
         self, question: Question, answer: Answer | Unavailable, now: float
@@ -265,7 +256,6 @@ class Gathering:
 
 
 _new = tuple.__new__  # a CachedRRset's own __new__ takes twice as long
-_ROOT = Name(()).key
 _NEXT: dict[str, Callable[[Gathering, Name, CachedRRset], Sequence[Question]]] = {
     "PTR": Gathering._pointed,
     "SRV": Gathering._offered,

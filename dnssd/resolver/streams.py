@@ -13,6 +13,8 @@ from dnssd.resolver.snapshot import Endpoint
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _Opened = TypeVar("_Opened")
+Further = Callable[[], Coroutine[Any, Any, Iterable[Endpoint]]]
+_Tasks = dict[asyncio.Task[Any], Attempt | None]  # what each tries; None where it asks `Further`
 
 
 async def open_connection(
@@ -23,6 +25,7 @@ async def open_connection(
     delay: float = DELAY,
     ssl: SSLContext | bool | None = None,
     server_hostname: str | None = None,
+    further: Further | None = None,
     **options: Any,
 ) -> Streams:
     """Open streams to the first endpoint that answers, in the order given.
@@ -37,6 +40,8 @@ async def open_connection(
         ssl: As for `asyncio.open_connection`.
         server_hostname: The name that the certificate must be for; by default the
             endpoint's target without its last dot.
+        further: Asks for further addresses when all else was tried; gives endpoints that have
+            them.
         options: Others of `asyncio.open_connection`.
 
     Raises:
@@ -53,8 +58,9 @@ async def open_connection(
         )
 
     now = asyncio.get_running_loop().time()
-    race = Race(attempts(endpoints), now, limited(timeout), report, delay)
-    return await first(race, opened, lambda streams: streams[1].transport.abort())
+    can_grow = further is not None
+    race = Race(attempts(endpoints), now, limited(timeout), report, delay, can_grow=can_grow)
+    return await first(race, opened, lambda streams: streams[1].transport.abort(), further)
 
 
 async def connect_async(
@@ -63,6 +69,7 @@ async def connect_async(
     *,
     report: Report,
     delay: float = DELAY,
+    further: Further | None = None,
 ) -> EndpointSocket:
     """`connect` for asyncio; the socket does not block, as `loop.sock_recv` and others need it."""
     loop = asyncio.get_running_loop()
@@ -78,14 +85,18 @@ async def connect_async(
             raise
         return sock
 
-    race = Race(attempts(endpoints), loop.time(), limited(timeout), report, delay)
-    return await first(race, connected, socket.socket.close)
+    can_grow = further is not None
+    race = Race(
+        attempts(endpoints), loop.time(), limited(timeout), report, delay, can_grow=can_grow
+    )
+    return await first(race, connected, socket.socket.close, further)
 
 
 async def first(
     race: Race,
     opened: Callable[[Attempt], Coroutine[Any, Any, _Opened]],
     drop: Callable[[_Opened], object],
+    further: Further | None = None,
 ) -> _Opened:
     """What opens first; the others are abandoned.
 
@@ -93,17 +104,19 @@ async def first(
         race: When to try what.
         opened: Opens a connection; OSError and UnicodeError say that it could not.
         drop: Lets go of one that came too late.
+        further: Asks for further addresses, where the race can grow.
 
     Raises:
         Unavailable: None has opened (`DeadlineExceeded`: in time).
     """
-    tasks: dict[asyncio.Task[_Opened], Attempt] = {}
+    tasks: _Tasks = {}
     won: list[_Opened] = []
     try:
-        won.append(await _race_tasks(race, tasks, opened))
+        won.append(await _race_tasks(race, tasks, opened, further))
     finally:
-        for task in tasks:
-            task.add_done_callback(partial(_drop_late, drop))
+        for task, attempt in tasks.items():
+            if attempt:
+                task.add_done_callback(partial(_drop_late, drop))
             task.cancel()
         try:
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -122,22 +135,28 @@ def _drop_late(drop: Callable[[_Opened], object], task: asyncio.Task[_Opened]) -
 
 async def _race_tasks(
     race: Race,
-    tasks: dict[asyncio.Task[_Opened], Attempt],
+    tasks: _Tasks,
     opened: Callable[[Attempt], Coroutine[Any, Any, _Opened]],
+    further: Further | None,
 ) -> _Opened:
-    """What opens first; those still under way stay in `tasks`."""
+    """What opens first; what is still under way stays in `tasks`."""
     clock = asyncio.get_running_loop().time
     while not race.is_over(now := clock()):
         if attempt := race.start(now):
             tasks[asyncio.create_task(opened(attempt))] = attempt
             continue
+        if further and race.lacks(now):
+            tasks[asyncio.create_task(further())] = None
         done, _ = await asyncio.wait(
             tasks, timeout=race.wait(now), return_when=asyncio.FIRST_COMPLETED
         )
         for task in [task for task in tasks if task in done]:
             attempt = tasks.pop(task)
+            if attempt is None:
+                race.extend(task.result())
+                continue
             try:
-                first = task.result()
+                first: _Opened = task.result()
             except (OSError, UnicodeError) as error:
                 race.fail(attempt, _plain(error), clock())
             else:

@@ -7,7 +7,7 @@ it is known to have none.
 from collections.abc import Iterable, Sequence
 
 from dnssd.names import Name
-from dnssd.records import Address
+from dnssd.records import Address, Srv
 from dnssd.resolver.known import (
     FAMILIES,
     MAX_TTL,
@@ -144,4 +144,18 @@ class Targets:
         return questions
 
 
+def unasked(known: Known) -> Sequence[Question]:
+    """The address families of targets that nobody has been asked for."""
+    srvs = (value for one in known.values() for value in one.values)
+    targets = {srv.target.key: srv.target for srv in srvs if isinstance(srv, Srv)}
+    targets.pop(ROOT, None)
+    return [
+        (name, rdtype)
+        for key, name in targets.items()
+        for rdtype in FAMILIES
+        if (key, rdtype) not in known
+    ]
+
+
+ROOT = Name(()).key  # of a target that says: not offered
 _new = tuple.__new__  # a CachedRRset's own __new__ takes twice as long

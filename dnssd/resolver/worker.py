@@ -19,6 +19,9 @@ class Worker:
     Args:
         make: Makes the engine.
         monotonic: The clock, in seconds.
+
+    Raises:
+        Unavailable: The system has no descriptor or thread left for it.
     """
 
     def __init__(
@@ -26,6 +29,14 @@ class Worker:
         make: Callable[[Loop], Engine],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        try:
+            self._start(make, monotonic)
+        except (OSError, RuntimeError) as error:
+            raise Unavailable(
+                f"the resolver cannot start: {error}; raise the limits of this process"
+            ) from error
+
+    def _start(self, make: Callable[[Loop], Engine], monotonic: Callable[[], float]) -> None:
         self._loop = SelectLoop(monotonic)
         self.engine = make(self._loop)
         self._thread = threading.Thread(

@@ -7,15 +7,20 @@ import ssl
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import Any
 
 import pytest
 import trustme
 
 from dnssd.errors import DeadlineExceeded, Unavailable, UsageError
+from dnssd.resolver.asyncio import AsyncResolver
+from dnssd.resolver.client import Resolver
 from dnssd.resolver.connecting import connect
 from dnssd.resolver.snapshot import Endpoint
 from dnssd.resolver.streams import connect_async, open_connection
+from kit.simnet import WEB, Records
+from kit.simserver import SimServer
 
 DELAY = 0.02  # seconds between attempts, where a test waits for them
 ENOUGH = 60.0  # seconds, never used up
@@ -68,22 +73,44 @@ def reporting(reports: Reports) -> Any:
 
 
 def by_socket(
-    endpoints: list[Endpoint], timeout: float | None, reports: Reports, delay: float = ENOUGH
+    endpoints: list[Endpoint],
+    timeout: float | None,
+    reports: Reports,
+    delay: float = ENOUGH,
+    further: list[Endpoint] | None = None,
 ) -> str:
     """Connect with sockets; the address that answered."""
     report = reporting(reports)
-    with connect(endpoints, timeout, report=report, delay=delay) as sock:
+
+    def later(told: Callable[[list[Endpoint]], object]) -> None:
+        threading.Timer(0, told, [further]).start()
+
+    more = None if further is None else later
+    with connect(endpoints, timeout, report=report, delay=delay, further=more) as sock:
         return str(sock.getpeername()[0])
 
 
+async def told(further: list[Endpoint]) -> list[Endpoint]:
+    """Tell it a little later."""
+    await asyncio.sleep(0)
+    return further
+
+
 def by_stream(
-    endpoints: list[Endpoint], timeout: float | None, reports: Reports, delay: float = ENOUGH
+    endpoints: list[Endpoint],
+    timeout: float | None,
+    reports: Reports,
+    delay: float = ENOUGH,
+    further: list[Endpoint] | None = None,
 ) -> str:
     """Connect with asyncio; the address that answered."""
 
     async def peer() -> str:
         report = reporting(reports)
-        _, writer = await open_connection(endpoints, timeout, report=report, delay=delay)
+        more = None if further is None else partial(told, further)
+        _, writer = await open_connection(
+            endpoints, timeout, report=report, delay=delay, further=more
+        )
         address = str(writer.get_extra_info("peername")[0])
         await closed(writer)
         return address
@@ -92,13 +119,20 @@ def by_stream(
 
 
 def by_async_socket(
-    endpoints: list[Endpoint], timeout: float | None, reports: Reports, delay: float = ENOUGH
+    endpoints: list[Endpoint],
+    timeout: float | None,
+    reports: Reports,
+    delay: float = ENOUGH,
+    further: list[Endpoint] | None = None,
 ) -> str:
     """Connect with asyncio, to a socket; the address that answered."""
 
     async def peer() -> str:
         report = reporting(reports)
-        with await connect_async(endpoints, timeout, report=report, delay=delay) as sock:
+        more = None if further is None else partial(told, further)
+        with await connect_async(
+            endpoints, timeout, report=report, delay=delay, further=more
+        ) as sock:
             assert sock.gettimeout() == 0
             return str(sock.getpeername()[0])
 
@@ -196,6 +230,52 @@ def test_ipv6_is_tried_first(peer: Peer) -> None:
         endpoint = Endpoint("a.", port_of(listener), 0, 1, ("127.0.0.1", "::1"))
 
         assert peer([endpoint], ENOUGH, []) == "::1"
+
+
+@pytest.mark.parametrize("known", ["127.0.0.2", "127.0.0.3"])
+def test_where_what_is_known_fails_further_addresses_are_tried(
+    service: Service, peer: Peer, known: str
+) -> None:
+    """It refuses, or is silent; one that refuses has failed once nothing further comes."""
+    reports: Reports = []
+    a, both = service.endpoint("a.", known), service.endpoint("a.", known, "127.0.0.1")
+
+    assert peer([a], ENOUGH, reports, DELAY, [both]) == "127.0.0.1"
+    assert reports == [("a.", True)]
+    if known == "127.0.0.2":
+        with pytest.raises(Unavailable, match="refused"):
+            peer([a], ENOUGH, reports, DELAY, [a])
+        assert reports[1:] == [("a.", False)]
+
+
+@pytest.mark.parametrize(("known", "left_out"), [("A", "AAAA"), ("AAAA", "A")])
+def test_the_other_family_is_asked_for_within_a_connect(known: str, left_out: str) -> None:
+    """An SRV answer brings addresses of one family alone, and there is no way to these."""
+    with ExitStack() as stack:
+        family = {"AAAA": socket.AF_INET6, "A": socket.AF_INET}[left_out]
+        here = {"AAAA": "::1", "A": "127.0.0.1"}
+        nowhere = {"A": "127.0.0.2", "AAAA": "::1"}
+        listener = stack.enter_context(socket.create_server((here[left_out], 0), family=family))
+        records: Records = {
+            (WEB, "SRV"): [f"0 0 {port_of(listener)} h.example.com."],
+            (WEB, "TXT"): ['"a=1"'],
+            ("h.example.com.", known): [nowhere[known]],
+            ("h.example.com.", left_out): [here[left_out]],
+        }
+        server = stack.enter_context(SimServer(records, additional=known))
+        with Resolver([server.nameserver]) as resolver, resolver.connect(WEB) as sock:
+            assert sock.getpeername()[0] == here[left_out]
+            assert set(sock.endpoint.addresses) == {here[left_out], nowhere[known]}
+
+        async def both() -> None:
+            async with AsyncResolver([server.nameserver]) as resolver:
+                with await resolver.connect(WEB) as sock:
+                    assert sock.getpeername()[0] == here[left_out]
+            async with AsyncResolver([server.nameserver]) as resolver:
+                _, writer = await resolver.open_connection(WEB)
+                await closed(writer)
+
+        asyncio.run(both())
 
 
 @pytest.mark.parametrize("timeout", [1e9, float("inf"), 10**400])

@@ -159,7 +159,8 @@ class SimNetwork:
     Args:
         loop: Delivers what they say.
         records: Values by (name, type).
-        additional: Whether SRV answers carry the addresses of their targets.
+        additional: Whether SRV answers carry the addresses of their targets; or of which
+            family alone.
         fault: What comes of a query: packets after so many seconds, or why it was lost.
         ttl: Of all records, in seconds.
 
@@ -180,7 +181,7 @@ class SimNetwork:
         loop: SimLoop,
         records: Records,
         *,
-        additional: bool = False,
+        additional: bool | str = False,
         fault: Fault = honest,
         ttl: int = 60,
     ) -> None:
@@ -254,7 +255,7 @@ class SimNetwork:
     def _add_addresses(self, response: dns.message.Message, srvs: list[str]) -> None:
         """What most servers do for SRV questions."""
         for target in (srv.split()[3] for srv in srvs):
-            for family in ("A", "AAAA"):
+            for family in ("A", "AAAA") if self.additional is True else (str(self.additional),):
                 if addresses := self._folded.get((target.lower(), family)):
                     response.additional.append(
                         dns.rrset.from_text(target, self.ttl, "IN", family, *addresses)

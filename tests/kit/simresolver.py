@@ -8,8 +8,9 @@ from dnssd.resolver.balance import choose
 from dnssd.resolver.cache import Cache, CacheEntry, CachePolicy
 from dnssd.resolver.disk import SnapshotFiles
 from dnssd.resolver.ejection import Health
-from dnssd.resolver.engine import Engine, Listener
+from dnssd.resolver.engine import Engine
 from dnssd.resolver.events import Event
+from dnssd.resolver.listeners import Listener
 from dnssd.resolver.snapshot import Endpoint, Snapshot
 from dnssd.resolver.stats import Statistics
 from dnssd.services import parse_service_name
@@ -41,7 +42,7 @@ class SimResolver:
         records: Records,
         *,
         servers: tuple[NameServer, ...] = (SERVER,),
-        additional: bool = False,
+        additional: bool | str = False,
         fault: Fault = honest,
         ttl: int = 60,
         limits: CachePolicy = LIMITS,

@@ -29,7 +29,7 @@ class SimServer:
         silent: Whether it says nothing at all.
     """
 
-    def __init__(self, records: Records, *, additional: bool = False, ttl: int = 60) -> None:
+    def __init__(self, records: Records, *, additional: bool | str = False, ttl: int = 60) -> None:
         self.network = SimNetwork(SimLoop(), records, additional=additional, ttl=ttl)
         self.asked: Counter[tuple[str, str]] = Counter()
         self.silent = False

@@ -1,6 +1,7 @@
 """Which address is tried when: the schedule, on a clock of the test's own."""
 
 from collections import Counter
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -28,10 +29,12 @@ class Heard:
         self.reports.append((endpoint, ok, seconds))
 
 
-def paced(*endpoints: Endpoint, timeout: float | None = 3.0) -> tuple[Race, Heard]:
+def paced(
+    *endpoints: Endpoint, timeout: float | None = 3.0, can_grow: bool = False
+) -> tuple[Race, Heard]:
     """A schedule that begins at 100 s, and what it reports."""
     heard = Heard()
-    return Race(attempts(endpoints), 100.0, timeout, heard), heard
+    return Race(attempts(endpoints), 100.0, timeout, heard, can_grow=can_grow), heard
 
 
 def started(pacing: Race, now: float) -> Attempt:
@@ -201,6 +204,62 @@ def test_so_many_are_under_way_and_no_more() -> None:
     assert pacing.start(1000.0) is not None
 
 
+BOTH = replace(B, addresses=("10.0.0.3", "2001:db8::3"))
+
+
+def test_once_all_is_tried_further_addresses_are_asked_for() -> None:
+    """After a failure at once, after silence a delay later; what is new of them is tried next."""
+    pacing, heard = paced(B, A, can_grow=True)
+    pacing.fail(started(pacing, 100.0), REFUSED, 100.0)
+    for now in 100.0, 100.25, 100.5:
+        assert not pacing.lacks(now)
+        started(pacing, now)
+    assert pacing.wait(100.6) == pytest.approx(0.15)
+    assert not pacing.lacks(100.6)
+    assert pacing.lacks(100.75)
+    assert not pacing.lacks(101.0)
+    assert pacing.wait(100.75) == pytest.approx(2.25)
+
+    pacing.extend([A, BOTH])
+
+    assert heard.reports == []
+    further = started(pacing, 101.0)
+    assert (further.endpoint, further.address) == (BOTH, "2001:db8::3")
+    pacing.succeed(further, 101.5)
+    assert heard.reports == [(BOTH, True, 0.5)]
+
+
+def test_further_addresses_come_in_the_order_of_the_endpoints() -> None:
+    """Those chosen first are tried first; hosts that are new go last."""
+    new = Endpoint("c.example.test.", 1, 0, 1, ("10.0.0.4",))
+    pacing, _ = paced(B, A, timeout=None, can_grow=True)
+    for now in 100.0, 101.0, 102.0, 102.5:
+        started(pacing, now)
+    assert pacing.lacks(102.75)
+
+    pacing.extend([new, replace(A, addresses=(*A.addresses, "10.0.0.9")), BOTH])
+
+    tried = [started(pacing, now).address for now in (102.75, 103.0, 103.25)]
+    assert tried == ["2001:db8::3", "10.0.0.9", "10.0.0.4"]
+
+
+@pytest.mark.parametrize("come", [True, False])
+def test_without_further_addresses_it_ends_as_ever(come: bool) -> None:
+    """Who has failed is told once that is certain; an answer that never comes ends it too."""
+    pacing, heard = paced(B, timeout=None, can_grow=True)
+    pacing.fail(started(pacing, 100.0), REFUSED, 100.0)
+    assert pacing.lacks(100.0)
+    assert not pacing.is_over(102.9)
+    if come:
+        pacing.extend([B])
+        assert heard.reports == [(B, False, 0.0)]
+        assert pacing.is_over(100.0)
+
+    assert pacing.is_over(103.0)
+    pacing.expire(103.0)
+    assert heard.reports == [(B, False, 0.0)]
+
+
 outcomes = st.lists(st.tuples(st.sampled_from(["wait", "fail", "succeed"]), st.floats(0.001, 1)))
 
 
@@ -208,18 +267,25 @@ outcomes = st.lists(st.tuples(st.sampled_from(["wait", "fail", "succeed"]), st.f
     outcomes,
     st.lists(st.sampled_from([A, B, Endpoint("c.", 1, 0, 1)])),
     st.one_of(st.none(), st.floats(0, 3)),
+    st.one_of(st.none(), st.lists(st.sampled_from([A, B, BOTH]))),
 )
 def test_whatever_happens_it_ends_and_reports_once(
-    events: list[tuple[str, float]], endpoints: list[Endpoint], timeout: float | None
+    events: list[tuple[str, float]],
+    endpoints: list[Endpoint],
+    timeout: float | None,
+    further: list[Endpoint] | None,
 ) -> None:
     """While it is not over something is under way or due; nobody is reported twice."""
-    pacing, heard = paced(*endpoints, timeout=timeout)
+    pacing, heard = paced(*endpoints, timeout=timeout, can_grow=further is not None)
     now, under_way, won = 100.0, list[Attempt](), False
     for event, seconds in [*events, *[("fail", 0.3)] * 20]:
         if pacing.is_over(now):
             break
         while attempt := pacing.start(now):
             under_way.append(attempt)
+        if pacing.lacks(now):
+            pacing.extend(further or ())
+            continue
         assert under_way
         wait = pacing.wait(now)
         assert wait is None or wait > 0

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from dnssd.resolver.events import Event
 from dnssd.resolver.known import LAST_RETRY, LEFT_ALONE
 from dnssd.resolver.learning import COMPLETE, VERIFY
 from dnssd.resolver.lookup import GRACE
-from dnssd.resolver.snapshot import Snapshot
+from dnssd.resolver.snapshot import Endpoint, Snapshot
 from dnssd.services import ServiceName, parse_service_name
 from dnssd.wire.answers import Answer
 from dnssd.wire.nameservers import NameServer
@@ -410,6 +411,32 @@ def test_the_other_address_family_comes_soon_after() -> None:
     }
     assert set(sim.network.asked.values()) == {1}
     assert sim.lookup(WEB).endpoints[1].addresses == ("10.0.0.2", "2001:db8::2")
+
+
+def test_the_other_address_family_comes_at_once_where_it_is_needed() -> None:
+    """It alone is asked for; a second time, or from servers that are silent, nothing changes."""
+    sim = SimResolver({**THREE, ("h2.example.com.", "AAAA"): ["::2"]}, additional="A")
+    sim.lookup(WEB)
+    came: list[Sequence[Endpoint]] = []
+    before = sim.now
+
+    for _ in range(2):
+        sim.engine.complete(WEB, parse_service_name(WEB), came.append)
+        sim.until(lambda: bool(came))
+    assert sim.now < before + 0.01
+    assert [e.addresses for e in came[0]] == [("10.0.0.1",), ("10.0.0.2", "::2"), ("10.0.0.3",)]
+    assert sim.network.asked.total() == 2 + 3
+    sim.engine.complete("x.example.com", parse_service_name("_x._tcp.example.com"), came.append)
+    assert came[1:] == [came[0], ()]
+
+    sim = SimResolver(THREE, additional="A", fault=where(lambda q: q.key[1] == "AAAA", silent))
+    sim.lookup(WEB)
+    sim.network.fault = silent
+    sim.loop.now += 100
+    sim.engine.complete(WEB, parse_service_name(WEB), came.append)
+    sim.until(lambda: len(came) == 4)
+    assert len(came[3]) == 3
+    assert sim.lookup(WEB).status == "stale"
 
 
 def test_a_short_ttl_leaves_the_other_address_family_to_the_refresh() -> None:
