@@ -98,9 +98,9 @@ class Name:
     def __hash__(self) -> int:
         return hash(self.key)
 
-    def __lt__(self, other: "Name") -> bool:
+    def __lt__(self, other: object) -> bool:
         """Order by reversed labels, so that a name's descendants follow it directly."""
-        return self.reversed < other.reversed
+        return self.reversed < other.reversed if isinstance(other, Name) else NotImplemented
 
     def __str__(self) -> str:
         return _text(self.octets)

@@ -13,11 +13,15 @@ class RRset:
     """All records of one name and type.
 
     Attributes:
-        values: n >= 1 different rdata, sorted: two RRsets of the same values are equal.
+        values: n >= 1 different rdata of its type, sorted: two RRsets of the same values are
+            equal.
         ttl: Seconds.
         as_read: What the zone that it was read from needs to know of it, and nobody else.
         kind: None for a plain RRset. Otherwise the provider's word for what else it is
             (`alias`, `weighted`, ...), which dnssd never writes.
+
+    Raises:
+        MalformedRecord: No value, one of another type, or a TTL that is none.
     """
 
     name: Name
@@ -30,6 +34,9 @@ class RRset:
     def __post_init__(self) -> None:
         if not 0 <= self.ttl <= MAX_TTL:
             raise MalformedRecord(f"TTL {self.ttl}: 0 to {MAX_TTL} seconds is allowed")
+        if {value.rdtype for value in self.values} != {self.rdtype}:
+            what = f"{self.name} {self.rdtype}: an RRset has values, all of its type"
+            raise MalformedRecord(f"{what}; give some")
         unique = sorted(set(self.values), key=lambda value: (isinstance(value, Opaque), value))
         object.__setattr__(self, "values", tuple(unique))
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dnssd.errors import MalformedRecord
 from dnssd.names import Name
-from dnssd.records import MAX_TTL, Address, Opaque, Ptr, Srv, Txt, parse_rdata
+from dnssd.records import MAX_TTL, Address, Opaque, Ptr, Rdata, Srv, Txt, parse_rdata
 from dnssd.rrsets import Change, RRset
 
 NAMES = st.lists(st.binary(min_size=1, max_size=30), max_size=4).map(tuple).map(Name)
@@ -28,6 +28,32 @@ def test_rdata_reads_back(rdata: Srv | Ptr | Txt | Address) -> None:
     assert text.isprintable()
     assert type(rdata).parse(text) == rdata
     assert parse_rdata(rdata.rdtype, text) == rdata
+
+
+FEW = st.lists(st.sampled_from([b"a", b"A", b"b", b"a-"]), max_size=2).map(tuple).map(Name)
+ORDERED = [
+    FEW,
+    st.builds(Srv, st.integers(0, 1), st.just(0), st.just(0), FEW),
+    st.builds(Ptr, FEW),
+    st.builds(Txt, st.lists(st.sampled_from([b"", b"a", b"A"]), max_size=2).map(tuple)),
+    st.builds(Address, st.ip_addresses(v=4)),
+    st.builds(Opaque, st.sampled_from(["A", "MX"]), st.sampled_from(["", "a"])),
+]
+
+
+@given(st.one_of([st.tuples(one, one, one) for one in ORDERED]))
+def test_names_and_rdata_are_in_a_total_order(three: tuple[Any, Any, Any]) -> None:
+    """Of two one is less, or they are equal, case or not; nothing is compared with strangers."""
+    low, middle, high = sorted(three)
+
+    assert low <= middle <= high
+    assert low <= high
+    assert sorted([three[2], three[1], three[0]]) == [low, middle, high]
+    for one, other in ((low, middle), (middle, low), (low, high)):
+        assert [one < other, one == other, one > other].count(True) == 1
+        assert (one <= other) is (one < other or one == other)
+    with pytest.raises(TypeError):
+        sorted([low, ""])
 
 
 @given(SRVS)
@@ -203,6 +229,13 @@ def test_changing_values_forgets_how_they_were_read() -> None:
     assert changed.as_read is None
     assert rrset.with_values([value], ttl=5) == RRset(OWNER, "SRV", 5, (value,))
     assert rrset.with_values([]) is None
+
+
+@pytest.mark.parametrize("values", [(), (Ptr(OWNER),), (Srv(0, 0, 80, OWNER), Opaque("A", ""))])
+def test_an_rrset_has_values_of_its_type(values: tuple[Rdata, ...]) -> None:
+    """What has none is no RRset; others could not even be sorted."""
+    with pytest.raises(MalformedRecord, match="values"):
+        RRset(OWNER, "SRV", 60, values)
 
 
 @pytest.mark.parametrize("ttl", [-1, MAX_TTL + 1])

@@ -161,8 +161,9 @@ class CloudflareZone:
             for change in self._commits.get(commit, ())
             if (change.added or change.removed) and not _is_proxied(change)
         ]
-        servers = RRset(self.origin, "NS", 0, tuple(self._name_servers(deadline)))
-        wait_everywhere(self.origin, changes, lambda *_: (servers,), DNS_PORT, deadline)
+        servers = tuple(self._name_servers(deadline))
+        found = (RRset(self.origin, "NS", 0, servers),) if servers else ()
+        wait_everywhere(self.origin, changes, lambda *_: found, DNS_PORT, deadline)
 
     @property
     def _asked(self) -> dict[str, str]:

@@ -62,15 +62,17 @@ def read_rrset(listed: Mapping[str, Any]) -> RRset:
     rdtype = listed["Type"]
     texts = tuple(record["Value"] for record in listed.get("ResourceRecords", ()))
     values: tuple[Rdata, ...] = tuple(read_value(rdtype, text) for text in texts)
-    if "AliasTarget" in listed:
-        values = (Opaque(rdtype, f"ALIAS {listed['AliasTarget']['DNSName']}"),)
+    if not values:
+        target = listed.get("AliasTarget", {}).get("DNSName", "")
+        values = (Opaque(rdtype, f"ALIAS {target}".rstrip()),)
+    not_plain = None if texts else "alias"
     return RRset(
         name=read_name(listed["Name"]),
         rdtype=rdtype,
         ttl=listed.get("TTL", 0),
         values=values,
         as_read=texts,
-        kind=next((kind for key, kind in _ROUTINGS.items() if key in listed), None),
+        kind=next((kind for key, kind in _ROUTINGS.items() if key in listed), not_plain),
     )
 
 
