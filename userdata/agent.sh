@@ -8,7 +8,7 @@ put() {
     content=$(cat)
     [ "$content" != "$(cat "$1" 2>/dev/null)" ] || return 0
     mkdir -p "${1%/*}"
-    printf '%s\n' "$content" >"$1.new"
+    (umask 077 && printf '%s\n' "$content" >"$1.new")
     chmod "$2" "$1.new"
     changed="$changed $1"
 }
@@ -16,6 +16,7 @@ put() {
 put /opt/dnssd/install.sh 755 <<'END_OF_FILE'
 @install.sh@
 END_OF_FILE
+@SECRETS@
 put /etc/dnssd/agent.toml 644 <<'END_OF_FILE'
 @CONFIG@
 END_OF_FILE
@@ -34,6 +35,6 @@ systemctl daemon-reload
 [ ! -e /etc/systemd/system/dnssd-join.service ] || systemctl disable --now dnssd-join.service
 # Without waiting: this may be part of a boot that the unit itself waits for.
 case $changed in
-    *.service* | *install.sh*) systemctl restart --no-block dnssd-agent.service ;;
+    *.service* | *install.sh* | */secrets/*) systemctl restart --no-block dnssd-agent.service ;;
     *) systemctl reload-or-restart --no-block dnssd-agent.service ;;
 esac

@@ -8,7 +8,7 @@ put() {
     content=$(cat)
     [ "$content" != "$(cat "$1" 2>/dev/null)" ] || return 0
     mkdir -p "${1%/*}"
-    printf '%s\n' "$content" >"$1.new"
+    (umask 077 && printf '%s\n' "$content" >"$1.new")
     chmod "$2" "$1.new"
     changed="$changed $1"
 }
@@ -16,6 +16,7 @@ put() {
 put /opt/dnssd/install.sh 755 <<'END_OF_FILE'
 @install.sh@
 END_OF_FILE
+@SECRETS@
 put /etc/systemd/system/dnssd-join.service 644 <<'END_OF_FILE'
 @systemd/dnssd-join.service@
 END_OF_FILE

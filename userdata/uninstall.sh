@@ -31,5 +31,5 @@ done
 for each in /etc/systemd/system/dnssd-sleep.service /etc/logrotate.d/dnssd /etc/systemd/system/$unit; do
     rm -f "$each" "$each.new"
 done
-rm -rf /opt/dnssd /var/log/dnssd.log*
+rm -rf /opt/dnssd /etc/dnssd/secrets /var/log/dnssd.log*
 systemctl daemon-reload

@@ -15,7 +15,7 @@ from dnssd.cli.agent_options import agent_options, check_settings
 
 _KEYS = {"zone_addresses": "zone", "addresses": "address", "nameservers": "nameserver"}
 _KEYS |= {"checks": "check"}
-_NOT_OF_FILES = {"deadline", "wait"}
+_NOT_OF_FILES = {"deadline", "wait", "secrets"}
 
 
 def tables_of(
@@ -50,6 +50,12 @@ def tables_of(
     if "zone" not in tables and environ.get("DNSSD_ZONE"):
         tables = {"zone": environ["DNSSD_ZONE"].split(), **tables}  # hosts do not know of it
     return tables
+
+
+def zones_of(tables: Mapping[str, Any]) -> list[str]:
+    """Every zone that a configuration names."""
+    named = [table.get("zone", []) for table in (tables, *tables["service"])]
+    return [zone for one in named for zone in (one if isinstance(one, list) else [one])]
 
 
 def check_without_agent(ctx: click.Context, config: str | None) -> None:

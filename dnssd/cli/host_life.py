@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from dnssd.cli.agent_file import check_without_agent
 from dnssd.cli.join import command as join_command
 from dnssd.cli.join_address import command as join_address_command
 from dnssd.cli.leave import command as leave_command
@@ -43,9 +44,7 @@ _LEAVE_ADDRESS_OPTIONS = _options(leave_address_command, {*_AT_ONCE, *_INTERACTI
 _OF_SERVICES = {p.name for p in JOIN_OPTIONS} - {p.name for p in ADDRESS_OPTIONS}
 
 
-def life_of(
-    service: str | None, names: Sequence[str], options: Mapping[str, Any], install: str | None
-) -> Life:
+def life_of(service: str | None, options: Mapping[str, Any], install: str | None) -> Life:
     """What a host does that offers a service, plain addresses, or both.
 
     Raises:
@@ -57,8 +56,9 @@ def life_of(
     if service is not None:
         join.append(("join", "-v", service, *_words(JOIN_OPTIONS, options)))
         leave.append(("leave", "-v", service, *_words(_LEAVE_OPTIONS, options)))
-    for name in names:
-        there = {**options, "zone_addresses": _zones_of(name, options["zone_addresses"])}
+    for name in options["names"]:
+        zones = _zones_of(name, options["zone_addresses"], proxied=options["proxied"])
+        there = {**options, "zone_addresses": zones}
         if options["proxied"]:
             there["ttl"] = None  # the provider's own; it is the service's alone
         join.append(("join-address", "-v", name, *_words(ADDRESS_OPTIONS, there)))
@@ -74,20 +74,21 @@ def life_of(
 
 
 def check(
-    ctx: click.Context, service: str | None, names: Sequence[str], options: Mapping[str, Any]
+    ctx: click.Context, service: str | None, config: str | None, options: Mapping[str, Any]
 ) -> None:
     """Find now what the commands would find wrong at every start.
 
     Raises:
         UsageError: Something is missing, or cannot be.
     """
-    if service is None and not names:
+    check_without_agent(ctx, config)
+    if service is None and not options["names"]:
         raise click.UsageError("missing argument 'SERVICE', or --join-address NAME")
     for name, variable in (("zone_addresses", "DNSSD_ZONE"), ("port", "DNSSD_USER_DATA_PORT")):
         if not options[name] and not (name == "port" and service is None):
             told = name.partition("_")[0]
             raise click.UsageError(f"missing option '--{told}' or {variable}")
-    if options["proxied"] and not names:
+    if options["proxied"] and not options["names"]:
         raise click.UsageError("--proxied: it is an address's; give --join-address too")
     if service is None:
         for param in JOIN_OPTIONS:
@@ -118,22 +119,25 @@ def _check_service(service: str, options: Mapping[str, Any]) -> None:
     )
 
 
-def _zones_of(name: str, zone_addresses: Sequence[str]) -> tuple[str, ...]:
+def _zones_of(name: str, zone_addresses: Sequence[str], *, proxied: bool) -> tuple[str, ...]:
     """Those of several zones that a name is in, as far as their addresses tell.
 
     Raises:
-        UsageError: It is in none.
+        UsageError: It is in none, or in one whose provider proxies nothing.
     """
     from dnssd.errors import UsageError
     from dnssd.names import Name
     from dnssd.zones.address import ZoneAddress
 
     parsed = Name.parse(name)
-    zones = [(text, ZoneAddress.parse(text).name) for text in zone_addresses]
-    found = tuple(text for text, origin in zones if origin is None or parsed.is_below(origin))
+    zones = [ZoneAddress.parse(text) for text in zone_addresses]
+    found = [zone for zone in zones if zone.name is None or parsed.is_below(zone.name)]
     if not found:
         raise UsageError(f"{name}: in none of the zones; give it in full, and the zone that has it")
-    return found
+    for zone in found:
+        if proxied and not zone.proxies:
+            raise UsageError(f"{zone.text}: nobody there proxies; leave out --proxied")
+    return tuple(zone.text for zone in found)
 
 
 def _words(known: Iterable[Option], values: Mapping[str, Any]) -> list[str]:

@@ -118,7 +118,7 @@ def _zone(text: str) -> tuple[str, Name]:
     from dnssd.zones.address import ZoneAddress
 
     address = ZoneAddress.parse(text)
-    if address.provider != "route53":
+    if not address.by_iam:
         raise UsageError(f"zone {shown(text)}: IAM rules over Route 53 alone; name a zone there")
     if address.name is None:
         raise UsageError(f"zone {shown(text)}: the policy needs its name, too; write NAME,id=ID")

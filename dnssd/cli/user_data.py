@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterable
 from typing import Any
 
 import click
 
-from dnssd.cli.agent_file import check_without_agent, tables_of
+from dnssd.cli.agent_file import tables_of, zones_of
 from dnssd.cli.agent_options import agent_options
 from dnssd.cli.host_life import ADDRESS_OPTIONS, JOIN_OPTIONS, check, life_of
+from dnssd.cli.host_needs import check_zones, read_secrets, secret_option, warn_of_zones
 from dnssd.cli.join_address import join_address_option
 from dnssd.cli.options import Command, Option, check_nameserver, checked, option
 from dnssd.cli.reporting import warn
@@ -81,6 +81,7 @@ def _readable(
     help="What pip installs as root: a wheel's address with its #sha256=DIGEST, its path on the "
     "host, or git+https://...  [required, but for --format systemd and --uninstall]",
 )
+@secret_option
 @option("--uninstall", is_flag=True, help="Print what leaves and removes all of it.")
 @option("--agent", is_flag=True, help="Keep the service in DNS only while it is healthy.")
 @option("--config", metavar="FILE", help="With --agent: the services of the host, in TOML.")
@@ -89,7 +90,6 @@ def command(
     ctx: click.Context,
     /,
     service: str | None,
-    names: tuple[str, ...],
     form: str,
     install: str | None,
     uninstall: bool,
@@ -105,21 +105,23 @@ def command(
     """
     from dnssd.provisioning.userdata import Format, joining, keeping, uninstalling
 
-    if agent:
-        tables = tables_of(ctx, service, config, {**options, "names": names})
-    else:
-        check_without_agent(ctx, config)
-        check(ctx, service, names, options)
+    tables = tables_of(ctx, service, config, options) if agent else None
+    if tables is None:
+        check(ctx, service, config, options)
+    zones = options["zone_addresses"] if tables is None else zones_of(tables)
+    check_zones(zones, agent=agent)
     if uninstall:
         click.echo(uninstalling(Format(form), agent=agent), nl=False)
         return
     _check_install(form, install)
-    if agent:
-        click.echo(keeping(Format(form), tables, install), nl=False)
+    secrets = read_secrets(options["secrets"], zones)
+    if tables is None:
+        text = joining(Format(form), life_of(service, options, install), secrets)
     else:
-        life = life_of(service, names, options, install)
-        click.echo(joining(Format(form), life), nl=False)
-    _warn(options["zone_addresses"], install)
+        text = keeping(Format(form), tables, install, secrets)
+    click.echo(text, nl=False)
+    warn_of_zones(zones, secrets)
+    _warn_of_digest(install)
 
 
 def _check_install(form: str, install: str | None) -> None:
@@ -131,25 +133,6 @@ def _check_install(form: str, install: str | None) -> None:
             "--install: hosts need to know where dnssd comes from; give "
             "--install https://ADDRESS/dnssd-VERSION-py3-none-any.whl#sha256=DIGEST, "
             "an absolute path on the host, or git+https://ADDRESS"
-        )
-
-
-def _warn(zone_addresses: Iterable[str], install: str | None) -> None:
-    """Of what hosts would meet at their starts, where nobody looks."""
-    for zone_address in zone_addresses:
-        _warn_of_zone(zone_address)
-    _warn_of_digest(install)
-
-
-def _warn_of_zone(zone_address: str) -> None:
-    from dnssd.names import shown
-    from dnssd.zones.address import ZoneAddress
-
-    address = ZoneAddress.parse(zone_address)
-    if address.provider == "route53" and "id" not in address.options:
-        warn(
-            f"zone {shown(zone_address)}: without its ID hosts look it up by its name, which "
-            f"'dnssd iam-policy' does not allow; write {address.text},id=Z..."
         )
 
 

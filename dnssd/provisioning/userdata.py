@@ -5,6 +5,7 @@ Only the unit has values: what a caller gives is quoted once, for systemd, into 
 ASCII, and can mean nothing else to a shell or to YAML around it.
 """
 
+import json
 import math
 import re
 import textwrap
@@ -13,23 +14,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from dnssd.errors import UsageError
 from dnssd.names import shown
 from dnssd.provisioning.systemd import command_line
 from dnssd.provisioning.toml import toml
+from dnssd.zones.secretfile import FOLDER
 
 MAX_USER_DATA = 16_384  # octets, before base64 (EC2)
 AND = "//"  # no command has a word like this
 MAX_DEADLINE = 86_400.0  # seconds
 LEAST_START = 600  # seconds: installing packages takes minutes on a small machine
+NO_SECRETS: Mapping[str, str] = MappingProxyType({})
 
 _HERE = Path(__file__).parent
 _FOLDERS = (_HERE / "templates", _HERE.parents[1] / "userdata")  # in a wheel, in a checkout
 _PLACE = re.compile(r"/|([a-z0-9._[\],-]+ ?@ ?)?[a-z+]+://.", re.IGNORECASE)  # NAME @ ADDRESS, too
 _INSECURE = re.compile(r"(\w+\+)?\b(?:http|ftp|git|svn)://", re.IGNORECASE)  # nothing is encrypted
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # its name; systemd takes it as a credential's
+_END = "END_OF_FILE"  # of a file, in the script
 _SLOT = re.compile(r"^( *)@([a-z./-]+)@\n|^(.*)@([A-Z]+)@(.*\n)", re.MULTILINE)
 
 
@@ -101,29 +107,43 @@ class Life:
         }
 
 
-def joining(form: Format, life: Life) -> str:
+def joining(form: Format, life: Life, secrets: Mapping[str, str] = NO_SECRETS) -> str:
     """User-data that lives `life`.
 
+    Args:
+        form: What it is written as.
+        life: What the host does.
+        secrets: Key and token files that it brings, by their names in `FOLDER`.
+
     Raises:
-        UsageError: It is too long for EC2.
+        UsageError: It is too long for EC2, or cannot bring such files.
     """
-    return _fitting(_filled(_JOINING[form], life.values()))
+    values = {**life.values(), "SECRETS": _secrets(form, secrets)}
+    return _fitting(_filled(_JOINING[form], values))
 
 
-def keeping(form: Format, config: Mapping[str, Any], install: str | None) -> str:
+def keeping(
+    form: Format,
+    config: Mapping[str, Any],
+    install: str | None,
+    secrets: Mapping[str, str] = NO_SECRETS,
+) -> str:
     """User-data with an agent.
 
     Args:
         form: What it is written as; the unit alone has no configuration in it.
         config: The agent's, as tables.
         install: What pip installs dnssd from; None where it is installed already.
+        secrets: Key and token files that it brings, by their names in `FOLDER`.
 
     Raises:
-        UsageError: It is too long for EC2, or hosts must not install from there.
+        UsageError: It is too long for EC2, cannot bring such files, or hosts must not install
+            from there.
     """
     if install is not None:
         _check_source(install)
     values = {
+        "SECRETS": _secrets(form, secrets),
         "INSTALL": None if install is None else command_line([install]),
         "CONFIG": toml(config).rstrip("\n"),
     }
@@ -140,6 +160,26 @@ def uninstalling(form: Format, *, agent: bool = False) -> str:
     if form not in templates:
         raise UsageError(f"uninstall: a unit cannot remove itself; use --format {Format.SHELL}")
     return _filled(templates[form], {})
+
+
+def _secrets(form: Format, secrets: Mapping[str, str]) -> str | None:
+    """What puts them on a host; None for none."""
+    if secrets and form is Format.SYSTEMD:
+        raise UsageError("secret: the unit alone holds none; leave it out, or take another format")
+    return "\n".join(_secret(form, name, text) for name, text in secrets.items()) or None
+
+
+def _secret(form: Format, name: str, text: str) -> str:
+    if not _SECRET.fullmatch(name):
+        raise UsageError(f"secret {shown(name)}: its name may have letters, digits, '.', '_', '-'")
+    lines = text.expandtabs().splitlines()
+    if _END in lines or not all(line.isascii() and line.isprintable() for line in lines):
+        raise UsageError(f"secret {name}: not a key or token file: it is not plain text")
+    path = f"{FOLDER}/{name}"
+    if form is Format.CLOUD_CONFIG:
+        content = json.dumps("\n".join(lines) + "\n")  # YAML reads it as well
+        return f'- path: {path}\n  permissions: "0600"\n  content: {content}'
+    return "\n".join((f"put {path} 600 <<'{_END}'", *lines, _END))
 
 
 def _fitting(text: str) -> str:

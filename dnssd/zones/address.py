@@ -69,6 +69,26 @@ class ZoneAddress:
         """`private` or `public`: what it gets where neither it nor the caller says."""
         return PROVIDERS[self.provider].address
 
+    @property
+    def proxies(self) -> bool:
+        """Whether its provider can stand before addresses."""
+        return PROVIDERS[self.provider].proxies
+
+    @property
+    def by_iam(self) -> bool:
+        """Whether IAM policies let hosts in."""
+        return PROVIDERS[self.provider].by_iam
+
+    @property
+    def key_file(self) -> str | None:
+        """The path of the file that lets hosts in; None where none is named."""
+        return self.options.get(PROVIDERS[self.provider].key_file or "")
+
+    @property
+    def lacks(self) -> str | None:
+        """What hosts miss at their starts, as a remark; None for nothing."""
+        return PROVIDERS[self.provider].lacks(self.text, self.options)
+
 
 def _options(provider: str, pairs: list[str]) -> dict[str, str]:
     options: dict[str, str] = {}

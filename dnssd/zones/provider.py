@@ -28,12 +28,21 @@ class Provider:
         open: Given the address as text, name, values, deadline and the seconds to wait for
             each answer: opens the zone.
         address: Which of a host's addresses is meant where nobody says: `private` or `public`.
+        proxies: Whether it can stand before addresses.
+        by_iam: Whether it is AWS that lets hosts in, by IAM policies.
+        key_file: The key of what lets them in otherwise: a file that only root may read.
+        lacks: Given the address as text and its values: what hosts miss at their starts, as a
+            remark; None for nothing.
     """
 
     keys: tuple[str, ...]
     read: Callable[[str, dict[str, str]], Name | None]
     open: Opener
     address: str = "private"
+    proxies: bool = False
+    by_iam: bool = False
+    key_file: str | None = None
+    lacks: Callable[[str, Mapping[str, str]], str | None] = lambda *_: None
 
 
 def read_zone_name(text: str) -> Name:

@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 60  # seconds until a test gives up; nothing waits that long
 WEB = ("http", "--port", "8080", "--instance", "web")
 TOOLS = ("bash", "cat", "chmod", "mkdir", "mv", "rm", "sh")
+LS, CHMOD = (shutil.which(tool) for tool in ("ls", "chmod"))
 SHELLS = ("sh", "dash", "bash", "busybox sh")
 WHEEL = "https://example.com/dnssd-1-py3-none-any.whl"
 NEWER = "https://example.com/dnssd-2-py3-none-any.whl"
@@ -54,14 +55,14 @@ chmod 755 "$4/bin/python" "$4/bin/pip"
 """
 
 
-def user_data(**changes: Any) -> str:
+def user_data(secrets: Mapping[str, str] | None = None, **changes: Any) -> str:
     """User-data as a script."""
     usual: dict[str, Any] = {
         "join": ("join", "http"),
         "leave": ("leave", "http"),
         "deadline": 120.0,
     }
-    return joining(Format.SHELL, Life(**usual | {"install": WHEEL} | changes))
+    return joining(Format.SHELL, Life(**usual | {"install": WHEEL} | changes), secrets or {})
 
 
 class Host:
@@ -82,6 +83,7 @@ class Host:
         """Put a program on the host."""
         program = self.root / path
         program.parent.mkdir(parents=True, exist_ok=True)
+        program.unlink(missing_ok=True)  # it may be a link to this machine's own
         program.write_text(script.replace("@ROOT@", str(self.root)))
         program.chmod(0o755)
 
@@ -174,6 +176,19 @@ def test_the_script_puts_a_unit_and_starts_it(shell_host: Host) -> None:
         "opt/dnssd/install.sh": shell_host.here(template("install.sh")),
     }
     assert os.access(shell_host.root / "opt/dnssd/install.sh", os.X_OK)
+
+
+def test_a_key_is_roots_alone_and_goes_with_the_rest(host: Host) -> None:
+    """It is never there for others to read, and another one takes its place."""
+    host.add("bin/chmod", f'#!/bin/sh\n{LS} -l "$2" >>@ROOT@/modes\n{CHMOD} "$@"\n')
+    path = "etc/dnssd/secrets/dnssd.key"
+    for text in ("a $(reboot) \\", "b"):
+        host.run(user_data({"dnssd.key": text}))
+        assert host.lines(path) == [text]
+    assert {line[:10] for line in host.lines("modes")} == {"-rw-------"}
+    assert (host.root / path).stat().st_mode & 0o777 == 0o600
+    host.run(uninstalling(Format.SHELL))
+    assert not (host.root / path).exists()
 
 
 def test_a_second_run_changes_nothing(shell_host: Host) -> None:

@@ -216,11 +216,12 @@ def test_plain_addresses_join_and_leave_too(
     service: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Alone or beside a service, with the options that are theirs, in the zone that they are in."""
-    zones = (f"--zone={ID}", "--zone=cloudflare:example.org")
-    names = ("--join-address=www.example.org", "--join-address=example.com", "--proxied")
+    zones = (f"--zone={ID}", "--zone=cloudflare:example.org,token_file=/t")
+    names = ("--join-address=www.example.org", "--join-address=shop.example.org", "--proxied")
     options = ("--ttl=7", "--host=a", "--takeover", "--address=public", "--splay=0")
 
-    unit = printed(capsys, *service, *zones, *names, *options, "--format", "systemd")
+    assert run(["user-data", *service, *zones, *names, *options, "--format", "systemd"]) == 0
+    unit = capsys.readouterr().out
 
     joins, leaves = (
         [words.split(" ") for words in " ".join(arguments(unit, setting)).split(" // ")]
@@ -232,9 +233,9 @@ def test_plain_addresses_join_and_leave_too(
         *("join-address", "-v", "www.example.org", zones[1], "--host=a", "--address=public"),
         *("--proxied", "--takeover"),
     ]
-    assert joins[-1][2:4] == ["example.com", zones[0]]
+    assert joins[-1][2:4] == ["shop.example.org", zones[1]]
     assert leaves[-1] == [
-        *("leave-address", "-v", "example.com", zones[0], "--host=a", "--deadline=10"),
+        *("leave-address", "-v", "shop.example.org", zones[1], "--host=a", "--deadline=10"),
     ]
     for words in joins[-2:]:
         parsed(join_address_command, words)
@@ -385,6 +386,64 @@ def test_a_zone_without_its_id_is_told(zone: str, capsys: pytest.CaptureFixture[
         f"'dnssd iam-policy' does not allow; write {zone},id=Z...\n"
     )
     printed(capsys, "http", "--zone", "Z0123456789ABC", "--port", "80", "--install", WHEEL)
+    run(["user-data", "http", "--zone=cloudflare:example.com", "--port=80", "--install", WHEEL])
+    assert "write cloudflare:example.com,token_file=PATH" in capsys.readouterr().err
+
+
+KEY = 'key "k" {\n\tsecret "c2VjcmV0";\n};\n'
+BIND = "rfc2136:example.com,server=10.0.0.2,keyring=/etc/dnssd/secrets/dnssd.key"
+
+
+def test_a_key_is_brought_only_if_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else the path alone is in user-data, and who prints it is told what hosts need."""
+    file = tmp_path / "dnssd.key"
+    file.write_text(KEY)
+    options = ["http", "--zone", BIND, "--port", "80", "--install", WHEEL]
+
+    assert run(["user-data", *options]) == 0
+    output, error = capsys.readouterr()
+    assert "c2VjcmV0" not in output + error
+    assert "hosts need /etc/dnssd/secrets/dnssd.key, readable by root alone" in error
+
+    told = printed(capsys, *options, "--secret", str(file), "--format", "cloud-config")
+    (brought,) = (f for f in yaml.safe_load(told)["write_files"] if "/secrets/" in f["path"])
+    assert brought["permissions"] == "0600"
+    assert brought["content"] == KEY.expandtabs()
+    told = printed(capsys, *options, "--secret", str(file), "--agent")
+    assert "put /etc/dnssd/secrets/dnssd.key 600 <<" in told
+
+
+@pytest.mark.parametrize(
+    ("zone", "text", "more", "message"),
+    [
+        (BIND, KEY, ("--format", "systemd"), "the unit alone holds none"),
+        (BIND, "\nEND_OF_FILE\nreboot\n", (), "not a key or token file: it is not plain text"),
+        (BIND, "\x1b[31m", (), "it is not plain text"),
+        (BIND, "é", (), "not ASCII"),
+        (BIND.replace("/etc/dnssd/secrets", "/root"), KEY, (), "no zone names /etc/dnssd/secrets/"),
+        (BIND.replace("/etc/dnssd/secrets", "/root"), KEY, ("--agent",), "an agent is not root"),
+        (BIND.replace("/etc/dnssd/secrets/", ""), KEY, (), "hosts need its whole path"),
+        ("cloudflare:example.com", KEY, (), "no zone names"),
+    ],
+)
+def test_a_key_that_hosts_could_not_use_is_refused(
+    zone: str,
+    text: str,
+    more: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And nothing of it is shown."""
+    file = tmp_path / "dnssd.key"
+    file.write_text(text)
+    source = () if "systemd" in more else ("--install", WHEEL)
+    options = ("http", "--port", "80", "--zone", zone, "--secret", str(file), *source, *more)
+
+    error = refused(capsys, *options)
+
+    assert message in error
+    assert "c2VjcmV0" not in error
 
 
 @pytest.mark.parametrize(
@@ -409,6 +468,7 @@ def test_a_zone_without_its_id_is_told(zone: str, capsys: pytest.CaptureFixture[
         (("--format", "systemd"), "the unit alone installs nothing"),
         (("--join-address", "www.example.org"), "www.example.org: in none of the zones"),
         (("--proxied",), "--proxied: it is an address's"),
+        (("--proxied", "--join-address", "example.com"), "nobody there proxies"),
         (("--agent", "--join-address", "www.example.com"), "not with --agent"),
         (("--format", "systemd", "--uninstall"), "a unit cannot remove itself"),
     ],

@@ -5,7 +5,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Self
 
 import requests
@@ -15,6 +14,7 @@ from dnssd.deadline import Deadline
 from dnssd.names import Name
 from dnssd.version import __version__
 from dnssd.zones.retry import Fate, Retry, Verdict
+from dnssd.zones.secretfile import read_secret
 
 API = "https://api.cloudflare.com/client/v4"
 BASE_URL = "CLOUDFLARE_API_BASE_URL"
@@ -76,14 +76,7 @@ class Client:
         Raises:
             UsageError: There is none.
         """
-        if token_file is None:
-            token = os.environ.get(TOKEN, "")
-        else:
-            try:
-                token = Path(token_file).read_text()
-            except (OSError, UnicodeDecodeError) as error:
-                why = error.strerror if isinstance(error, OSError) else "it is not text"
-                raise errors.UsageError(f"token file {token_file}: {why}") from error
+        token = read_secret(token_file, "token file") if token_file else os.environ.get(TOKEN, "")
         token = token.strip()
         if not token:
             where = token_file or TOKEN

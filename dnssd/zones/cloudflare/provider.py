@@ -52,4 +52,20 @@ def open_zone(
     return zone
 
 
-PROVIDER = Provider(("id", "token_file", "address"), read, open_zone, address="public")
+def lacks(address: str, options: Mapping[str, str]) -> str | None:
+    """What hosts miss."""
+    if "token_file" in options:
+        return None
+    return f"without the file of a token hosts have none; write {address},token_file=PATH"
+
+
+KEYS = ("id", "token_file", "address")
+PROVIDER = Provider(
+    KEYS,
+    read,
+    open_zone,
+    address="public",
+    proxies=True,
+    key_file="token_file",
+    lacks=lacks,
+)

@@ -6,17 +6,13 @@ Statements of other kinds, comments and any order are read past, so that a file 
 
 import base64
 import binascii
-import logging
 import re
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from dnssd.errors import MalformedName, UsageError
 from dnssd.names import Name, shown
-
-_log = logging.getLogger(__name__)
+from dnssd.zones.secretfile import read_secret
 
 ALGORITHMS = ("hmac-sha256", "hmac-sha384", "hmac-sha512", "hmac-sha224", "hmac-sha1")
 _OUTDATED = ("hmac-md5", "hmac-md5.sig-alg.reg.int")
@@ -62,14 +58,7 @@ def load_key(path: str, name: str | None) -> Key:
     Raises:
         UsageError: No such file or key, or not a key file; the message gives the line.
     """
-    try:
-        if Path(path).stat().st_mode & stat.S_IROTH:
-            _log.warning("key file %s: every user of this host can read it; chmod 600 it", path)
-        text = Path(path).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise UsageError(f"key file {path}: {why}; give the file of the TSIG key") from error
-    keys = read_keys(text, path)
+    keys = read_keys(read_secret(path, "key file"), path)
     if name is not None:
         wanted = Name.parse(name)
         keys = tuple(key for key in keys if key.name == wanted)

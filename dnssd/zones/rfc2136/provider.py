@@ -75,4 +75,4 @@ def _number(options: Mapping[str, str], key: str, most: int) -> int | None:
 
 
 KEYS = ("server", "port", "keyring", "key", "unsigned", "values", "address")
-PROVIDER = Provider(KEYS, read, open_zone)
+PROVIDER = Provider(KEYS, read, open_zone, key_file="keyring")

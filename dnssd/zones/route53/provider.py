@@ -65,4 +65,15 @@ def open_zone(
     return zone
 
 
-PROVIDER = Provider(("id", "private", "profile", "role", "address"), read, open_zone)
+def lacks(address: str, options: Mapping[str, str]) -> str | None:
+    """What hosts miss."""
+    if "id" in options:
+        return None
+    return (
+        "without its ID hosts look it up by its name, which 'dnssd iam-policy' does not allow; "
+        f"write {address},id=Z..."
+    )
+
+
+KEYS = ("id", "private", "profile", "role", "address")
+PROVIDER = Provider(KEYS, read, open_zone, by_iam=True, lacks=lacks)
