@@ -9,7 +9,7 @@ from dnssd.cli import hints, registering
 from dnssd.cli.identity import identities
 from dnssd.cli.output import print_json, print_table, safe
 from dnssd.cli.reporting import result_is_told, warn
-from dnssd.cli.several import InZone, Parts
+from dnssd.cli.several import InZone, Parts, saying
 from dnssd.deadline import Deadline
 from dnssd.errors import DnssdError, NotFound
 from dnssd.hosts import METADATA_AT_JOIN_SECONDS, HostFacts, this_host
@@ -91,7 +91,8 @@ def join(asked: AddressOptions) -> None:
         DnssdError: One of them failed.
     """
     deadline = Deadline(asked.deadline)
-    facts = this_host(deadline, asked.host, budget=METADATA_AT_JOIN_SECONDS, cloud=asked.cloud)
+    with saying():
+        facts = this_host(deadline, asked.host, budget=METADATA_AT_JOIN_SECONDS, cloud=asked.cloud)
     chosen = {
         text: chosen_addresses(facts, _choices(asked, ZoneAddress.parse(text)))
         for text in asked.zone_addresses
@@ -119,7 +120,8 @@ def leave(asked: AddressOptions) -> None:
     """
     deadline = Deadline(asked.deadline)
     kept = state().kept(str(asked.name))
-    who = identities(() if asked.force else kept, asked.host, asked.cloud, deadline)
+    with saying():
+        who = identities(() if asked.force else kept, asked.host, asked.cloud, deadline)
 
     def begun(part: InZone[Any], facts: HostFacts) -> tuple[Operation, AddressWish]:
         operation = part.begin()

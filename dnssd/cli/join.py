@@ -223,7 +223,7 @@ def join_as(asked: JoinOptions) -> None:
     """
     from dnssd.cli import registering
     from dnssd.cli.joined import tell
-    from dnssd.cli.several import Parts
+    from dnssd.cli.several import Parts, saying
     from dnssd.cli.waiting import once_healthy
     from dnssd.deadline import Deadline
     from dnssd.hosts import METADATA_AT_JOIN_SECONDS, this_host
@@ -233,7 +233,8 @@ def join_as(asked: JoinOptions) -> None:
 
     check_host_and_service(asked.service, asked.host)
     deadline = Deadline(asked.deadline)
-    facts = this_host(deadline, asked.host, budget=METADATA_AT_JOIN_SECONDS, cloud=asked.cloud)
+    with saying():
+        facts = this_host(deadline, asked.host, budget=METADATA_AT_JOIN_SECONDS, cloud=asked.cloud)
     registrations = {
         address: asked.registration(facts, ZoneAddress.parse(address))
         for address in asked.zone_addresses
@@ -246,7 +247,9 @@ def join_as(asked: JoinOptions) -> None:
     if asked.dry_run:
         registering.print_plans(asked.zone_addresses, deadline, plan, asked.as_json)
         return
-    parts: Parts[Joined] = Parts(asked.zone_addresses, once_healthy(asked, facts, deadline))
+    with saying():
+        deadline = once_healthy(asked, facts, deadline)
+    parts: Parts[Joined] = Parts(asked.zone_addresses, deadline)
     parts.run(lambda part: _join_in(part, asked, facts, registrations[part.address]))
     parts.end(tell(parts, asked.nameservers, as_json=asked.as_json))
 

@@ -5,7 +5,8 @@ the end each has its line and its entry in JSON, also where the command is inter
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -23,6 +24,16 @@ from dnssd.zones.factory import open_zone
 
 _Result = TypeVar("_Result")
 _AT_ONCE = 10.0  # seconds to wait for one answer of a provider, and at least a third of all
+
+
+@contextmanager
+def saying(truth: Callable[[], str] = lambda: NOTHING) -> Iterator[None]:
+    """Have an interruption say what is true in the zone, unless it does."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as error:
+        error.args = error.args or (truth(),)
+        raise
 
 
 @dataclass(slots=True)
@@ -191,7 +202,8 @@ class Parts(Generic[_Result]):
 
 def _run(part: InZone[_Result], task: Callable[[InZone[_Result]], _Result]) -> None:
     try:
-        part.result = task(part)
+        with saying(lambda: part.operation.truth if part.operation else NOTHING):
+            part.result = task(part)
     except (KeyboardInterrupt, SystemExit):
         raise  # of the only one, which runs in the main thread
     except BaseException as error:  # a thread has nobody else to tell it to

@@ -28,6 +28,7 @@ def drain(operation: Operation, departure: Departure) -> int:
         join(operation, replace(wish, srv=replace(member.srv, priority=LAST, weight=0)))
     if not members:
         return 0
+    operation.truth = "it has not left, and stands behind all others"
     return view.srv.ttl if view.srv else DEFAULT_TTL
 
 
