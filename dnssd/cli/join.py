@@ -247,9 +247,7 @@ def join_as(asked: JoinOptions) -> None:
     if asked.dry_run:
         registering.print_plans(asked.zone_addresses, deadline, plan, asked.as_json)
         return
-    with saying():
-        deadline = once_healthy(asked, facts, deadline)
-    parts: Parts[Joined] = Parts(asked.zone_addresses, deadline)
+    parts: Parts[Joined] = Parts(asked.zone_addresses, once_healthy(asked, facts, deadline))
     parts.run(lambda part: _join_in(part, asked, facts, registrations[part.address]))
     parts.end(tell(parts, asked.nameservers, as_json=asked.as_json))
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from dnssd.checks import Check, Result, address_to_check
 from dnssd.cli.join import JoinOptions
+from dnssd.cli.several import saying
 from dnssd.deadline import Deadline
 from dnssd.errors import Unavailable
 from dnssd.hosts import HostFacts
@@ -34,7 +35,8 @@ def once_healthy(asked: JoinOptions, facts: HostFacts, deadline: Deadline) -> De
         return deadline
     address = address_to_check(asked.addresses, facts.private)
     checks = [Check.parse(url).at(address, asked.port) for url in asked.checks or ("tcp://",)]
-    asyncio.run(healthy(checks, asked.wait_healthy or 0.0))
+    with saying():
+        asyncio.run(healthy(checks, asked.wait_healthy or 0.0))
     return Deadline(asked.deadline)
 
 
