@@ -6,6 +6,7 @@ To register a host:
     open_zone                  the zone to publish it in
     join, leave, joined        publish it, take it out, or both around a block
     Outcome                    what they did
+    lambda_handler             takes out the dead, as a function in AWS Lambda
 
 To find a service:
 
@@ -37,6 +38,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dnssd import errors as errors
     from dnssd import http as http
+    from dnssd.registration.awslambda import lambda_handler
     from dnssd.registration.calls import join, joined, leave
     from dnssd.registration.operation import Outcome
     from dnssd.registration.request import Registration
@@ -61,6 +63,7 @@ __all__ = [
     "Stats",
     "join",
     "joined",
+    "lambda_handler",
     "leave",
     "open_zone",
 ]
@@ -77,6 +80,7 @@ _HOMES = {
     "Stats": "dnssd.resolver.stats",
     "join": "dnssd.registration.calls",
     "joined": "dnssd.registration.calls",
+    "lambda_handler": "dnssd.registration.awslambda",
     "leave": "dnssd.registration.calls",
     "open_zone": "dnssd.zones.factory",
 }

@@ -1,6 +1,7 @@
 """What join-address, leave-address and `status NAME` share: carried out, and told."""
 
 import os
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -130,6 +131,9 @@ def leave(asked: AddressOptions) -> None:
     def act(part: InZone[_Done]) -> _Done:
         for facts in who:
             operation, wish = begun(part, facts)
+            if asked.force:
+                by = socket.gethostname()
+                operation.zone.actor = f"leave-address --host {wish.label} --force on {by}"
             outcome = addressing.leave_address(operation, wish)
             if outcome.members:
                 break

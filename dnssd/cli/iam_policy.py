@@ -1,4 +1,4 @@
-"""`dnssd iam-policy`: the least that hosts of a service must be allowed."""
+"""`dnssd iam-policy`: the least that hosts of a service, or who reaps, must be allowed."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ Examples:
   dnssd iam-policy http --zone example.com,id=Z0123456789ABC > policy.json
   dnssd iam-policy http --zone example.com,id=Z0123456789ABC --instance web
   dnssd iam-policy --join-address www.example.com --zone example.com,id=Z0123456789ABC
+  dnssd iam-policy --reap --zone example.com,id=Z0123456789ABC
 
 Where zones are given without their ID, hosts also need route53:ListHostedZonesByName on *.
 """
@@ -51,6 +52,9 @@ Where zones are given without their ID, hosts also need route53:ListHostedZonesB
 @option("--wait", is_flag=True, help="Allow what --wait of join and leave asks, too.")
 @option("--agent", is_flag=True, help="Allow what an agent asks: drains, lifecycle hooks.")
 @option(
+    "--reap", is_flag=True, help="Allow what dnssd reap asks; without SERVICE, of the whole zone."
+)
+@option(
     "--partition",
     type=click.Choice(PARTITIONS),
     default=PARTITIONS[0],
@@ -66,14 +70,17 @@ def command(
     """Print the IAM policy that hosts of a service, or of a plain address, need, and no more.
 
     Changes are by CREATE and DELETE alone, of the names and types of one service in one
-    zone, and of the names that are given with --join-address.
+    zone, and of the names that are given with --join-address. With --reap it is for who runs
+    dnssd reap.
     """
     from dnssd.names import shown
     from dnssd.provisioning.policy import Grant
     from dnssd.services import Service
 
-    if service is None and not names:
-        raise click.UsageError("missing argument 'SERVICE', or --join-address NAME")
+    if service is None and not (names or others["reap"]):
+        raise click.UsageError(
+            "missing argument 'SERVICE', or --join-address NAME, or --reap for the whole zone"
+        )
     zone_id, domain = _zone(zone_address)
     grant = Grant(
         service=None if service is None else Service.parse(service),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import socket
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +14,6 @@ from dnssd.cli.zone_options import zone_option
 if TYPE_CHECKING:  # --help needs none of it
     from dnssd.errors import DnssdError
     from dnssd.registration.reaper import Reaped
-    from dnssd.registration.reaping import Dead
     from dnssd.zones.base import Zone
 
 EPILOG = """\b
@@ -58,6 +58,7 @@ def command(
     deadline = Deadline(DEADLINE)
     wanted = Service.parse(service) if service is not None else None
     zone = open_zone(zone_address, deadline=deadline)
+    zone.actor = f"reap {socket.gethostname()}"
     ask, rounds = (answers, PROBE_ROUNDS) if probe else (None, ROUNDS)
     reaper = Reaper(Operation(zone, deadline), Ec2().words, wanted, ask, limit)
     dead = reaper.find(rounds if yes else 1)
@@ -92,27 +93,14 @@ def _print_json(zone: Zone, reaped: Reaped, yes: bool, error: DnssdError | None)
     from dnssd.cli.registering import zone_json
 
     result_is_told()
-    dead = [(one, False) for one in reaped.removed] + [(one, True) for one in reaped.held]
     print_json(
         {
             "zone": zone.address,
             "done": yes,
-            "dead": [_dead_json(one, held) for one, held in dead],
-            "cleaned": [{"name": str(name), "member": label} for name, label in reaped.cleaned],
+            **reaped.to_json(),
             "zones": [zone_json(zone, error, changed=reaped.changed)],
         }
     )
-
-
-def _dead_json(one: Dead, held: bool) -> dict[str, Any]:
-    return {
-        "name": str(one.instance),
-        "member": one.label,
-        "owner": one.owner,
-        "kind": one.kind,
-        "why": one.why,
-        "held": held,
-    }
 
 
 def _error(reaped: Reaped, yes: bool) -> DnssdError | None:

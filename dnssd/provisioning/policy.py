@@ -1,4 +1,4 @@
-r"""The least-privilege IAM policy of hosts in one Route 53 zone: for a service, or plain addresses.
+r"""The least-privilege IAM policies of hosts, and of who takes the dead out, in a Route 53 zone.
 
 IAM compares names as Route 53 normalises them: in lower case, without the last dot, each
 byte but `a-z 0-9 - _` as `\` and three octal digits. So no byte of a name can be IAM's `*`,
@@ -32,7 +32,8 @@ class Grant:
     """What hosts may write.
 
     Attributes:
-        service: The one service that they offer; None for plain addresses alone.
+        service: The one service that they offer; None for plain addresses alone, or, with
+            `reap`, for any.
         zone_id: The hosted zone's ID.
         domain: The zone's apex.
         addresses: Names that they may join, each with what its member records stand below.
@@ -40,6 +41,7 @@ class Grant:
         hosts: Patterns for the labels of their names, with IAM's `*` and `?`.
         wait: Whether they may also ask if a change is being served.
         agent: Whether agents run there: they wait, too, and complete lifecycle hooks.
+        reap: Whether they take dead hosts out, and ask EC2 who is dead.
         partition: The part of AWS that the zone is in, such as `aws-us-gov`.
 
     Raises:
@@ -55,6 +57,7 @@ class Grant:
     hosts: Sequence[str] = ("i-*",)
     wait: bool = False
     agent: bool = False
+    reap: bool = False
     partition: str = "aws"
 
     def policy(self) -> dict[str, Any]:
@@ -74,6 +77,7 @@ class Grant:
                 *(waiting if self.wait or self.agent else ()),
                 _allow(_KEY, zone) | {"Condition": self._condition()},
                 *(hooks if self.agent else ()),
+                *([_allow("ec2:DescribeInstances", "*")] if self.reap else ()),
             ],
         }
         size = len("".join(json.dumps(document).split()))
@@ -87,13 +91,20 @@ class Grant:
     @property
     def is_unbounded(self) -> bool:
         """Whether some pattern for hosts is about every name in the zone."""
-        return bool(self.service) and any(not pattern.strip("*?") for pattern in self.hosts)
+        return bool(self.service or self.reap) and any(
+            not pattern.strip("*?") for pattern in self.hosts
+        )
 
     def _condition(self) -> dict[str, Any]:
         return {
             "ForAllValues:StringLike": {_NAMES: self._names()},
             "ForAllValues:StringEquals": {
-                _TYPES: [*(["PTR", "SRV"] if self.service else ()), "TXT", "A", "AAAA"],
+                _TYPES: [
+                    *(["PTR", "SRV"] if self.service or self.reap else ()),
+                    "TXT",
+                    "A",
+                    "AAAA",
+                ],
                 _ACTIONS: ["CREATE", "DELETE"],  # no UPSERT: nothing is overwritten blindly
             },
             # ForAllValues holds where a key is absent: ask for its presence
@@ -101,20 +112,24 @@ class Grant:
         }
 
     def _names(self) -> list[str]:
-        names = self._of_service(self.service) if self.service else []
+        names = self._of_services()
         for name, parent in self.addresses.items():
             names += [normalized(name), f"*.{normalized(parent)}"]
         return list(dict.fromkeys(names))
 
-    def _of_service(self, service: Service) -> list[str]:
-        browse = service.in_domain(self.domain)
-        names = [normalized(service.enumeration_in(self.domain)), normalized(browse)]
+    def _of_services(self) -> list[str]:
+        hosts = [f"{_pattern(hosts)}.{normalized(self.domain)}" for hosts in self.hosts]
+        if self.service is None:
+            every = [f"*.{kind}.{normalized(self.domain)}" for kind in ("_tcp", "_udp")]
+            return [*every, *hosts] if self.reap else []
+        browse = self.service.in_domain(self.domain)
+        names = [normalized(self.service.enumeration_in(self.domain)), normalized(browse)]
         for instance in self.instances:
             name = normalized(browse.child(instance_label(instance)))
             names += [name, f"*.{name}"]  # itself, and its member records
         if not self.instances:
             names.append(f"*.{normalized(browse)}")
-        return names + [f"{_pattern(hosts)}.{normalized(self.domain)}" for hosts in self.hosts]
+        return names + hosts
 
 
 def normalized(name: Name) -> str:

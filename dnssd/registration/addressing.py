@@ -28,6 +28,7 @@ def join_address(operation: Operation, wish: AddressWish) -> Outcome:
         DeadlineExceeded: It took too long; the message says what is in the zone now.
     """
     _check(operation, wish)
+    operation.zone.actor = f"join-address {wish.label}"
     operation.splay()
     made = 0
     with operation.telling(wish.name):
@@ -58,6 +59,8 @@ def leave_address(operation: Operation, wish: AddressWish) -> Outcome:
         ZoneError: The provider said no.
         DeadlineExceeded: It took too long; the message says what is in the zone now.
     """
+    if not wish.force:  # then it is another host that acts
+        operation.zone.actor = f"leave-address {wish.label}"
     with operation.telling(wish.name):
         while True:
             view = read_address(operation, wish)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from dnssd.checks import Check
 from dnssd.errors import DnssdError
@@ -59,6 +60,14 @@ class Reaped:
     unheard: DnssdError | None = None
     failed: DnssdError | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """Who is dead and what was cleaned, for programs."""
+        dead = [(one, False) for one in self.removed] + [(one, True) for one in self.held]
+        return {
+            "dead": [one.to_json() | {"held": held} for one, held in dead],
+            "cleaned": [{"name": str(name), "member": label} for name, label in self.cleaned],
+        }
+
 
 @dataclass(slots=True)
 class Reaper:
@@ -94,14 +103,17 @@ class Reaper:
             DnssdError: The zone cannot be read, or it took too long.
         """
         found: list[Dead] | None = None
+        listing = self.read()
         if hint is not None:
-            found = [d for d in self._judge(self.read(), Facts(hint), None) if d.kind == "ec2"]
+            judged = self._judge(listing, Facts(hint))
+            found = [one for one in judged if one.kind == "ec2"]
         for turn in range(rounds):
             if found is not None and not found:
                 break
             if turn:
                 self.operation.deadline.pause(PAUSE, "looking again, a minute later")
-            seen = self._round(found)
+                listing = self.read()
+            seen = self._round(listing, found)
             known = {(one.key, one.kind) for one in found or seen}  # by the same witness
             found = [one for one in seen if (one.key, one.kind) in known]
         return found or []
@@ -143,9 +155,8 @@ class Reaper:
         self._listing = Listing(tuple(views), _hosts(rrsets, zone.origin))
         return self._listing
 
-    def _round(self, suspects: Sequence[Dead] | None) -> list[Dead]:
+    def _round(self, listing: Listing, suspects: Sequence[Dead] | None) -> list[Dead]:
         """One round; of suspects alone, if there are any yet."""
-        listing = self.read()
         known = {one.key for one in suspects or ()}
         members = {
             (view.name, label): member
@@ -161,13 +172,13 @@ class Reaper:
             self.reaped.unheard = error
             words = None
         silent = _silent(members, self.probe, strict=suspects is None) if self.probe else ()
-        return self._judge(listing, Facts(words, silent), self.service)
+        return self._judge(listing, Facts(words, silent))
 
-    def _judge(self, listing: Listing, facts: Facts, service: ServiceType | None) -> list[Dead]:
+    def _judge(self, listing: Listing, facts: Facts) -> list[Dead]:
         dead = reaping.judge(listing.views, listing.hosts, facts, self.operation.now())
-        if service is None:
+        if self.service is None:
             return dead
-        browse = service.in_domain(self.operation.zone.origin)
+        browse = self.service.in_domain(self.operation.zone.origin)
         return [one for one in dead if one.instance.is_below(browse)]
 
     def _views(self, dead: Sequence[Dead]) -> list[InstanceView]:

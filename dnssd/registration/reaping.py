@@ -78,6 +78,16 @@ class Dead:
         """What makes it this announcement of this member."""
         return self.instance, self.label, self.id
 
+    def to_json(self) -> dict[str, str]:
+        """For programs."""
+        return {
+            "name": str(self.instance),
+            "member": self.label,
+            "owner": self.owner,
+            "kind": self.kind,
+            "why": self.why,
+        }
+
 
 def judge(
     views: Iterable[InstanceView], hosts: Iterable[HostView], facts: Facts, now: datetime

@@ -101,8 +101,12 @@ def test_user_data_is_made_as_shown(sandbox: Sandbox, tmp_path: Path) -> None:
 
 def test_stacks_are_made_with_what_their_templates_ask_for() -> None:
     """Each parameter without a default is given, and none that the template does not know."""
-    role, group = shell_lines(README, "aws cloudformation deploy")
-    for deploy, file in ((role, "iam/role.yaml"), (group, "userdata/asg.yaml")):
+    stacks = [
+        *shell_lines(README, "aws cloudformation deploy"),
+        *shell_lines(documents.IAM, "aws s3 cp"),
+    ]
+    files = ("iam/role.yaml", "userdata/asg.yaml", "iam/reaper.yaml")
+    for deploy, file in zip(stacks, files, strict=True):
         head, _, _ = (ROOT / file).read_text().partition("\nResources:")
         asked = re.findall(r"^  (\w+):\n((?:    .*\n)+)", head + "\n", re.MULTILINE)
 

@@ -1,5 +1,6 @@
 """The IAM policy names one service in one zone, whatever its instances are called."""
 
+import importlib
 import json
 import re
 import subprocess
@@ -276,18 +277,44 @@ _Template.add_constructor("!Sub", _substituted)
 _Template.add_constructor("!Ref", _substituted)  # to what no test looks at
 
 
-def template() -> Any:
-    """`iam/role.yaml` with the example's values."""
-    return yaml.load((IAM / "role.yaml").read_text(), _Template)  # noqa: S506 (a SafeLoader)
+_Template.add_constructor("!GetAtt", _substituted)
+
+
+def template(name: str) -> Any:
+    """A template of `iam` with the example's values."""
+    return yaml.load((IAM / name).read_text(), _Template)  # noqa: S506 (a SafeLoader)
 
 
 def test_the_template_makes_the_same_role() -> None:
     """Its policy is the command's output, its trust document the file beside it."""
-    properties = template()["Resources"]["Role"]["Properties"]
+    properties = template("role.yaml")["Resources"]["Role"]["Properties"]
     (policy,) = properties["Policies"]
 
     assert policy["PolicyDocument"] == grant()
     assert properties["AssumeRolePolicyDocument"] == json.loads((IAM / "trust.json").read_text())
+
+
+def test_the_reapers_template_allows_what_reaping_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    """What `iam-policy --reap` prints for the whole zone; the function is the package's."""
+    resources = template("reaper.yaml")["Resources"]
+    assert run(["iam-policy", "--reap", "--zone", ZONE]) == 0
+
+    policy, _ = resources["Role"]["Properties"]["Policies"]
+    assert policy["PolicyDocument"] == json.loads(capsys.readouterr().out)
+    function = resources["Function"]["Properties"]
+    module, _, name = function["Handler"].rpartition(".")
+    assert callable(getattr(importlib.import_module(module), name))
+    assert function["Environment"]["Variables"] == {"DNSSD_ZONE": ZONE}
+    # AWS refuses a queue that shows a message again while the function still works on it
+    assert resources["Queue"]["Properties"]["VisibilityTimeout"] >= function["Timeout"]
+
+
+def test_who_reaps_one_service_may_change_that_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """As its hosts may, and ask EC2; without a service only reaping has a policy."""
+    asking = {"Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"}
+    assert grant(reap=True)["Statement"] == [*grant()["Statement"], asking]
+    assert run(["iam-policy", "--zone", ZONE]) == 2
+    assert "SERVICE" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -302,10 +329,12 @@ def test_the_template_takes_what_iam_can_match(
     parameter: str, right: list[str], wrong: list[str]
 ) -> None:
     """A last dot or an upper-case letter would make a policy that allows nothing."""
-    pattern = template()["Parameters"][parameter]["AllowedPattern"]
-
-    assert all(re.fullmatch(pattern, text) for text in right)
-    assert not any(re.fullmatch(pattern, text) for text in wrong)
+    for name in ("role.yaml", "reaper.yaml"):
+        about = template(name)["Parameters"].get(parameter)
+        if about is None:
+            continue  # the reaper is for all services
+        assert all(re.fullmatch(about["AllowedPattern"], text) for text in right)
+        assert not any(re.fullmatch(about["AllowedPattern"], text) for text in wrong)
 
 
 def test_the_sandbox_reads_the_policy() -> None:
@@ -322,10 +351,10 @@ def tool(name: str) -> str:
     return str(TOOLS / name)
 
 
-def test_cfn_lint_finds_nothing_in_the_template() -> None:
+def test_cfn_lint_finds_nothing_in_the_templates() -> None:
     """Neither an error nor a warning."""
     completed = subprocess.run(
-        [tool("cfn-lint"), str(IAM / "role.yaml")],
+        [tool("cfn-lint"), *map(str, IAM.glob("*.yaml"))],
         capture_output=True,
         text=True,
         timeout=120,
@@ -348,7 +377,7 @@ def test_parliament_finds_nothing_in_any_policy() -> None:
     """What it does not know, trust documents, it is shown as policies for a resource."""
     tool("parliament")
     documents = [json.loads(path.read_text()) for path in sorted(IAM.glob("*.json"))]
-    documents += [grant("My Café.V1", "*", "${aws:username}", wait=True)]
+    documents += [grant(reap=True), grant("My Café.V1", "*", "${aws:username}", wait=True)]
     for document in documents:
         for statement in document["Statement"]:
             statement.setdefault("Resource", "arn:aws:iam::*:role/*")
@@ -362,5 +391,5 @@ def test_parliament_finds_nothing_in_any_policy() -> None:
         check=False,
     )
 
-    assert len(documents) == 5
+    assert len(documents) == 6
     assert (completed.returncode, completed.stdout, completed.stderr) == (0, "", "")

@@ -52,7 +52,7 @@ VARIABLES = {  # of each command, behind DNSSD_ and its name
     "whoami": f"CLOUD JSON {LOGGING}",
     "user-data": f"{AGENT} DEADLINE WAIT JOIN_ADDRESS PROXIED FORMAT INSTALL SECRET UNINSTALL "
     f"AGENT CONFIG {LOGGING}",
-    "iam-policy": f"ZONE JOIN_ADDRESS INSTANCE HOST_PATTERN WAIT AGENT PARTITION {LOGGING}",
+    "iam-policy": f"ZONE JOIN_ADDRESS INSTANCE HOST_PATTERN WAIT AGENT REAP PARTITION {LOGGING}",
     "sandbox": "SERVE API_PORT DNS_PORT METADATA_PORT BIND INSTANCE_ID PRIVATE_IP PUBLIC_IP "
     f"RATE BURST BUSY FAULTS SEED STATE POLICY {LOGGING}",
 }
@@ -93,6 +93,15 @@ def test_looking_up_needs_no_boto3(arguments: tuple[str, ...]) -> None:
 
     assert loaded >= {"dnssd", "click"}
     assert loaded.isdisjoint({"boto3", "botocore", "requests", "dns"})
+
+
+def test_a_function_needs_what_lambda_has_and_nothing_else() -> None:
+    """The wheel alone is its package: boto3 is in Lambda's runtime."""
+    address = "example.com,id=Z0123456789ABC"
+    loaded = loaded_by(f"import dnssd; dnssd.lambda_handler; dnssd.open_zone({address!r})")
+
+    assert loaded >= {"boto3", "dnssd"}
+    assert loaded.isdisjoint({"requests", "dns", "click"})
 
 
 def test_every_public_name_is_there_and_listed() -> None:
