@@ -153,12 +153,12 @@ def endpoint_json(endpoint: Endpoint) -> dict[str, Any]:
 
 def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
     """A look-up's JSON."""
-    import time
+    from dnssd.wire.clock import clock
 
     return {
         "name": snapshot.name,
         "status": snapshot.status,
-        "ttl": round(snapshot.ttl(time.monotonic()), 1),
+        "ttl": round(snapshot.ttl(clock()), 1),
         "instances": [_instance_json(instance) for instance in snapshot.instances],
     }
 

@@ -20,6 +20,7 @@ from dnssd.resolver.events import Event
 from dnssd.resolver.snapshot import Endpoint, Snapshot
 from dnssd.resolver.streams import connect_async, open_connection
 from dnssd.services import ServiceName
+from dnssd.wire.clock import ClockedLoop, clock
 
 
 class AsyncResolver(Core):
@@ -29,8 +30,8 @@ class AsyncResolver(Core):
     it goes on with what it knows. Close it before its loop ends; one that is dropped frees what
     it holds, too.
 
-    The arguments are those of `Resolver`, and so is what it raises; `monotonic` must agree
-    with the event loop's clock. What holds up the event loop: a name server that is given by
+    The arguments are those of `Resolver`, and so is what it raises; a `monotonic` must
+    agree with the event loop's clock. What holds up the event loop: a name server that is given by
     host name, once, and `cache_dir`, for a small file with each change; keep it on a local disk.
 
     Example:
@@ -198,7 +199,7 @@ class AsyncResolver(Core):
         if (former := self._detached()) is not None:
             former.close()
         self._loop = loop
-        return self._engine_in(loop)
+        return self._engine_in(ClockedLoop(loop) if self._monotonic is clock else loop)
 
 
 def _free(loop: asyncio.AbstractEventLoop, engine: Engine, process: int) -> None:

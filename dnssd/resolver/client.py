@@ -52,7 +52,8 @@ class Resolver(Core):
             (AD); the way to that server must be trusted.
         cache_dir: A folder of this program's own, to survive a restart during an outage.
         rng: Gives a random number in [0, 1), instead of `random.random`.
-        monotonic: The clock, in seconds, instead of `time.monotonic`.
+        monotonic: The clock, in seconds, instead of one that goes on while the machine is
+            suspended (`CLOCK_BOOTTIME`; `time.monotonic` where there is none).
 
     Raises:
         UsageError: Not a name server, or no setting that can be held.

@@ -2,7 +2,6 @@
 
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from dnssd.resolver.snapshot import Endpoint, Snapshot
 from dnssd.resolver.stats import Statistics, Stats
 from dnssd.resolver.validated import ValidatedOnly
 from dnssd.wire.client import DnsClient
+from dnssd.wire.clock import clock
 from dnssd.wire.loop import Loop
 from dnssd.wire.nameservers import NameServer
 from dnssd.wire.routes import has_way
@@ -61,12 +61,17 @@ class Core:
         self._counting = policy == "least_pending"
         self._prefer = frozenset([str(instance).lower() for instance in _several(prefer)])
         self._rng = rng or random.random
-        self._monotonic = monotonic or time.monotonic
+        self._monotonic = monotonic or clock
         self._validated = require_validated
         self._files = _files(cache_dir, self._limits, require_validated)
         self._health = Health()
         self._statistics = Statistics(self._cache, self._health)
         self._lock = threading.RLock()  # what the garbage collector calls may report too
+
+    @property
+    def monotonic(self) -> Callable[[], float]:
+        """The clock of `Snapshot.expires_at`: gives seconds."""
+        return self._monotonic
 
     def _engine_in(self, loop: Loop) -> Engine:
         """What looks names up, in that loop."""

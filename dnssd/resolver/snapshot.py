@@ -104,7 +104,7 @@ class Snapshot:
         name: The name that was looked up.
         instances: n >= 1, in the order of their names.
         endpoints: All of theirs, n >= 1, sorted by priority.
-        expires_at: When its shortest TTL ends, on the monotonic clock, in seconds.
+        expires_at: When its shortest TTL ends, on the resolver's clock, in seconds.
         status: `fresh`, or `stale` if it is older than that.
         missing: What belongs to it and could not be had, as `NAME TYPE`; it is asked for soon.
         validated: Whether the name server says of all of it that it is validated by DNSSEC.
@@ -114,7 +114,7 @@ class Snapshot:
         ...     snapshot = resolver.lookup("web._http._tcp.example.test")
         >>> snapshot.status, [endpoint.target for endpoint in snapshot.reachable]
         ('fresh', ['web-1.example.test.'])
-        >>> 0 < snapshot.ttl(time.monotonic()) <= 60
+        >>> 0 < snapshot.ttl(resolver.monotonic()) <= 60
         True
     """
 
@@ -140,7 +140,7 @@ class Snapshot:
         """Seconds until it expires; 0 if it has expired.
 
         Args:
-            now: Monotonic clock reading, in seconds.
+            now: Reading of the resolver's clock, `resolver.monotonic()`, in seconds.
         """
         return max(0.0, self.expires_at - now)
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-LONGEST_SLEEP = 86_400.0  # seconds; selectors fail where it is more than 24 days
+LONGEST_SLEEP = 60.0  # seconds; selectors do not notice how long a machine was suspended
 
 _log = logging.getLogger(__name__)
 

@@ -5,13 +5,17 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 
 import pytest
 
+from dnssd.resolver.client import Resolver
+from dnssd.wire.clock import ClockedLoop, clock
 from dnssd.wire.loop import SelectLoop
+from kit.simnet import SimLoop
 
 SOON = 30.0  # seconds until a test that is stuck ends; none takes them
 
@@ -81,8 +85,8 @@ def test_cancelled_timers_wake_nobody() -> None:
     with closing(SelectLoop(clock)) as loop:
         for at in range(10):
             loop.call_at(101.0 + at, loop.stop).cancel()
-        loop.call_at(200.0, loop.stop)
-        assert loop._patience() == 100.0
+        loop.call_at(150.0, loop.stop)
+        assert loop._patience() == 50.0
         assert len(loop._timers) == 1
 
 
@@ -364,3 +368,29 @@ def test_a_closed_loop_is_harmless() -> None:
 def _descriptors() -> int:
     gc.collect()
     return len(os.listdir("/dev/fd"))
+
+
+def test_the_clock_goes_on_while_the_machine_sleeps() -> None:
+    """A resolver has it where nobody gives another."""
+    assert Resolver(["127.0.0.1"]).monotonic is clock
+    assert getattr(clock, "args", None) == (time.CLOCK_BOOTTIME,)
+
+
+@pytest.mark.parametrize(("due", "comes"), [(45.0, 4545.0), (3000.0, 4560.0), (5000.0, 5000.0)])
+def test_after_a_suspension_timers_are_a_minute_late_at_most(due: float, comes: float) -> None:
+    """A loop whose own clock stood still meanwhile; one that is cancelled never comes."""
+    sim = SimLoop()
+    asleep = [0.0]
+    loop = ClockedLoop(sim, lambda: sim.time() + asleep[0])
+    came: list[float] = []
+    begin = sim.time()
+    for at in 3.0, 300.0, due:
+        loop.call_at(begin + at, came.append, -1.0).cancel()
+    loop.call_at(begin + due, lambda: came.append(loop.time() - begin))
+
+    sim.run(1.0)
+    asleep[0] = 4500.0
+    sim.run(500.0)
+
+    assert came == [pytest.approx(comes)]
+    assert sim.pending() == 0
