@@ -4,10 +4,15 @@ from typing import NoReturn
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
-from botocore.utils import InstanceMetadataRegionFetcher
+from botocore.exceptions import CredentialRetrievalError, MetadataRetrievalError
+from botocore.utils import ContainerMetadataFetcher, InstanceMetadataRegionFetcher
 
+from dnssd.errors import UsageError
+from dnssd.names import Name
 from dnssd.zones.route53 import client
 from dnssd.zones.route53.client import Session
+from dnssd.zones.route53.zone import Route53Zone
+from kit.interleaving import patient
 
 KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
 
@@ -122,3 +127,44 @@ def test_metadata_are_asked_where_there_is_a_way_to(
     fetcher = InstanceMetadataRegionFetcher()  # which looks at no variable
     client._ask_directly(fetcher)
     assert fetcher.get_base_url() == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "counts"),
+    [
+        ({"AWS_REGION": "eu west", "AWS_DEFAULT_REGION": "eu-west-1"}, "AWS_REGION"),
+        ({"AWS_DEFAULT_REGION": "eu west"}, "AWS_DEFAULT_REGION"),
+        ({}, "the region of the AWS configuration or of this instance"),
+    ],
+)
+def test_a_wrong_region_is_told_by_the_variable_that_counts(
+    environ: dict[str, str], counts: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who looks at the other one finds nothing wrong."""
+    for name, value in (KEYS | environ).items():
+        monkeypatch.setenv(name, value)
+    session = Session({}, 1.0)
+    assert session.region_from == counts
+    zone = Route53Zone(session, "Z1", Name.parse("example.com"))
+    if environ:
+        with pytest.raises(UsageError, match=f"'eu west'.*; check {counts}$"):
+            zone.find_name(patient())
+
+
+def test_containers_credentials_are_not_asked_for_beyond_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Botocore would sleep and try again by itself; whoever has a deadline does that here."""
+    tries = []
+
+    def fail(self: object, *_: object) -> NoReturn:
+        tries.append(self)
+        raise MetadataRetrievalError(error_msg="HTTP 500")
+
+    monkeypatch.setattr(ContainerMetadataFetcher, "_get_response", fail)
+    monkeypatch.setattr(ContainerMetadataFetcher, "SLEEP_TIME", 0)
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/")
+    with pytest.raises(CredentialRetrievalError):
+        Session({}, 1.0).client()
+
+    assert len(tries) == 1

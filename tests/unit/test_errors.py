@@ -58,7 +58,9 @@ def answering(code: str) -> Any:
     def client() -> Any:
         raise ClientError({"Error": {"Code": code, "Message": "a reason"}}, "ListHostedZonesByName")
 
-    return SimpleNamespace(client=client, may_change=lambda _: False, renew=lambda: None)
+    return SimpleNamespace(
+        client=client, may_change=lambda _: False, region_from="AWS_REGION", renew=lambda: None
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
 from botocore.credentials import (
     AssumeRoleCredentialFetcher,
+    ContainerProvider,
     CredentialProvider,
     CredentialResolver,
     Credentials,
@@ -90,6 +91,13 @@ class Session:
         if len(name) > 1 and name != self._name and "role" in self._options:
             self._name = name
             self.renew()
+
+    @property
+    def region_from(self) -> str:
+        """Where its region is from, for people."""
+        variables = ("AWS_REGION", "AWS_DEFAULT_REGION")
+        set_one = next((name for name in variables if os.environ.get(name)), None)
+        return set_one or "the region of the AWS configuration or of this instance"
 
     def may_change(self, error: Exception) -> bool:
         """Whether a new session may have what this one lacks.
@@ -187,6 +195,8 @@ def _past_proxies(session: boto3.Session) -> None:
     for provider in resolver.providers:
         if isinstance(provider, InstanceMetadataProvider):
             _ask_directly(vars(provider)["_role_fetcher"])
+        elif isinstance(provider, ContainerProvider):  # which sleeps between tries of its own
+            vars(vars(provider)["_fetcher"])["RETRY_ATTEMPTS"] = 1
 
 
 def _ask_directly(fetcher: IMDSFetcher) -> None:

@@ -81,13 +81,14 @@ class MalformedCredentials(errors.UsageError):
     """Credentials that hold what none can hold; no request was sent."""
 
 
-def judge(error: Exception, what: str, rights: str) -> Verdict:
+def judge(error: Exception, what: str, rights: str, region: str) -> Verdict:
     """Translate an error of a client, of its making or of reading an answer.
 
     Args:
         error: The error.
         what: The zone and action, for the message.
         rights: What a policy has to allow for this request and no more, as advice.
+        region: Where the region is from that counts, as advice.
 
     Raises:
         Exception: As given, if it is none of these.
@@ -95,12 +96,12 @@ def judge(error: Exception, what: str, rights: str) -> Verdict:
     text = str(error)
     cause = error if without_secrets(text) == " ".join(text.split()).rstrip(".") else None
     if isinstance(error, aws.ClientError):
-        fate, told = _judge_answer(error, what, rights)
+        fate, told = _judge_answer(error, what, rights, region)
         code = str(error.response.get("Error", {}).get("Code", ""))
         return Verdict(fate, told, cause, renew=code in _EXPIRED)
     if not isinstance(error, _KNOWN) or (isinstance(error, RuntimeError) and "expired" not in text):
         raise error  # a mistake, of whomever: nothing that we know how to put
-    fate, told = _judge_failure(error, what)
+    fate, told = _judge_failure(error, what, region)
     return Verdict(fate, told, cause, renew=_is_of_session(error))
 
 
@@ -123,7 +124,7 @@ def without_secrets(text: str) -> str:
     return (f"{line[: quoted.start()]}…" if quoted else line).rstrip(".")
 
 
-def _judge_failure(error: Exception, what: str) -> tuple[Fate, errors.DnssdError]:
+def _judge_failure(error: Exception, what: str, region: str) -> tuple[Fate, errors.DnssdError]:
     """Of an error before there was an answer, or of one that cannot be read."""
     line = without_secrets(str(error))
     if isinstance(error, MalformedCredentials):
@@ -143,7 +144,8 @@ def _judge_failure(error: Exception, what: str) -> tuple[Fate, errors.DnssdError
         return Fate.UNKNOWN, errors.Unavailable(f"{what}: no answer: {kind}: {line}")
     if isinstance(error, _NO_CREDENTIALS):
         return Fate.FINAL, errors.AccessDenied(f"{what}: {_lacking(error)}")
-    return Fate.FINAL, errors.UsageError(f"{what}: {line}; check the AWS configuration")
+    wrong = region if isinstance(error, aws.InvalidRegionError) else "the AWS configuration"
+    return Fate.FINAL, errors.UsageError(f"{what}: {line}; check {wrong}")
 
 
 def _is_of_session(error: Exception) -> bool:
@@ -181,7 +183,9 @@ def _unsendable(error: Exception) -> str | None:
     return None
 
 
-def _judge_answer(error: aws.ClientError, what: str, rights: str) -> tuple[Fate, errors.DnssdError]:
+def _judge_answer(
+    error: aws.ClientError, what: str, rights: str, region: str
+) -> tuple[Fate, errors.DnssdError]:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     said = _said(error)
@@ -200,12 +204,12 @@ def _judge_answer(error: aws.ClientError, what: str, rights: str) -> tuple[Fate,
         return Fate.DENIED, errors.AccessDenied(f"{what}: denied: {said}; {advice}")
     if code in _EXPIRED:
         return Fate.NOT_DONE, errors.AccessDenied(
-            f"{what}: {code}: {said}; {_advice(f'{code} {said}')}"
+            f"{what}: {code}: {said}; {_advice(f'{code} {said}', region)}"
         )
-    return Fate.FINAL, _refusal(code, said, what)
+    return Fate.FINAL, _refusal(code, said, what, region)
 
 
-def _refusal(code: str, said: str, what: str) -> errors.DnssdError:
+def _refusal(code: str, said: str, what: str, region: str) -> errors.DnssdError:
     if _LIMIT.search(said) or code.startswith(("LimitsExceeded", "TooMany")):
         return errors.RRsetFull(f"{what}: {said}; a limit of the zone: ask AWS for a higher one")
     if code == "InvalidChangeBatch":
@@ -213,15 +217,18 @@ def _refusal(code: str, said: str, what: str) -> errors.DnssdError:
     if code == "NoSuchHostedZone":
         return errors.ZoneNotFound(f"{what}: {said}; check the ID and the account")
     if code in _BAD_CREDENTIALS:
-        return errors.AccessDenied(f"{what}: {code}: {said}; {_advice(f'{code} {said}')}")
+        advice = _advice(f"{code} {said}", region)
+        return errors.AccessDenied(f"{what}: {code}: {said}; {advice}")
     if code in ("InvalidInput", "InvalidDomainName"):
         return errors.ChangeRejected(f"{what}: {code}: {said}")
     return errors.ZoneError(f"{what}: {code}: {said}")
 
 
-def _advice(said: str) -> str:
+def _advice(said: str, region: str) -> str:
     if "valid region" in said:
-        return "AWS_REGION is in another partition than the zone: set one of the zone's own"
+        return (
+            f"{region} is in another partition than the zone: set AWS_REGION to one of the zone's"
+        )
     if "expired" in said.lower() or "not yet current" in said.lower():
         return "check this host's clock, and the age of the credentials"
     return "the AWS credentials are not valid here: check AWS_PROFILE or the role"

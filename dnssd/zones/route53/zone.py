@@ -233,7 +233,7 @@ class Route53Zone:
         return self._ask(action, keys, read, deadline, rights=rights, longest=longest)
 
     def _judge(self, action: str, rights: str, error: Exception) -> Verdict:
-        verdict = judge(error, f"{self.origin}: {action}", rights)
+        verdict = judge(error, f"{self.origin}: {action}", rights, self._session.region_from)
         verdict.error.about(**self._asked)
         hopeful = verdict.renew or verdict.fate is Fate.DENIED
         if hopeful and not self._session.may_change(error):
