@@ -92,6 +92,11 @@ class Check:
             return cls(url, kind, words=_words(url, rest))
         return cls(url, kind, rest=rest)
 
+    @property
+    def needs_port(self) -> bool:
+        """Whether it asks a port that it does not name."""
+        return self.kind in _ASKED and not self.port
+
     def at(self, address: str, port: int) -> Self:
         """This check with nothing left out.
 

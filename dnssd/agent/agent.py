@@ -9,8 +9,9 @@ from functools import partial
 from dnssd.agent.around import Around
 from dnssd.agent.identity import Clocks, Identity
 from dnssd.agent.loop import ServiceAgent
+from dnssd.agent.plain import AddressPublication
 from dnssd.agent.publication import Publication
-from dnssd.agent.service import Service
+from dnssd.agent.service import Offer, PlainAddress
 from dnssd.agent.wishes import OUT
 from dnssd.deadline import Deadline
 from dnssd.errors import DnssdError
@@ -38,7 +39,7 @@ class Agent:
 
     def __init__(
         self,
-        services: Iterable[Service],
+        services: Iterable[Offer],
         around: Around,
         *,
         hook: str | None = None,
@@ -90,7 +91,7 @@ class Agent:
         await self._around.writer.settle(MOMENT)
         await asyncio.gather(*(agent.part(LEAVE) for agent in self._tasks))
 
-    async def reload(self, services: Iterable[Service]) -> None:
+    async def reload(self, services: Iterable[Offer]) -> None:
         """Look after these from now on: only what has changed is touched."""
         wanted = {service.key: service for service in services}
         gone = [agent for agent in self._tasks if agent.service.key not in wanted]
@@ -107,11 +108,12 @@ class Agent:
             elif kept[key].service != service:
                 kept[key].become(service)
 
-    def _add(self, service: Service) -> None:
+    def _add(self, service: Offer) -> None:
         who = service.host, service.cloud
         identity = self._identities.setdefault(who, Identity(self._around.writer, *who))
+        publishes = AddressPublication if isinstance(service, PlainAddress) else Publication
         publications = [
-            Publication(
+            publishes(
                 service,
                 zone,
                 identity,

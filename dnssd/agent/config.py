@@ -8,19 +8,32 @@
     port = 8080
     check = ["http:///health", "unless-file:/run/maintenance"]
 
+    [[join_address]]
+    name = "www.example.com"
+    port = 443                                # for its checks
+
 The keys are the options of `dnssd agent`, with underscores. A key of a service that stands at
-the top is its value for every service without one.
+the top is its value for every service without one, and for every name where names have it.
 """
 
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from dnssd.agent.service import Service, Settings, service_of
+from dnssd.agent.service import (
+    Offer,
+    PlainAddress,
+    Service,
+    Settings,
+    plain_address_of,
+    service_of,
+)
 from dnssd.checks import Check
 from dnssd.errors import UsageError
 from dnssd.names import shown
+
+_Offer = TypeVar("_Offer", bound=Offer)
 
 
 def parse(text: str, file: str, environ: Mapping[str, str]) -> Settings:
@@ -57,51 +70,76 @@ class _File:
 
     def settings(self, defaults: Mapping[str, Any]) -> Settings:
         """What it says."""
-        tables = self._table.pop("service", [])
-        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-            raise self._wrong(("service",), "each service is a table: [[service]]")
+        services, addresses = self._tables("service"), self._tables("join_address")
         own = {key: self._table.pop(key) for key in _AGENT if key in self._table}
         own = {key: self._value((key,), value, _AGENT) for key, value in own.items()}
-        common = {**defaults, **self._values((), self._table)}
-        services = tuple(self._service(n, table, common) for n, table in enumerate(tables))
-        if not services:
+        common = {**defaults, **self._values((), self._table, _SERVICE)}
+        offers = [self._service(n, table, common) for n, table in enumerate(services)]
+        names = [self._address(n, table, common) for n, table in enumerate(addresses)]
+        if not (offers or names):
             raise UsageError(f"{self._name}: no service in it; write one as [[service]]")
-        self._check_unique("service", [service.key for service in services])
-        self._check_unique("haproxy_agent", [s.haproxy_agent for s in services if s.haproxy_agent])
-        return Settings(services=services, **own)
+        self._check_unique("service", [service.key for service in offers])
+        self._check_unique("haproxy_agent", [s.haproxy_agent for s in offers if s.haproxy_agent])
+        self._check_unique("name", [address.key for address in names], "join_address")
+        return Settings(services=(*offers, *names), **own)
+
+    def _tables(self, kind: str) -> list[dict[str, Any]]:
+        tables = self._table.pop(kind, [])
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            raise self._wrong((kind,), f"each {kind} is a table: [[{kind}]]")
+        return tables
 
     def _service(self, number: int, table: dict[str, Any], common: Mapping[str, Any]) -> Service:
         path = ("service", number)
-        values = {**common, **self._values(path, table)}
-        for key in ("service", "port"):
-            if key not in values:
+        values = {**common, **self._values(path, table, _SERVICE)}
+        return self._made(path, service_of, values, ("service", "port"))
+
+    def _address(
+        self, number: int, table: dict[str, Any], common: Mapping[str, Any]
+    ) -> PlainAddress:
+        path = ("join_address", number)
+        shared = {key: common[key] for key in common if key in _SHARED}
+        values = {**shared, **self._values(path, table, _ADDRESS)}
+        return self._made(path, plain_address_of, values, ("name",))
+
+    def _made(
+        self,
+        path: tuple[Any, ...],
+        make: Callable[[dict[str, Any]], _Offer],
+        values: dict[str, Any],
+        needed: Sequence[str],
+    ) -> _Offer:
+        for key in needed:
+            if _FIELDS.get(key, key) not in values:
                 raise self._wrong(path, f"it has no {key}")
         if "zones" not in values:
             raise self._wrong(path, "it has no zone, and neither has the file")
         try:
-            return service_of(values)
+            return make(values)
         except UsageError as error:
             raise self._wrong(path, str(error)) from error
 
-    def _values(self, path: tuple[Any, ...], table: Mapping[str, Any]) -> dict[str, Any]:
+    def _values(
+        self, path: tuple[Any, ...], table: Mapping[str, Any], known: Mapping[str, "_Read"]
+    ) -> dict[str, Any]:
         return {
-            _FIELDS.get(key, key): self._value((*path, key), value, _SERVICE)
+            _FIELDS.get(key, key): self._value((*path, key), value, known)
             for key, value in table.items()
         }
 
     def _value(self, path: tuple[Any, ...], value: Any, known: Mapping[str, "_Read"]) -> Any:
         key = path[-1]
         if key not in known:
-            raise self._wrong(path, f"not known{_nearest(key, (*_SERVICE, *_AGENT))}")
+            raise self._wrong(path, f"not known{_nearest(key, (*known, *_AGENT))}")
         try:
             return known[key](value)
         except UsageError as error:
             raise self._wrong(path, str(error)) from error
 
-    def _check_unique(self, key: str, values: Sequence[Any]) -> None:
+    def _check_unique(self, key: str, values: Sequence[Any], kind: str = "service") -> None:
         for number, value in enumerate(values):
             if value in values[:number]:
-                raise self._wrong(("service", number), f"the same {key} as an earlier one")
+                raise self._wrong((kind, number), f"the same {key} as an earlier one")
 
     def _wrong(self, path: tuple[Any, ...], why: str) -> UsageError:
         shown_path = "".join(f"[{p + 1}]" if isinstance(p, int) else f".{p}" for p in path)
@@ -111,7 +149,8 @@ class _File:
         """Where a key stands, or else the table that it is of; as good as it can be told."""
         begin = 0
         if len(path) > 1 and isinstance(path[1], int):
-            heads = [n for n, line in enumerate(self._lines) if _HEAD.match(line)]
+            head = re.compile(_HEAD.pattern.replace(r"\w+", str(path[0])))
+            heads = [n for n, line in enumerate(self._lines) if head.match(line)]
             begin = heads[path[1]] if path[1] < len(heads) else 0
         key = re.escape(str(path[-1]))
         for number, line in enumerate(self._lines[begin:], begin):
@@ -123,12 +162,13 @@ class _File:
 
 
 _Read = Callable[[Any], Any]
-_HEAD = re.compile(r"\s*\[\[\s*service\s*\]\]")
+_HEAD = re.compile(r"\s*\[\[\s*\w+\s*\]\]")
 _FIELDS = {
     "zone": "zones",
     "address": "addresses",
     "nameserver": "nameservers",
     "check": "checks",
+    "name": "plain_name",
 }  # options that may be repeated, by the names of their fields
 
 
@@ -209,6 +249,16 @@ _SERVICE: dict[str, _Read] = {
     "load": _text,
     "haproxy_agent": _port,
 }
+_SHARED = {  # by the names of their fields: what a service and a plain address have both
+    *("zones", "host", "cloud", "addresses", "ttl", "takeover", "splay", "nameservers"),
+    *("checks", "interval", "timeout", "rise", "fall", "start_period", "drain"),
+}
+_ADDRESS: dict[str, _Read] = {
+    **{key: read for key, read in _SERVICE.items() if _FIELDS.get(key, key) in _SHARED},
+    "name": _text,
+    "port": _port,
+    "proxied": _of(bool, "true or false"),
+}
 _AGENT: dict[str, _Read] = {
     "metrics": _port,
     "complete_hook": _text,
@@ -217,6 +267,7 @@ _AGENT: dict[str, _Read] = {
 
 
 AGENT_KEYS = frozenset(_AGENT)  # of the agent itself
+ADDRESS_KEYS = frozenset(_ADDRESS)
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:

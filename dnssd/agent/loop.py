@@ -11,7 +11,7 @@ from dnssd.agent.identity import Identity
 from dnssd.agent.load import Load
 from dnssd.agent.loads import Weight
 from dnssd.agent.publication import Publication
-from dnssd.agent.service import Service
+from dnssd.agent.service import Offer
 from dnssd.agent.wishes import Gate, wish_for
 from dnssd.checks import Check, Result
 from dnssd.errors import DnssdError
@@ -23,7 +23,7 @@ _log = logging.getLogger("dnssd.agent")
 
 
 class ServiceAgent:
-    """Looks after one service.
+    """Looks after one service, or one plain address.
 
     Args:
         service: Which.
@@ -40,7 +40,7 @@ class ServiceAgent:
 
     def __init__(
         self,
-        service: Service,
+        service: Offer,
         identity: Identity,
         publications: Sequence[Publication],
         around: Around,
@@ -69,7 +69,7 @@ class ServiceAgent:
                 tasks.create_task(publication.run())
             await self._probe()
 
-    def become(self, service: Service) -> None:
+    def become(self, service: Offer) -> None:
         """Look after this from now on: the same service, otherwise described."""
         if service.load != self.service.load:
             self._load = Load(service.load) if service.load else None

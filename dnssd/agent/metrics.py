@@ -104,9 +104,7 @@ def health_of(agent: Agent) -> dict[str, Any]:
 
 def _service(agent: ServiceAgent) -> dict[str, Any]:
     return {
-        "service": agent.service.service,
-        "instance": agent.service.instance,
-        "port": agent.service.port,
+        **agent.service.about(),
         "state": agent.health.state,
         "checks": [
             {"check": url, "verdict": result.verdict, "said": result.said}

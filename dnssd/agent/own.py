@@ -1,13 +1,14 @@
 """What DNS says of an agent's own member: is it still there, and who took it out?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
 from dnssd.errors import MalformedRecord
 from dnssd.members import AGENT_SETTLES, Member
 from dnssd.names import Name
-from dnssd.records import Srv, Txt
+from dnssd.records import Address, Rdata, Srv, Txt
+from dnssd.registration.addressmembers import AddressMember
 from dnssd.wire.blocking import ask
 from dnssd.wire.nameservers import NameServer
 from dnssd.wire.system_servers import system_nameservers
@@ -25,18 +26,38 @@ class Published:
     """A member as its writer left it in DNS.
 
     Attributes:
-        name: The service instance name.
+        name: The service instance name, or the plain name.
         record: The name of its member record.
-        target: Of its SRV value.
-        port: Likewise.
         ttl: Seconds.
+        target: Of its SRV value; None for a plain name's.
+        port: Likewise.
+        addresses: Its values at a plain name; none where the zone's provider stands before it.
     """
 
     name: Name
     record: Name
-    target: Name
-    port: int
     ttl: int
+    target: Name | None = None
+    port: int = 0
+    addresses: frozenset[Address] = frozenset()
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any]) -> Self:
+        """What its writer says of it."""
+        target = result.get("target")
+        return cls(
+            Name.parse(result["name"]),
+            Name.parse(result["record"]),
+            result["ttl"],
+            Name.parse(target) if target else None,
+            result.get("port", 0),
+            frozenset(map(Address.parse, result.get("addresses", ()))),
+        )
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Of the records that clients look for."""
+        return ("SRV",) if self.target else tuple(sorted({a.rdtype for a in self.addresses}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +66,11 @@ class Seen:
 
     Attributes:
         txt: The strings at the member record's name; None where there is none.
-        srvs: The instance's values.
+        values: What clients find: SRV values, or addresses.
     """
 
     txt: Txt | None
-    srvs: frozenset[Srv]
+    values: frozenset[Rdata]
 
 
 def look(nameservers: Sequence[str], own: Published) -> Seen:
@@ -60,8 +81,8 @@ def look(nameservers: Sequence[str], own: Published) -> Seen:
     """
     servers = NameServer.parse_all(nameservers) or system_nameservers()
     txts = [v for v in ask(servers, own.record, "TXT", ANSWER).values if isinstance(v, Txt)]
-    srvs = ask(servers, own.name, "SRV", ANSWER).values
-    return Seen(txts[0] if txts else None, frozenset(v for v in srvs if isinstance(v, Srv)))
+    values = (v for kind in own.types for v in ask(servers, own.name, kind, ANSWER).values)
+    return Seen(txts[0] if txts else None, frozenset(values))
 
 
 def sight(seen: Seen, own: Published) -> Sight:
@@ -70,12 +91,16 @@ def sight(seen: Seen, own: Published) -> Sight:
     A member that is held was taken out on purpose, by a person: it is to stay out until it is
     joined again there. One that is gone in any other way was lost.
     """
+    if own.target is None:
+        there = _has_address_record(seen, own) and own.addresses <= seen.values
+        return "there" if there else "gone"
     member = _member(seen, own)
     if member is None:
         return "gone"
     if member.is_held:
         return "held"
-    value = any(srv.target == own.target and srv.port == own.port for srv in seen.srvs)
+    srvs = (value for value in seen.values if isinstance(value, Srv))
+    value = any(srv.target == own.target and srv.port == own.port for srv in srvs)
     return "there" if value and member.state == "up" else "gone"
 
 
@@ -84,3 +109,10 @@ def _member(seen: Seen, own: Published) -> Member | None:
         return Member.from_txt(own.record.labels[0], seen.txt) if seen.txt else None
     except MalformedRecord:
         return None
+
+
+def _has_address_record(seen: Seen, own: Published) -> bool:
+    try:
+        return bool(seen.txt and AddressMember.from_txt(own.record.labels[0], seen.txt))
+    except MalformedRecord:
+        return False

@@ -1,4 +1,4 @@
-"""One service in one zone: what is wished, what was written, and what DNS shows of it."""
+"""One service or plain address in one zone: what is wished, was written, and DNS shows of it."""
 
 import asyncio
 import contextlib
@@ -9,10 +9,9 @@ from dnssd.agent import own
 from dnssd.agent.around import Around
 from dnssd.agent.identity import Identity
 from dnssd.agent.own import Published
-from dnssd.agent.service import Service
+from dnssd.agent.service import Offer
 from dnssd.agent.wishes import DRAINED, OUT, Wish, pause_after
 from dnssd.errors import DnssdError, Refused, Unavailable, UsageError
-from dnssd.names import Name
 
 JOIN_DEADLINE, LEAVE_DEADLINE = 60.0, 20.0  # seconds for one attempt
 LOOKING = 60.0  # seconds between looks at whether there is a lease
@@ -36,9 +35,11 @@ class Publication:
         held: Whether somebody has taken the member out on purpose.
     """
 
+    joining, leaving = "join", "leave"  # what the writer is asked for
+
     def __init__(
         self,
-        service: Service,
+        service: Offer,
         zone: str,
         identity: Identity,
         lock: asyncio.Lock,
@@ -66,7 +67,7 @@ class Publication:
             self._wish = wish
             self._changed.set()
 
-    def become(self, service: Service) -> None:
+    def become(self, service: Offer) -> None:
         """Look after this from now on; what is in DNS of the former follows."""
         changed = service.registration() != self.service.registration()
         self.service = service
@@ -152,7 +153,7 @@ class Publication:
                 result = await self._join(wish, deadline, about, wait)
                 self._joined(wish, result)
             else:
-                result = await self._around.writer.ask("leave", deadline, **about)
+                result = await self._around.writer.ask(self.leaving, deadline, **about)
                 self._left(result)
         if result.get("held"):
             self._wish = None
@@ -172,17 +173,11 @@ class Publication:
         how = {"weight": wish.weight, "drained": wish.drained, "wait": wait}
         how["by_hand"] = self._by_hand
         splay = 0.0 if self.published else self.service.splay
-        return await self._around.writer.ask("join", deadline, splay=splay, **how, **about)
+        return await self._around.writer.ask(self.joining, deadline, splay=splay, **how, **about)
 
     def _joined(self, wish: Wish, result: dict[str, Any]) -> None:
         self.counts["joins"] += result["changed"]
-        self.published = Published(
-            Name.parse(result["name"]),
-            Name.parse(result["record"]),
-            Name.parse(result["target"]),
-            result["port"],
-            result["ttl"],
-        )
+        self.published = Published.of(result)
         self._settling = (
             own.SETTLING if result["changed"] else min(own.MAX_SETTLING, 2 * self._settling)
         )
@@ -241,7 +236,7 @@ class Publication:
             answer = await self._around.look(self.service.nameservers, published)
         except (Unavailable, OSError):
             return "unknown"
-        self.members = max(1, len(answer.srvs))
+        self.members = max(1, len(answer.values))
         return own.sight(answer, published)
 
     async def _renew(self) -> None:

@@ -1,4 +1,4 @@
-"""One service that an agent looks after: what it is, and how it is checked. Pure."""
+"""What an agent looks after: what it is, and how it is checked. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -8,6 +8,7 @@ from dnssd.agent.health import Rules
 from dnssd.agent.loads import check_kind
 from dnssd.checks import Check, address_to_check
 from dnssd.errors import UsageError
+from dnssd.names import Name, shown
 from dnssd.services import Service as ServiceType
 from dnssd.services import parse_instance
 
@@ -17,37 +18,30 @@ _ANY_HOST, _ANY_ADDRESS = "i-0", "192.0.2.1"  # for checks before the host is kn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """A service as its owner describes it; the names are those of `dnssd join`'s options.
+class Offer:
+    """What a host has in DNS while it is healthy: a service, or an address of a plain name.
+
+    The names are those of the options of `dnssd join` and `dnssd join-address`.
 
     Attributes:
-        service: `_http._tcp`, or `http` for the same.
-        port: Where it listens.
         zones: n >= 1 zone addresses; it is published in each.
-        checks: All must pass; by default a TCP connection to its port, for `_udp` none.
+        port: Where it listens; 0 where only its checks say.
+        checks: All must pass; without one it counts as healthy.
         interval: Seconds from one round of checks to the next.
         timeout: Seconds that one check may take.
         rules: When a change of its health is believed.
         drain: Seconds that a planned end may take from the first word in DNS.
         load: What its weight follows: `cpu`, `psi`, `exec:COMMAND`; None for nothing.
         haproxy_agent: The port for HAProxy's agent-check; None for none.
-
-    Raises:
-        UsageError: One of them is not legal; the message names it.
     """
 
-    service: str
-    port: int
     zones: tuple[str, ...]
-    instance: str = "default"
+    port: int = 0
     host: str | None = None
     cloud: str | None = None
-    target: str | None = None
     addresses: tuple[str, ...] = ()
-    priority: int = 0
     weight: int = 100
     ttl: int | None = None
-    txt: tuple[tuple[str, str | None], ...] | None = None
     takeover: bool = False
     lease: int = 0
     splay: float = 0.0
@@ -60,10 +54,30 @@ class Service:
     load: str | None = None
     haproxy_agent: int | None = None
 
-    def __post_init__(self) -> None:
-        self._check_registration()
-        if self.host and self.target:
-            raise UsageError("host and target exclude each other; leave one out")
+    @property
+    def name(self) -> str:
+        """For people."""
+        raise NotImplementedError
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes it this one and no other: to change one of these is to leave and join."""
+        raise NotImplementedError
+
+    def registration(self) -> dict[str, Any]:
+        """What its writer needs to know, ready for JSON."""
+        raise NotImplementedError
+
+    def about(self) -> dict[str, Any]:
+        """What it is, for /healthz."""
+        raise NotImplementedError
+
+    def checks_at(self, addresses: tuple[str, ...]) -> tuple[Check, ...]:
+        """Its checks, with the member's own address filled in; `addresses` are the host's."""
+        address = address_to_check(self.addresses, addresses)
+        return tuple(check.at(address, self.port) for check in self.checks)
+
+    def _check_offer(self) -> None:
         if len(set(self.zones)) < len(self.zones):
             raise UsageError("zone: the same one is given twice; leave one out")
         if not self.zones:
@@ -73,6 +87,32 @@ class Service:
                 f"timeout {self.timeout:g}: more than 0 and at most the interval of "
                 f"{self.interval:g} s is allowed"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service(Offer):
+    """A service as its owner describes it.
+
+    Attributes:
+        service: `_http._tcp`, or `http` for the same.
+        checks: By default a TCP connection to its port, for `_udp` none.
+
+    Raises:
+        UsageError: One of them is not legal; the message names it.
+    """
+
+    service: str
+    port: int
+    instance: str = "default"
+    target: str | None = None
+    priority: int = 0
+    txt: tuple[tuple[str, str | None], ...] | None = None
+
+    def __post_init__(self) -> None:
+        self._check_registration()
+        if self.host and self.target:
+            raise UsageError("host and target exclude each other; leave one out")
+        self._check_offer()
         if self.load is not None:
             check_kind(self.load)
         if not self.checks and ServiceType.parse(self.service).protocol == "tcp":
@@ -100,21 +140,20 @@ class Service:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What makes it this service and no other: to change one of these is to leave and join."""
+        """Where it is published, as what, and by whom."""
         return (*self.zones, self.service, self.instance, self.port, self.host, self.cloud)
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Instance, service and port."""
         return f"{self.instance}.{self.service}:{self.port}"
 
-    def checks_at(self, addresses: tuple[str, ...]) -> tuple[Check, ...]:
-        """Its checks, with the member's own address filled in; `addresses` are the host's."""
-        address = address_to_check(self.addresses, addresses)
-        return tuple(check.at(address, self.port) for check in self.checks)
+    def about(self) -> dict[str, Any]:
+        """Service, instance and port."""
+        return {"service": self.service, "instance": self.instance, "port": self.port}
 
     def registration(self) -> dict[str, Any]:
-        """What its writer needs to know, ready for JSON."""
+        """The fields of a `Registration`, and what is asked of zone and host."""
         plain = replace(self, checks=())
         fields = asdict(plain)
         for name in ("checks", "interval", "timeout", "rules", "drain", "load", "haproxy_agent"):
@@ -123,17 +162,74 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlainAddress(Offer):
+    """A name for browsers, whose A and AAAA records hold this host's address.
+
+    Attributes:
+        plain_name: The name in full, such as `www.example.com`.
+        port: Which its checks ask, where they name none themselves.
+        checks: By default a TCP connection to that port, if there is one.
+        proxied: Whether the zone's provider is to stand before it.
+
+    Raises:
+        UsageError: One of them is not legal; the message names it.
+    """
+
+    plain_name: str
+    proxied: bool = False
+
+    def __post_init__(self) -> None:
+        from dnssd.registration.plainaddress import check_name
+        from dnssd.registration.request import parse_address
+
+        check_name(Name.parse(self.plain_name))
+        for address in self.addresses:
+            if address not in ("private", "public"):
+                parse_address(address)
+        self._check_offer()
+        if self.port and not self.checks:
+            object.__setattr__(self, "checks", (Check.parse("tcp://"),))
+        for check in () if self.port else self.checks:
+            if check.needs_port:
+                raise UsageError(f"check {shown(check.url)}: which port? give it, or a port")
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Where it is published, as what, and by whom."""
+        return (*self.zones, self.plain_name, self.host, self.cloud)
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        return self.plain_name
+
+    def about(self) -> dict[str, Any]:
+        """The name."""
+        return {"name": self.plain_name}
+
+    def registration(self) -> dict[str, Any]:
+        """What `join-address` is told."""
+        return {
+            "name": self.plain_name,
+            "addresses": self.addresses,
+            "ttl": None if self.proxied else self.ttl,  # the provider's own
+            "proxied": self.proxied,
+            "takeover": self.takeover,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What an agent does.
 
     Attributes:
-        services: What it looks after.
+        services: What it looks after: services and plain addresses.
         metrics: The port for metrics and /healthz on loopback; None for none.
         complete_hook: The Auto Scaling lifecycle hook to complete, `[GROUP/]HOOK`.
         leave_on_exit: When the end of the agent takes its services out.
     """
 
-    services: tuple[Service, ...]
+    services: tuple[Offer, ...]
     metrics: int | None = None
     complete_hook: str | None = None
     leave_on_exit: LeaveOnExit = "always"
@@ -145,5 +241,18 @@ def service_of(values: Mapping[str, Any]) -> Service:
     Raises:
         UsageError: One of them is not legal.
     """
+    return Service(**_with_rules(values))
+
+
+def plain_address_of(values: Mapping[str, Any]) -> PlainAddress:
+    """A plain address from its fields and the three of its rules.
+
+    Raises:
+        UsageError: One of them is not legal.
+    """
+    return PlainAddress(**_with_rules(values))
+
+
+def _with_rules(values: Mapping[str, Any]) -> dict[str, Any]:
     fields = {key: value for key, value in values.items() if key not in _RULES}
-    return Service(rules=Rules(**{k: values[k] for k in _RULES if k in values}), **fields)
+    return fields | {"rules": Rules(**{k: values[k] for k in _RULES if k in values})}

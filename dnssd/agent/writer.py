@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
@@ -21,13 +21,22 @@ from dnssd.deadline import Deadline
 from dnssd.errors import DnssdError, HeldOut, UsageError
 from dnssd.hosts import HostFacts
 from dnssd.hosts.kept import Kept, StateFolder
+from dnssd.names import Name
+from dnssd.registration.addressing import join_address, leave_address
 from dnssd.registration.draining import LAST, part
 from dnssd.registration.joining import join
 from dnssd.registration.leaving import leave
-from dnssd.registration.of_host import departure_of, facts_within, registration_of
+from dnssd.registration.of_host import (
+    address_wish_of,
+    chosen_addresses,
+    departure_of,
+    facts_within,
+    registration_of,
+)
 from dnssd.registration.operation import Operation
+from dnssd.registration.plainaddress import AddressWish
 from dnssd.registration.request import Registration
-from dnssd.registration.wish import Departure
+from dnssd.registration.wish import DEFAULT_TTL, Departure
 from dnssd.zones.address import ZoneAddress
 from dnssd.zones.base import Zone
 from dnssd.zones.factory import open_zone
@@ -145,6 +154,55 @@ def _leave(request: _Json) -> _Json:
     }
 
 
+def _join_address(request: _Json) -> _Json:
+    """Put the host's addresses at a plain name in one zone; again changes nothing."""
+    zone, deadline = _opened(request)
+    facts, asked = _facts(request), request["registration"]
+    choices = ZoneAddress.parse(request["zone"]).addresses or asked["addresses"] or ("public",)
+    wish = _address_wish(request, zone, chosen_addresses(facts, choices))
+    options = {"zone_address": request["zone"], "addresses": asked["addresses"], "agent": True}
+    StateFolder.of_addresses(os.environ).keep(Kept.of(facts, str(wish.name), 0, options))
+    operation = Operation(zone, deadline, splay=request["splay"])
+    outcome = join_address(operation, wish)
+    return {
+        "held": False,
+        "name": str(wish.name),
+        "record": str(wish.record_name),
+        "member": wish.label,
+        "addresses": [] if wish.proxied else [a.format() for a in wish.addresses],
+        "ttl": wish.ttl or DEFAULT_TTL,
+        "changed": outcome.changed,
+        "requests": zone.requests,
+    }
+
+
+def _leave_address(request: _Json) -> _Json:
+    """Take the host's addresses out of a plain name in one zone; again changes nothing."""
+    zone, deadline = _opened(request)
+    wish = _address_wish(request, zone, ())
+    outcome = leave_address(Operation(zone, deadline), wish)
+    StateFolder.of_addresses(os.environ).forget(str(wish.name))
+    return {
+        "name": str(wish.name),
+        "members": list(outcome.members),
+        "changed": outcome.changed,
+        "requests": zone.requests,
+    }
+
+
+def _address_wish(request: _Json, zone: Zone, addresses: Sequence[str]) -> AddressWish:
+    asked = request["registration"]
+    return address_wish_of(
+        _facts(request),
+        zone.origin,
+        Name.parse(asked["name"]),
+        addresses,
+        ttl=asked["ttl"],
+        proxied=asked["proxied"],
+        force=asked["takeover"] and bool(addresses),
+    )
+
+
 def _departure(request: _Json, zone: Zone) -> Departure:
     asked = request["registration"]
     return departure_of(
@@ -225,6 +283,8 @@ OPERATIONS: Mapping[str, Callable[[_Json], _Json]] = {
     "warm": _warm,
     "join": _join,
     "leave": _leave,
+    "join-address": _join_address,
+    "leave-address": _leave_address,
     "hold": _hold,
     "part": _part,
     "complete-hook": _complete_hook,

@@ -17,17 +17,13 @@ from dnssd.hosts import METADATA_AT_JOIN_SECONDS, HostFacts, this_host
 from dnssd.hosts.kept import Kept, StateFolder
 from dnssd.members import format_time
 from dnssd.names import Name
-from dnssd.records import Address
 from dnssd.registration import addressing
-from dnssd.registration.of_host import chosen_addresses
+from dnssd.registration.of_host import address_wish_of, chosen_addresses
 from dnssd.registration.operation import Operation, Outcome
 from dnssd.registration.plainaddress import AddressView, AddressWish, members_of
-from dnssd.registration.request import parse_address
 from dnssd.rrsets import Change
 from dnssd.zones.address import ZoneAddress
 from dnssd.zones.base import Zone
-
-_FOLDER = "addresses"  # of the state folder, in which `leave` looks for services alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +62,11 @@ class AddressOptions:
         Raises:
             UsageError: The name is not in it.
         """
-        return AddressWish(
-            origin=zone.origin,
-            name=self.name,
-            label=facts.label,
-            addresses=tuple(Address.parse(parse_address(text)) for text in addresses),
-            owner=facts.owner,
-            former_owners=facts.former_owners,
+        return address_wish_of(
+            facts,
+            zone.origin,
+            self.name,
+            addresses,
             ttl=self.ttl,
             proxied=self.proxied,
             force=self.takeover or self.force,
@@ -221,8 +215,7 @@ def _choices(asked: AddressOptions, zone: ZoneAddress) -> Sequence[str]:
 
 def state() -> StateFolder:
     """Where joins of plain addresses are kept."""
-    found = StateFolder.find(os.environ).path
-    return StateFolder(found and found / _FOLDER)
+    return StateFolder.of_addresses(os.environ)
 
 
 def status(text: str, zone_addresses: Sequence[str], deadline: Deadline, *, as_json: bool) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from dnssd.cli.agent_options import AGENT_WIDE, AgentCommand, check_settings, settings_of
+from dnssd.cli.agent_options import AGENT_WIDE, AgentCommand, checked_settings, settings_of
+from dnssd.cli.join_address import join_address_option
 from dnssd.cli.options import Option, option
 from dnssd.cli.reporting import set_verbosity
 
@@ -23,6 +24,7 @@ Examples:
   dnssd agent http --zone example.com --port 8080 --check http:///health
   dnssd agent --config /etc/dnssd/agent.toml --check-config
   dnssd agent --config /etc/dnssd/agent.toml
+  dnssd agent --join-address www.example.com --zone example.com --check https:///health --port 443
 """
 _FOR_FILES = {"config", "check_config", *AGENT_WIDE}
 
@@ -38,6 +40,7 @@ class _Agent(AgentCommand):
 
 @click.command("agent", cls=_Agent, epilog=EPILOG)
 @click.argument("service", required=False)
+@join_address_option
 @option("--config", metavar="FILE", help="Look after the services in this file, in TOML.")
 @option("--check-config", is_flag=True, help="Say whether the configuration is right, and end.")
 @click.pass_context
@@ -57,8 +60,7 @@ def command(
     """
     settings = _from_file(ctx, service, config, options) if config else _alone(service, options)
     if check_config:
-        count = len(settings.services)
-        click.echo(f"{config or service}: {count} service{'s' if count != 1 else ''}, all right")
+        click.echo(f"{config or service or 'agent'}: {_counted(settings)}, all right")
         return
 
     from dnssd.agent.main import live
@@ -69,10 +71,19 @@ def command(
         sys.exit(130)
 
 
+def _counted(settings: Settings) -> str:
+    from dnssd.agent.service import Service
+
+    services = sum(isinstance(offer, Service) for offer in settings.services)
+    names = len(settings.services) - services
+    told = [f"{services} service{'s' if services != 1 else ''}"] if services or not names else []
+    return ", ".join((*told, *([f"{names} name{'s' if names != 1 else ''}"] if names else [])))
+
+
 def _alone(service: str | None, options: dict[str, Any]) -> Settings:
-    if service is None:
-        raise click.UsageError("missing argument 'SERVICE', or --config FILE")
-    for name in ("zone_addresses", "port"):
+    if service is None and not options["names"]:
+        raise click.UsageError("missing argument 'SERVICE', --join-address NAME or --config FILE")
+    for name in ("zone_addresses", *(["port"] if service else [])):
         if not options[name]:
             raise click.UsageError(f"missing option '--{name.partition('_')[0]}'")
     return settings_of(service, options)
@@ -102,6 +113,4 @@ def _from_file(
         for name in AGENT_WIDE
         if ctx.get_parameter_source(name) != ParameterSource.DEFAULT
     }
-    settings = replace(parse(text, config, os.environ), **given_here)
-    check_settings(settings)
-    return settings
+    return checked_settings(replace(parse(text, config, os.environ), **given_here))

@@ -11,11 +11,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from dnssd.cli.agent_options import agent_options, check_settings
+from dnssd.cli.agent_options import agent_options, checked_settings
 
 _KEYS = {"zone_addresses": "zone", "addresses": "address", "nameservers": "nameserver"}
 _KEYS |= {"checks": "check"}
-_NOT_OF_FILES = {"deadline", "wait", "secrets"}
+_NOT_OF_FILES = {"deadline", "wait", "secrets", "names"}
 
 
 def tables_of(
@@ -30,8 +30,6 @@ def tables_of(
     from dnssd.errors import UsageError
     from dnssd.provisioning.toml import toml
 
-    if options["names"]:
-        raise click.UsageError("--join-address: not with --agent; leave one of them out")
     if config is None:
         tables, name, environ = _described(ctx, service, options), "these options", {}
         text = toml(tables)
@@ -45,7 +43,7 @@ def tables_of(
             raise UsageError(f"{config}: {why}; give the path of a file") from error
         name, environ = config, {"DNSSD_ZONE": os.environ.get("DNSSD_ZONE", "")}
     settings = parse(text, name, environ)
-    check_settings(settings)
+    checked_settings(settings)
     tables = tomllib.loads(text)
     if "zone" not in tables and environ.get("DNSSD_ZONE"):
         tables = {"zone": environ["DNSSD_ZONE"].split(), **tables}  # hosts do not know of it
@@ -54,7 +52,8 @@ def tables_of(
 
 def zones_of(tables: Mapping[str, Any]) -> list[str]:
     """Every zone that a configuration names."""
-    named = [table.get("zone", []) for table in (tables, *tables["service"])]
+    offers = (*tables.get("service", ()), *tables.get("join_address", ()))
+    named = [table.get("zone", []) for table in (tables, *offers)]
     return [zone for one in named for zone in (one if isinstance(one, list) else [one])]
 
 
@@ -76,10 +75,11 @@ def _described(
     ctx: click.Context, service: str | None, options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """One service, and what is not as it would be anyway."""
-    from dnssd.agent.config import AGENT_KEYS
+    from dnssd.agent.config import ADDRESS_KEYS, AGENT_KEYS
 
-    if service is None:
-        raise click.UsageError("missing argument 'SERVICE', or --config FILE")
+    names = options["names"]
+    if service is None and not names:
+        raise click.UsageError("missing argument 'SERVICE', --join-address NAME or --config FILE")
     defaults = {str(param.name): param.default for param in ctx.command.params}
     given = {
         _KEYS.get(name, name): list(value) if isinstance(value, tuple) else value
@@ -92,4 +92,10 @@ def _described(
     if options["splay"]:
         given["splay"] = options["splay"]  # the default of hosts that boot by themselves
     own = {key: given.pop(key) for key in list(given) if key in AGENT_KEYS}
-    return {**own, "service": [{"service": service, **given}]}
+    of_names = {key: value for key, value in given.items() if key in ADDRESS_KEYS}
+    if given.pop("proxied", None) and not names:
+        raise click.UsageError("--proxied: it is an address's; give --join-address too")
+    services = [{"service": service, **given}] if service is not None else []
+    addresses = [{"name": name, **of_names} for name in names]
+    tables = {"service": services, "join_address": addresses}
+    return {**own, **{key: kept for key, kept in tables.items() if kept}}

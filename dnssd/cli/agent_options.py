@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from dnssd.agent.service import Settings
 
 _NOT_OF_JOIN = {"wait", "wait_healthy", "checks", "dry_run", "as_json", "deadline"}
+_OF_NAMES = (  # what a name has of a service's options
+    *("zones", "port", "host", "cloud", "addresses", "ttl", "takeover", "splay"),
+    *("nameservers", "checks", "interval", "timeout", "rise", "fall", "start_period", "drain"),
+)
 AGENT_WIDE = ("metrics", "complete_hook", "leave_on_exit")
 
 
@@ -90,42 +95,53 @@ class AgentCommand(Command):
         self.params = [service, *join_options(), *agent_options(), *own]
 
 
-def settings_of(service: str, options: dict[str, Any]) -> Settings:
+def settings_of(service: str | None, options: dict[str, Any]) -> Settings:
     """What the options of a command line describe.
 
     Raises:
         UsageError: Something that cannot be.
     """
-    from dnssd.agent.service import Settings, service_of
+    from dnssd.agent.service import Settings, plain_address_of, service_of
     from dnssd.checks import Check
 
     check_target(options["target"], options["host"], options["addresses"])
     own = {name: options.pop(name) for name in AGENT_WIDE}
     txt, zones, checks = (options.pop(name) for name in ("txt", "zone_addresses", "checks"))
-    fields = options | {
+    names = options.pop("names")
+    fields = options | {"zones": tuple(zones), "checks": tuple(map(Check.parse, checks))}
+    described = {
         "service": service,
         "instance": options["instance"] or "default",
-        "zones": tuple(zones),
         "txt": tuple(txt_pairs(txt).items()) if txt else None,
-        "checks": tuple(map(Check.parse, checks)),
     }
-    settings = Settings(services=(service_of(fields),), **own)
-    check_settings(settings)
-    return settings
+    shared = {key: fields[key] or 0 if key == "port" else fields[key] for key in _OF_NAMES}
+    offers = (
+        *([service_of(fields | described)] if service is not None else []),
+        *(plain_address_of(shared | {"plain_name": name}) for name in names),
+    )
+    return checked_settings(Settings(services=offers, **own))
 
 
-def check_settings(settings: Settings) -> None:
-    """Find now what would be found wrong later.
+def checked_settings(settings: Settings) -> Settings:
+    """Find now what would be found wrong later; each name goes to the zones that it is in.
 
     Raises:
-        UsageError: A zone's address is none, or what metrics take is not installed.
+        UsageError: A zone's address is none, a name is in none of its zones, or what metrics take
+            is not installed.
     """
-    from dnssd.zones.address import ZoneAddress
+    from dnssd.agent.service import PlainAddress
+    from dnssd.zones.address import ZoneAddress, zones_with
 
-    for service in settings.services:
-        for zone in service.zones:
+    offers = []
+    for offer in settings.services:
+        for zone in offer.zones:
             ZoneAddress.parse(zone)
+        if isinstance(offer, PlainAddress):
+            zones = zones_with(offer.plain_name, offer.zones, proxied=offer.proxied)
+            offer = replace(offer, zones=zones)
+        offers.append(offer)
     if settings.metrics is not None:
         from dnssd.agent.metrics import check_installed
 
         check_installed()
+    return replace(settings, services=tuple(offers))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -51,13 +51,14 @@ def life_of(service: str | None, options: Mapping[str, Any], install: str | None
         UsageError: A name is in none of the zones.
     """
     from dnssd.provisioning.userdata import AND, Life
+    from dnssd.zones.address import zones_with
 
     join, leave = [], []
     if service is not None:
         join.append(("join", "-v", service, *_words(JOIN_OPTIONS, options)))
         leave.append(("leave", "-v", service, *_words(_LEAVE_OPTIONS, options)))
     for name in options["names"]:
-        zones = _zones_of(name, options["zone_addresses"], proxied=options["proxied"])
+        zones = zones_with(name, options["zone_addresses"], proxied=options["proxied"])
         there = {**options, "zone_addresses": zones}
         if options["proxied"]:
             there["ttl"] = None  # the provider's own; it is the service's alone
@@ -117,27 +118,6 @@ def _check_service(service: str, options: Mapping[str, Any]) -> None:
         addresses=["192.0.2.1" if a in ("private", "public") else a for a in addresses],
         txt=txt_pairs(txt) or None,
     )
-
-
-def _zones_of(name: str, zone_addresses: Sequence[str], *, proxied: bool) -> tuple[str, ...]:
-    """Those of several zones that a name is in, as far as their addresses tell.
-
-    Raises:
-        UsageError: It is in none, or in one whose provider proxies nothing.
-    """
-    from dnssd.errors import UsageError
-    from dnssd.names import Name
-    from dnssd.zones.address import ZoneAddress
-
-    parsed = Name.parse(name)
-    zones = [ZoneAddress.parse(text) for text in zone_addresses]
-    found = [zone for zone in zones if zone.name is None or parsed.is_below(zone.name)]
-    if not found:
-        raise UsageError(f"{name}: in none of the zones; give it in full, and the zone that has it")
-    for zone in found:
-        if proxied and not zone.proxies:
-            raise UsageError(f"{zone.text}: nobody there proxies; leave out --proxied")
-    return tuple(zone.text for zone in found)
 
 
 def _words(known: Iterable[Option], values: Mapping[str, Any]) -> list[str]:

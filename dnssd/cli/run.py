@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from dnssd.cli.agent_options import AgentCommand, settings_of
+from dnssd.cli.join_address import join_address_option
 from dnssd.cli.options import option
 from dnssd.cli.reporting import set_verbosity, warn
 
@@ -24,6 +25,7 @@ Examples:
     "run", cls=AgentCommand, epilog=EPILOG, context_settings={"allow_interspersed_args": True}
 )
 @click.argument("service")
+@join_address_option
 @option("--term-first", is_flag=True, help="Pass SIGTERM on at once, and leave meanwhile.")
 @click.argument("argv", nargs=-1, required=True, metavar="-- COMMAND...")
 def command(service: str, term_first: bool, argv: tuple[str, ...], **options: Any) -> None:

@@ -101,7 +101,7 @@ def command(
 
     It installs dnssd into /opt/dnssd, and a systemd unit that takes join's options: for a
     service, for the names of --join-address, or for both. With --agent the unit is an agent's,
-    for one service or for those in a file; its options are those from --check on.
+    for the same or for what a file says; its options are those from --check on.
     """
     from dnssd.provisioning.userdata import Format, joining, keeping, uninstalling
 

@@ -95,6 +95,12 @@ class StateFolder:
             folders.append(Path(own) / "dnssd")
         return cls(next(filter(_can_be_ours, folders), None))
 
+    @classmethod
+    def of_addresses(cls, environ: Mapping[str, str]) -> Self:
+        """The folder of plain addresses: `leave` looks for services alone."""
+        found = cls.find(environ).path
+        return cls(found and found / "addresses")
+
     def keep(self, kept: Kept) -> None:
         """Write one join, in place of what was kept of it; that it fails is logged."""
         if self.path is None:

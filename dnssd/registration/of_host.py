@@ -7,7 +7,9 @@ from dnssd.deadline import Deadline
 from dnssd.errors import UsageError
 from dnssd.hosts import HostFacts, this_host
 from dnssd.names import Name
-from dnssd.registration.request import Registration
+from dnssd.records import Address
+from dnssd.registration.plainaddress import AddressWish
+from dnssd.registration.request import Registration, parse_address
 from dnssd.registration.wish import Departure
 
 
@@ -81,6 +83,32 @@ def departure_of(
         port=port,
         owner=facts.owner,
         former_owners=facts.former_owners,
+    )
+
+
+def address_wish_of(
+    facts: HostFacts, origin: Name, name: Name, addresses: Sequence[str], **others: Any
+) -> AddressWish:
+    """What this host wants of a plain name.
+
+    Args:
+        facts: Who it is.
+        origin: The zone's apex.
+        name: The name.
+        addresses: IP addresses; none to leave.
+        others: As `AddressWish` has them.
+
+    Raises:
+        UsageError: One of them is not legal, or the name is not in the zone.
+    """
+    return AddressWish(
+        origin=origin,
+        name=name,
+        label=facts.label,
+        addresses=tuple(Address.parse(parse_address(text)) for text in addresses),
+        owner=facts.owner,
+        former_owners=facts.former_owners,
+        **others,
     )
 
 

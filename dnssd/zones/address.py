@@ -1,6 +1,6 @@
 """Zone addresses, `PROVIDER:NAME[,key=value]...`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Self
@@ -88,6 +88,25 @@ class ZoneAddress:
     def lacks(self) -> str | None:
         """What hosts miss at their starts, as a remark; None for nothing."""
         return PROVIDERS[self.provider].lacks(self.text, self.options)
+
+
+def zones_with(
+    name: str, zone_addresses: Sequence[str], *, proxied: bool = False
+) -> tuple[str, ...]:
+    """Those of several zones that a name is in, as far as their addresses tell.
+
+    Raises:
+        UsageError: It is in none, or in one whose provider proxies nothing.
+    """
+    parsed = Name.parse(name)
+    zones = [ZoneAddress.parse(text) for text in zone_addresses]
+    found = [zone for zone in zones if zone.name is None or parsed.is_below(zone.name)]
+    if not found:
+        raise UsageError(f"{name}: in none of the zones; give it in full, and the zone that has it")
+    for zone in found:
+        if proxied and not zone.proxies:
+            raise UsageError(f"{zone.text}: nobody there proxies; leave out --proxied")
+    return tuple(zone.text for zone in found)
 
 
 def _options(provider: str, pairs: list[str]) -> dict[str, str]:

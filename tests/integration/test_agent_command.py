@@ -23,6 +23,7 @@ from kit.autoscaling import AutoScaling, auto_scaling
 
 PATIENCE = 60.0  # seconds until a test gives up; nothing waits that long
 NAME = "web._http._tcp.example.test."
+WWW = "www.example.test."
 INSTANCE = "i-0123456789abcdef0"
 UP = "no check"  # HAProxy's word for a server that it does not check itself, and an agent calls up
 # Looks at EC2's word oftener, and holds what has failed for less: else tests wait for that.
@@ -92,9 +93,9 @@ def agent(
             process.kill()
 
 
-def values(sandbox: Sandbox) -> list[str]:
-    """The SRV values that DNS gives, in order."""
-    query = dns.message.make_query(NAME, "SRV")
+def values(sandbox: Sandbox, name: str = NAME, rdtype: str = "SRV") -> list[str]:
+    """The values that DNS gives, in order."""
+    query = dns.message.make_query(name, rdtype)
     answer = dns.query.tcp(query, sandbox.host, port=sandbox.dns_port, timeout=10).answer
     return sorted(rdata.to_text() for rrset in answer for rdata in rrset)
 
@@ -120,12 +121,14 @@ def published(sandbox: Sandbox, *listeners: Listener) -> None:
 def test_services_of_a_file_come_and_go_and_leave_with_it(
     sandbox: Sandbox, web: Listener, tmp_path: Path
 ) -> None:
-    """Each by its own health; on SIGTERM all leave, and it ends with 0."""
+    """Each by its own health, a plain address too; on SIGTERM all leave, and it ends with 0."""
     other = Listener()
     file = tmp_path / "agent.toml"
-    file.write_text(QUICK + described(web) + described(other))
+    www = f"[[join_address]]\nname = '{WWW}'\naddress = '192.0.2.7'\ncheck = '{web.check}'\n"
+    file.write_text(QUICK + described(web) + described(other) + www)
     with agent(sandbox, ["--config", str(file)]) as process:
         published(sandbox, web, other)
+        until(lambda: values(sandbox, WWW, "A") == ["192.0.2.7"], "the address is not in DNS")
         other.stop()
         published(sandbox, web)
         other.start()
@@ -133,7 +136,7 @@ def test_services_of_a_file_come_and_go_and_leave_with_it(
         process.terminate()
         assert process.wait(PATIENCE) == 0
     other.stop()
-    assert values(sandbox) == []
+    assert values(sandbox) + values(sandbox, WWW, "A") == []
 
 
 def test_an_agent_that_is_killed_and_started_again_changes_nothing(

@@ -21,7 +21,7 @@ from dnssd.agent import writer
 from dnssd.agent.agent import Agent
 from dnssd.agent.around import Around
 from dnssd.agent.own import Published, Seen
-from dnssd.agent.service import Service
+from dnssd.agent.service import Offer, Service
 from dnssd.checks import Check, Result, Verdict
 from dnssd.deadline import Deadline
 from dnssd.errors import Unavailable
@@ -70,14 +70,14 @@ class World:
         self.ending = asyncio.Event()
         self.tasks: list[asyncio.Task[None]] = []
 
-    async def agent(self, *services: Service) -> Agent:
+    async def agent(self, *services: Offer) -> Agent:
         """One that has begun."""
         agent = Agent(services, self.around(), environ={})
         self.tasks.append(asyncio.create_task(agent.run(self.ending)))
         await asyncio.sleep(0)
         return agent
 
-    async def restart(self, *services: Service) -> Agent:
+    async def restart(self, *services: Offer) -> Agent:
         """What runs dies, and another one begins in a while."""
         for task in self.tasks:
             task.cancel()
@@ -143,10 +143,11 @@ class World:
         if not self.dns_works:
             raise Unavailable("no name server answers")
         records = self.zone.states[-1]
-        txt, srv = records.get((own.record, "TXT")), records.get((own.name, "SRV"))
+        txt = records.get((own.record, "TXT"))
+        found = (records.get((own.name, kind)) for kind in own.types)
         return Seen(
             next((v for v in txt.values if isinstance(v, Txt)), None) if txt else None,
-            frozenset(v for v in srv.values if isinstance(v, Srv)) if srv else frozenset(),
+            frozenset(value for rrset in found if rrset for value in rrset.values),
         )
 
     def weights(self) -> dict[int, int]:
@@ -157,6 +158,11 @@ class World:
     def published(self) -> set[int]:
         """The ports that are in DNS."""
         return set(self.weights())
+
+    def addresses(self, name: Name) -> set[str]:
+        """The addresses at a name."""
+        found = (self.zone.states[-1].get((name, kind)) for kind in ("A", "AAAA"))
+        return {value.format() for rrset in found if rrset for value in rrset.values}
 
     def lose_everything(self) -> None:
         """Somebody makes the zone anew."""

@@ -3,7 +3,7 @@
 import pytest
 
 from dnssd.agent.config import parse
-from dnssd.agent.service import Settings
+from dnssd.agent.service import PlainAddress, Service, Settings
 from dnssd.errors import UsageError
 
 WHOLE = """
@@ -30,6 +30,11 @@ interval = 5
 timeout = 0.5
 load = "cpu"
 haproxy_agent = 9000
+
+[[join_address]]
+name = "www.example.com"
+port = 443
+timeout = 1
 """
 
 
@@ -41,7 +46,10 @@ def parsed(text: str, **environ: str) -> Settings:
 def test_keys_are_the_options_and_those_at_the_top_are_for_all() -> None:
     """A service's own key wins; what nobody says is the option's default."""
     settings = parsed(WHOLE)
-    web, redis = settings.services
+    web, redis, www = settings.services
+    assert isinstance(web, Service)
+    assert isinstance(redis, Service)
+    assert isinstance(www, PlainAddress)
     assert (settings.metrics, settings.leave_on_exit) == (9464, "shutdown")
     assert settings.complete_hook == "leave"
     assert web.zones == ("example.com,id=Z0123456789ABC",)
@@ -52,6 +60,8 @@ def test_keys_are_the_options_and_those_at_the_top_are_for_all() -> None:
     assert [check.url for check in redis.checks] == ["tcp://"]
     assert dict(web.txt or ()) == {"version": "1"}
     assert (redis.load, redis.haproxy_agent, redis.instance) == ("cpu", 9000, "default")
+    assert (www.plain_name, www.zones, www.interval) == ("www.example.com", web.zones, 10)
+    assert [check.url for check in www.checks] == ["tcp://"]
 
 
 def test_the_environment_says_what_the_file_does_not() -> None:
@@ -60,6 +70,7 @@ def test_the_environment_says_what_the_file_does_not() -> None:
     (service,) = parsed(
         text, DNSSD_ZONE="a.example b.example", DNSSD_NAMESERVER="10.0.0.2", DNSSD_INSTANCE="web"
     ).services
+    assert isinstance(service, Service)
     assert service.zones == ("a.example", "b.example")
     assert (service.nameservers, service.instance) == (("10.0.0.2",), "web")
 
@@ -83,6 +94,10 @@ def test_the_environment_says_what_the_file_does_not() -> None:
         ("drain = 60", "drain = [60]", ":14: service[1].drain: ", "a number is needed"),
         ('load = "cpu"', 'load = "gpu"', ":17: service[2]: ", "load 'gpu'"),
         ('[[service]]\nservice = "_r', '[service2]\nservice = "_r', ": service2: ", "not known"),
+        ("port = 443", "prot = 443", ":28: join_address[1].prot: ", "do you mean port?"),
+        ("port = 443", 'check = "http:///"', ":26: join_address[1]: ", "which port?"),
+        ('"www.', '"_www.', ":26: join_address[1]: ", "not a name of hosts"),
+        ('name = "www.example.com"', "", ":26: join_address[1]: ", "it has no name"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line_and_key(

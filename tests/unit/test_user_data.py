@@ -469,7 +469,8 @@ def test_a_key_that_hosts_could_not_use_is_refused(
         (("--join-address", "www.example.org"), "www.example.org: in none of the zones"),
         (("--proxied",), "--proxied: it is an address's"),
         (("--proxied", "--join-address", "example.com"), "nobody there proxies"),
-        (("--agent", "--join-address", "www.example.com"), "not with --agent"),
+        (("--agent", "--join-address", "www.example.org"), "www.example.org: in none of the"),
+        (("--agent", "--proxied"), "--proxied: it is an address's"),
         (("--format", "systemd", "--uninstall"), "a unit cannot remove itself"),
     ],
 )

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnssd.agent.config import parse
+from dnssd.agent.service import Service
 from dnssd.cli.main import run
 from dnssd.provisioning.toml import toml
 from dnssd.provisioning.userdata import Format, keeping, template, uninstalling
@@ -54,9 +55,12 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_options_become_the_agents_file(capsys: pytest.CaptureFixture[str]) -> None:
     """One service with what differs from the defaults, in a file that the agent reads."""
     text = printed(capsys, *WEB, "--instance=wéb", "--check=http:///health", "--drain=60",
-                   "--metrics=9464", "--txt=a=é'\"$(reboot)", "--txt=b")  # fmt: skip
+                   "--metrics=9464", "--txt=a=é'\"$(reboot)", "--txt=b",
+                   "--join-address=www.example.com")  # fmt: skip
     settings = parse(config_of(text), "agent.toml", {})
-    (service,) = settings.services
+    service, www = settings.services
+    assert isinstance(service, Service)
+    assert (www.name, www.checks, www.port) == ("www.example.com", service.checks, 8080)
     assert config_of(text).isascii()
     assert settings.metrics == 9464
     assert (service.service, service.instance, service.port) == ("http", "wéb", 8080)
@@ -84,7 +88,7 @@ def test_a_file_becomes_the_agents_file(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("user-data", "--agent", "--install", "/x"), "missing argument 'SERVICE', or --config"),
+        (("user-data", "--agent", "--install", "/x"), "missing argument 'SERVICE', --join"),
         (("user-data", "--agent", "http", "--install", "/x", "--zone=a.example"), "no port"),
         ((*WEB, "--check=udp://x"), "a check begins with"),
         ((*WEB, "--config=/x"), "http: with --config services stand in the file"),
