@@ -11,11 +11,11 @@ from itertools import count
 
 from dnssd.errors import NotFound, Unavailable
 from dnssd.names import Name
-from dnssd.resolver.cache import Cache, CacheEntry
+from dnssd.resolver.cache import OVERDUE, Cache, CacheEntry
 from dnssd.resolver.disk import SnapshotFiles
 from dnssd.resolver.learning import Learning, Scope
 from dnssd.resolver.listeners import Listener, Listeners, call_back
-from dnssd.resolver.lookup import GRACE, NEWS, Lookup, Shares, unexpected
+from dnssd.resolver.lookup import GRACE, NEWS, Lookup, Shares, closed, unexpected
 from dnssd.resolver.snapshot import Endpoint, HasWay, Snapshot, everywhere
 from dnssd.resolver.stats import Statistics
 from dnssd.resolver.targets import unasked
@@ -104,15 +104,20 @@ class Engine:
         else:
             completed(entry)
 
-    def pointers(self, name: Name, done: Callable[[Answer | Unavailable], object]) -> None:
-        """Ask for the PTR records of a name."""
+    def pointers(
+        self, name: Name, done: Callable[[Answer | Unavailable], object], *, again: bool = True
+    ) -> None:
+        """Ask for the PTR records of a name; again if this program stood still meanwhile."""
         deadline = self._loop.time() + self._limits.timeout
         number = next(self._numbers)
         self._asking[number] = name, done
 
         def answered(answer: Answer | Unavailable) -> None:
             if self._asking.pop(number, None):  # else the end has been told
-                done(answer)
+                if again and self._loop.time() >= deadline + OVERDUE:
+                    self.pointers(name, done, again=False)
+                else:
+                    done(answer)
 
         self._client.ask(name, "PTR", deadline, answered, NEWS)
 
@@ -154,12 +159,12 @@ class Engine:
         self._graces.clear()
         lookups, self._lookups = self._lookups, {}
         for entry, lookup in lookups.items():
-            entry.unavailable = _closed(entry.asked.name)
+            entry.unavailable = closed(entry.asked.name)
             lookup.finished = True
             for wants in lookup.done:
                 call_back(wants, entry)
         for name, done in self._asking.values():
-            call_back(done, _closed(name))
+            call_back(done, closed(name))
         self._asking.clear()
         self._listeners.end()
 
@@ -225,6 +230,11 @@ class Engine:
         entry = lookup.entry
         if self._lookups.pop(entry, None) is None:
             return  # closed meanwhile
+        if lookup.stood_still and not lookup.is_repeat:
+            again = self._begun(entry, self._loop.time())
+            again.is_repeat, again.done = True, lookup.done
+            again.advance()
+            return
         if not self._lookups:
             self._graces.clear()
         try:
@@ -288,8 +298,3 @@ class Engine:
         self._listeners.tell(entry, before)
         if self._saved and (after is None or after.status == "fresh"):
             self._saved.save(entry.asked, after, self._loop.time())
-
-
-def _closed(name: Name) -> Unavailable:
-    what = f"{name}: the resolver was closed while it was looked up; look it up again"
-    return Unavailable(what, name=str(name))

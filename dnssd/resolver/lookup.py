@@ -7,7 +7,7 @@ from functools import partial
 
 from dnssd.errors import Unavailable
 from dnssd.names import Name
-from dnssd.resolver.cache import CacheEntry
+from dnssd.resolver.cache import OVERDUE, CacheEntry
 from dnssd.resolver.gather import Gathering
 from dnssd.resolver.known import FAMILIES, NOTHING
 from dnssd.resolver.outcome import LookupResult
@@ -29,6 +29,12 @@ _log = logging.getLogger(__name__)
 def unexpected(name: Name, error: Exception) -> Unavailable:
     """A mistake here, as whoever waits for a name is told of it."""
     what = f"{name}: unexpected {type(error).__name__}; see the log"
+    return Unavailable(what, name=str(name))
+
+
+def closed(name: Name) -> Unavailable:
+    """The end of the resolver, likewise."""
+    what = f"{name}: the resolver was closed while it was looked up; look it up again"
     return Unavailable(what, name=str(name))
 
 
@@ -68,6 +74,9 @@ class Lookup:
         done: Who waits for it.
         finished: Whether it is over.
         is_first: Whether nothing was known before.
+        stood_still: Whether this program did, for longer than a look-up takes: whatever came is
+            as old as that.
+        is_repeat: Whether it is in place of one during which that happened.
     """
 
     __slots__ = (
@@ -81,6 +90,7 @@ class Lookup:
         "_learned",
         "_news",
         "_progress",
+        "_seen_at",
         "_shares",
         "_time",
         "_timeout",
@@ -90,6 +100,8 @@ class Lookup:
         "entry",
         "finished",
         "is_first",
+        "is_repeat",
+        "stood_still",
     )
 
     def __init__(
@@ -110,18 +122,18 @@ class Lookup:
         self._shares = shares
         self._waiting: deque[Question] = deque()
         self._timeout = timeout
-        self._told = told
-        self._learned = learned
+        self._told, self._learned = told, learned
         self._disturbed = client.disturbed
         self._error: Unavailable | None = None
-        self._grace_ends = now + GRACE
+        self._grace_ends, self._seen_at = now + GRACE, now
         self._in_flight = self._progress = 0  # this one: answers since it was last late
-        self._news = self.finished = False  # the first: whether any came since it last told
+        self._news = False  # whether any came since it last told
         self._known = entry.found
         self._gathering = Gathering(entry.asked, entry.found, now, whole=whole)
         self.entry = entry
         self.done: list[Callable[[CacheEntry], object]] = []
         self.is_first = entry.found is NOTHING
+        self.finished = self.stood_still = self.is_repeat = False
 
     @property
     def in_trouble(self) -> bool:
@@ -145,7 +157,7 @@ class Lookup:
     def late(self, now: float) -> None:
         """Half the grace has passed: go on with what there is, if nothing has come in it."""
         progress, self._progress = self._progress, 0
-        if now < self._grace_ends:
+        if self._has_stood_still(now) or now < self._grace_ends:
             return
         if not self.is_first:
             if self._news and not progress:
@@ -192,6 +204,8 @@ class Lookup:
             if isinstance(answer, Unavailable):
                 _log.log(logging.WARNING if self.is_first else logging.DEBUG, "%s", answer)
             return
+        if self._has_stood_still(self._time()):
+            return
         self._progress += 1
         self._news = self._news or isinstance(answer, Answer)
         try:
@@ -206,6 +220,17 @@ class Lookup:
         if not (self.finished or self._gathering.open):
             self.finished = True
             self._learned(self)
+
+    def _has_stood_still(self, now: float) -> bool:
+        """Whether nothing has run for long, as in a function that was frozen: then it is over."""
+        self.stood_still = now >= self._seen_at + self._timeout + OVERDUE
+        self._seen_at = now
+        if self.stood_still:
+            name = str(self.entry.asked.name)
+            what = "this program stood still while it was looked up; look it up again"
+            self._error = Unavailable(f"{name}: {what}", name=name)
+            self._end()
+        return self.stood_still
 
     def _fail(self, question: Question, error: Exception) -> None:
         """Something has gone wrong that should not: that is all there is to tell."""

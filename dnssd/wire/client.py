@@ -173,7 +173,8 @@ class DnsClient:
         now = self._loop.time()
         resolution, attempt = query.resolution, connection.attempt
         first, _, sent_at = query.sent[0]
-        if connection is first and data.startswith(query.question, HEADER):  # and is no copy
+        is_first = connection is first and data.startswith(query.question, HEADER)  # no copy
+        if is_first and now < query.deadline:  # else this program may have stood still
             self._servers[attempt.server].measured(now - sent_at)
         try:
             answer = read_usual(data, query.question) or read_answer(read_message(data))

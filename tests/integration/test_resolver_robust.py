@@ -24,7 +24,7 @@ from dnssd.wire.answers import Answer
 from dnssd.wire.nameservers import NameServer
 from dnssd.wire.server import IDLE, PORTS, SILENT
 from dnssd.wire.system_servers import FAREWELL, ResolvConf, SystemServers
-from kit.simnet import SERVICE, WEB, SimLoop, SimNetwork, silent, where
+from kit.simnet import SERVICE, WEB, SimLoop, SimNetwork, honest, silent, where
 from kit.simresolver import SimResolver, hosts_of
 from kit.simserver import Clock, SimServer
 
@@ -92,6 +92,54 @@ def test_after_a_suspension_the_first_look_up_asks() -> None:
 
     assert sim.known(WEB) is None
     assert [e.target for e in sim.lookup(WEB).endpoints] == ["h5.example.com."]
+
+
+@pytest.mark.parametrize("state", ["first", "first with news", "warm", "browse"])
+@pytest.mark.parametrize("answered", [True, False])
+def test_what_was_asked_before_a_freeze_is_asked_again(state: str, answered: bool) -> None:
+    """Answers that wait there after the thaw are as old as the freeze was long."""
+    sim = SimResolver(hosts_of(range(1, 3)), ttl=7200)
+    if state == "warm":
+        sim.lookup(WEB)
+        sim.until_asked()
+    sim.network.fault = honest if answered else silent
+    listed: list[Answer | Unavailable] = []
+    came = sim.want(WEB)
+    if state == "browse":
+        sim.engine.pointers(Name.parse(SERVICE), listed.append)
+    elif state == "first with news":
+        sim.advance(0.0015)  # SRV and TXT are there, addresses on their way
+    sim.network.change({**hosts_of(range(5, 6)), (SERVICE, "PTR"): [f"new.{SERVICE}"]})
+    sim.network.fault = honest
+
+    sim.loop.now += 3600.0
+    thawed = sim.now
+    sim.until(lambda: bool(listed if state == "browse" else came))
+
+    if state == "browse":
+        assert isinstance(listed[0], Answer)
+        assert [value.format() for value in listed[0].values] == [f"new.{SERVICE}"]
+    else:
+        snapshot = sim.lookup(WEB)
+        assert [e.target for e in snapshot.endpoints] == ["h5.example.com."]
+        assert snapshot.status == "fresh"
+        assert snapshot.expires_at > thawed + 7000.0
+    assert sim.now < thawed + 0.1
+    (server,) = sim.client._servers
+    assert server.late < 0.2  # the freeze is none of its
+
+
+def test_a_program_that_stands_still_again_and_again_is_told() -> None:
+    """One more try, and no more."""
+    sim = SimResolver(hosts_of(range(1, 3)), ttl=1)
+    came = sim.want(WEB)
+    for _ in range(2):
+        assert came == []
+        sim.loop.now += 10.0
+        sim.loop.run(0.0005)
+
+    with pytest.raises(Unavailable, match="stood still"):
+        came[0].latest()
 
 
 def test_in_an_outage_what_was_suspended_is_served_stale_after_one_time_out() -> None:
