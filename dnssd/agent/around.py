@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from dnssd.probes import probe
 class Writes(Protocol):
     """Carries out what an agent wants written; see `writing.Writer`."""
 
-    requests: int
+    spent: Counter[tuple[str, str]]
     starts: int
 
     async def ask(self, op: str, deadline: float, **details: Any) -> dict[str, Any]:

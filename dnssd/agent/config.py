@@ -261,6 +261,7 @@ _ADDRESS: dict[str, _Read] = {
 }
 _AGENT: dict[str, _Read] = {
     "metrics": _port,
+    "metrics_file": _text,
     "complete_hook": _text,
     "leave_on_exit": _leave_on_exit,
 }

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 
 from dnssd.agent import agentcheck, metrics, systemd
@@ -74,8 +74,8 @@ class _Life:
             living = asyncio.create_task(self._agent.run(self._ending))
             await asyncio.sleep(0)  # its services are there now
             await self._answer_haproxy()
-            telling = asyncio.create_task(self._tell())
-            running.callback(telling.cancel)
+            for telling in self._tellings():
+                running.callback(asyncio.create_task(telling).cancel)
             await living
             self._notifier.tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={self._end_takes() * 1e6:.0f}")
             if await is_to_leave(self._settings.leave_on_exit, alone=parent is None):
@@ -136,12 +136,16 @@ class _Life:
         except DnssdError as error:
             _log.error("%s; the former configuration stays", error)
         else:
-            if settings.metrics != self._settings.metrics:
-                _log.warning("metrics: another port takes a restart")
+            if self._shows(settings) != self._shows(self._settings):
+                _log.warning("metrics: another port or file takes a restart")
             self._settings = settings
             await self._answer_haproxy()
             _log.info("configuration read: %d services", len(settings.services))
         self._notifier.tell("READY=1")
+
+    @staticmethod
+    def _shows(settings: Settings) -> tuple[object, ...]:
+        return settings.metrics, settings.metrics_file
 
     async def _answer_haproxy(self) -> None:
         """Answer on the ports that the services have for it, and on no other."""
@@ -150,6 +154,11 @@ class _Life:
             if agent.service.haproxy_agent is not None:
                 server = await agentcheck.serve(agent.service.haproxy_agent, agent)
                 self._checks.callback(server.close)
+
+    def _tellings(self) -> Iterator[Coroutine[None, None, None]]:
+        yield self._tell()
+        if self._settings.metrics_file is not None:
+            yield metrics.keep_file(self._settings.metrics_file, self._agent, self._writer)
 
     async def _tell(self) -> None:
         """Tell systemd how things are, until cancelled."""

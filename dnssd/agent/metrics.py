@@ -1,7 +1,9 @@
-"""What an agent shows on a port of loopback: metrics for Prometheus, and /healthz."""
+"""What an agent shows: metrics for Prometheus and /healthz on a port of loopback, or a file."""
 
 import asyncio
 import json
+import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -12,10 +14,14 @@ from dnssd.agent.writing import Writer
 from dnssd.errors import Unavailable, UsageError
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric
 
 LOOPBACK = "127.0.0.1"
+EACH = 15.0  # seconds from one file to the next
 PATIENCE = 5.0  # seconds that a client has for its request
+_log = logging.getLogger("dnssd.agent")
+
 STATES = ("starting", "passing", "failing", "maintenance")
 
 
@@ -42,10 +48,9 @@ async def serve(port: int, agent: Agent, writer: Writer) -> asyncio.Server:
     Raises:
         Unavailable: The port cannot be had.
     """
-    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client import generate_latest
 
-    registry = CollectorRegistry()
-    registry.register(_Collector(agent, writer))
+    registry = _registry(agent, writer)
     return await serve_pages(
         port,
         {
@@ -53,6 +58,32 @@ async def serve(port: int, agent: Agent, writer: Writer) -> asyncio.Server:
             "/healthz": lambda: ("application/json", json.dumps(health_of(agent)).encode()),
         },
     )
+
+
+async def keep_file(path: str, agent: Agent, writer: Writer) -> None:
+    """Write the metrics into a file again and again, until cancelled; then it goes.
+
+    Args:
+        path: Where a textfile collector looks.
+        agent: Whom it is about.
+        writer: Who writes for it.
+    """
+    from prometheus_client import write_to_textfile
+
+    registry, trouble = _registry(agent, writer), ""
+    try:
+        while True:
+            try:
+                write_to_textfile(path, registry)
+                trouble = ""
+            except OSError as error:
+                if (why := str(error.strerror)) != trouble:  # once, however often it is tried
+                    _log.warning("metrics: %s: %s; it is tried again", path, why)
+                trouble = why
+            await asyncio.sleep(EACH)
+    finally:
+        with suppress(OSError):
+            os.unlink(path)
 
 
 Page = Callable[[], tuple[str, bytes]]
@@ -139,8 +170,23 @@ class _Collector:
         agents = self._agent.services
         yield from _of_checks(agents)
         yield from _of_zones(agents)
-        yield _counter("requests", "Requests to providers.", [((), self._writer.requests)])
+        for what, told in (
+            ("requests", "Requests to the zone's provider."),
+            ("throttled", "Requests that it refused because there were too many."),
+            ("conflicts", "Changes that it refused because the zone was not as it had been."),
+        ):
+            spent = self._writer.spent.items()
+            counts = [((zone,), float(count)) for (kind, zone), count in spent if kind == what]
+            yield _counter(what, told, counts, "zone")
         yield _counter("writers", "Starts of the process that writes.", [((), self._writer.starts)])
+
+
+def _registry(agent: Agent, writer: Writer) -> "CollectorRegistry":
+    from prometheus_client import CollectorRegistry
+
+    registry = CollectorRegistry()
+    registry.register(_Collector(agent, writer))
+    return registry
 
 
 def _of_checks(agents: Iterable[ServiceAgent]) -> Iterator["Metric"]:

@@ -225,12 +225,14 @@ class Settings:
     Attributes:
         services: What it looks after: services and plain addresses.
         metrics: The port for metrics and /healthz on loopback; None for none.
+        metrics_file: Where metrics are written for a textfile collector; None for nowhere.
         complete_hook: The Auto Scaling lifecycle hook to complete, `[GROUP/]HOOK`.
         leave_on_exit: When the end of the agent takes its services out.
     """
 
     services: tuple[Offer, ...]
     metrics: int | None = None
+    metrics_file: str | None = None
     complete_hook: str | None = None
     leave_on_exit: LeaveOnExit = "always"
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from itertools import count
 from typing import Any
@@ -35,7 +36,7 @@ class Writer:
         self._starting = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
         self._ending: asyncio.TimerHandle | None = None
-        self.requests = 0  # to providers, so far
+        self.spent: Counter[tuple[str, str]] = Counter()  # so far, by what and zone
         self.starts = 0  # of the process, so far
 
     @property
@@ -65,11 +66,10 @@ class Writer:
             process.stdin.write(line.encode() + b"\n")
             async with asyncio.timeout(deadline + GRACE):
                 result: dict[str, Any] = await answer
+                return result
         except TimeoutError as error:
             self._kill(process)
             raise errors.Unavailable(f"{op}: its process does not answer; it is ended") from error
-        self.requests += result.get("requests", 0)
-        return result
 
     async def settle(self, seconds: float) -> None:
         """Return once nothing is under way; what takes longer is ended with its process."""
@@ -130,6 +130,8 @@ class Writer:
 
     def _answered(self, answer: dict[str, Any]) -> None:
         _, waiting = self._waiting.pop(answer["id"])
+        for what, times in answer.get("spent", {}).items():
+            self.spent[what, answer["zone"]] += times
         if error := answer.get("error"):
             kind = getattr(errors, error["kind"], errors.DnssdError)
             _settle(waiting, kind(error["message"]))

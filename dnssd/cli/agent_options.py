@@ -20,7 +20,7 @@ _OF_NAMES = (  # what a name has of a service's options
     *("zones", "port", "host", "cloud", "addresses", "ttl", "takeover", "splay"),
     *("nameservers", "checks", "interval", "timeout", "rise", "fall", "start_period", "drain"),
 )
-AGENT_WIDE = ("metrics", "complete_hook", "leave_on_exit")
+AGENT_WIDE = ("metrics", "metrics_file", "complete_hook", "leave_on_exit")
 
 
 def join_options() -> Iterable[click.Parameter]:
@@ -67,6 +67,7 @@ def agent_options() -> Iterable[click.Parameter]:
         _word("--load", "KIND", "Let its weight follow the load: cpu, psi or exec:COMMAND."),
         _port("--haproxy-agent", "Answer HAProxy's agent-check there."),
         _port("--metrics", "Show metrics and /healthz there, on loopback."),
+        _word("--metrics-file", "PATH", "Write metrics there each 15 s, for a textfile collector."),
         _word("--complete-hook", "[GROUP/]HOOK", "Complete this Auto Scaling hook once it left."),
         Option(
             ["--leave-on-exit"],
@@ -140,7 +141,7 @@ def checked_settings(settings: Settings) -> Settings:
             zones = zones_with(offer.plain_name, offer.zones, proxied=offer.proxied)
             offer = replace(offer, zones=zones)
         offers.append(offer)
-    if settings.metrics is not None:
+    if settings.metrics is not None or settings.metrics_file is not None:
         from dnssd.agent.metrics import check_installed
 
         check_installed()

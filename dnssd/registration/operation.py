@@ -86,6 +86,7 @@ class Operation:
     Attributes:
         truth: What is true in the zone now, for errors.
         uncertain: Whether an answer was lost.
+        conflicts: Batches that were refused because the zone was not as they said.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Operation:
         self.new_id = new_id
         self.truth = NOTHING
         self.uncertain = False
+        self.conflicts = 0
         self._splay = splay
         self._start = zone.requests, zone.throttled
         self._last: str | None = None
@@ -164,6 +166,7 @@ class Operation:
             return Result.UNKNOWN
         except Conflict as error:
             self.truth = known
+            self.conflicts += 1
             if self._listings:
                 _log.info("the zone is not as it was read, reading again: %s", error)
             else:

@@ -237,11 +237,12 @@ def test_a_services_option_beside_a_file_is_refused(
 
 
 def test_it_shows_metrics_and_health(sandbox: Sandbox, web: Listener, tmp_path: Path) -> None:
-    """On loopback: what Prometheus reads, and every service with the last word of its checks."""
+    """On loopback, and in a file while it runs: metrics, and the last word of each check."""
     port = free_port()
     file = tmp_path / "agent.toml"
-    file.write_text(f"metrics = {port}\n{QUICK}{described(web)}")
-    with agent(sandbox, ["--config", str(file)]):
+    shown = tmp_path / "dnssd.prom"
+    file.write_text(f"metrics = {port}\nmetrics_file = '{shown}'\n{QUICK}{described(web)}")
+    with agent(sandbox, ["--config", str(file)]) as process:
         published(sandbox, web)
 
         def page(path: str) -> str:
@@ -252,11 +253,17 @@ def test_it_shows_metrics_and_health(sandbox: Sandbox, web: Listener, tmp_path: 
         wanted = f'dnssd_agent_published{{{name},zone="example.test"}} 1.0\n'
         until(lambda: wanted in page("/metrics"), "the metrics do not show it")
         assert f'dnssd_agent_state{{{name},state="passing"}} 1.0\n' in page("/metrics")
+        spent = f'dnssd_agent_requests_total{{zone="example.test"}} {sandbox.api.count()}.0\n'
+        assert spent in page("/metrics")
+        assert f"dnssd_agent_state{{{name}," in shown.read_text()
         (service,) = json.loads(page("/healthz"))["services"]
         assert (service["state"], service["port"]) == ("passing", web.port)
         assert service["checks"] == [{"check": web.check, "verdict": "pass", "said": "connected"}]
         with pytest.raises(urllib.error.HTTPError, match="404"):
             page("/etc/passwd")
+        process.terminate()
+        process.wait(PATIENCE)
+        assert not shown.exists()
 
 
 def test_systemd_hears_how_things_are(sandbox: Sandbox, web: Listener, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ run(story)
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from dnssd.agent import writer
+from dnssd.agent import operations
 from dnssd.agent.agent import Agent
 from dnssd.agent.around import Around
 from dnssd.agent.own import Published, Seen
@@ -64,7 +65,8 @@ class World:
         self.verdicts: dict[int, Verdict] = {}
         self.api_works = self.dns_works = True
         self.asked: list[tuple[float, str]] = []
-        self.requests = self.starts = 0
+        self.spent: Counter[tuple[str, str]] = Counter()
+        self.starts = 0
         self._under_way = 0
         self._rng = random.Random(seed)
         self.ending = asyncio.Event()
@@ -127,7 +129,7 @@ class World:
         if not self.api_works:
             raise Unavailable("the API is down")
         with self._opened():
-            return writer.OPERATIONS[op]({"deadline": deadline, **details})
+            return operations.OPERATIONS[op]({"deadline": deadline, **details})
 
     async def warm(self) -> None:
         """Nothing to load."""
@@ -180,8 +182,8 @@ class World:
     def _opened(self) -> Iterator[None]:
         with pytest.MonkeyPatch.context() as patch:
             deadline = Deadline(1e9, sleep=lambda seconds: None)
-            patch.setattr(writer, "_opened", lambda request: (self.zone, deadline))
-            patch.setattr(writer, "Operation", partial(Operation, now=self.now))
+            patch.setattr(operations, "_opened", lambda request: (self.zone, deadline))
+            patch.setattr(operations, "Operation", partial(Operation, now=self.now))
             yield
 
 
