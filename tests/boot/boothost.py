@@ -8,24 +8,15 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from bootcloud import GATEWAY, HOST, METADATA, PATIENCE, environment, expect, until
+from bootcloud import METADATA, PATIENCE, environment, expect, until
 from bootroot import PIP
 
 UNIT = "dnssd-join.service"
 _REBOOT = 133  # how systemd-nspawn ends to be started again
-_CABLE = "gate"  # our end of it; the host's is host0
-_FILES = {
-    "etc/default/dnssd": "".join(
-        f"{name}={value}\n"
-        for name, value in {
-            **environment(),
-            "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://{METADATA}",
-            **PIP,
-        }.items()
-    ),
-    "etc/systemd/system/network.service": f"""
+_NETWORK_UNIT = """
 [Unit]
 Description=This host's network
 Wants=network.target
@@ -33,14 +24,14 @@ Before=network.target network-online.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/bin/ip address replace {HOST}/24 dev host0
+ExecStart=/bin/ip address replace {host}/24 dev host0
 ExecStart=/bin/ip link set host0 up
-ExecStart=/bin/ip route replace default via {GATEWAY}
+ExecStart=/bin/ip route replace default via {gateway}
 ExecStop=/bin/ip link set host0 down
 [Install]
 WantedBy=network-online.target
-""",
-    "etc/systemd/system/user-data.service": """
+"""
+_USER_DATA_UNIT = """
 [Unit]
 Description=Run user-data at the first boot, when cloud-init does
 ConditionPathExists=!/var/lib/user-data.ran
@@ -52,7 +43,11 @@ ExecStart=/bin/sh /var/lib/user-data
 ExecStartPost=/bin/touch /var/lib/user-data.ran
 [Install]
 WantedBy=multi-user.target
-""",
+"""
+_FOR_EVERY_PROGRAM = {
+    **environment(),
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://{METADATA}",
+    **PIP,
 }
 
 
@@ -62,18 +57,29 @@ class Host:
     Args:
         root: What it boots from, below a layer that takes what it writes.
         folder: Where that layer and the host's network are.
+        subnet: Its own, of 10.213.0.0/16: the gateway is .1 there, and the host .2.
     """
 
-    def __init__(self, root: Path, folder: Path) -> None:
+    def __init__(self, root: Path, folder: Path, subnet: int = 0) -> None:
         self.root = folder / "root"
+        self._cable = f"gate{subnet}"  # our end of it; the host's is host0
+        self._gateway, address = (f"10.213.{subnet}.{last}" for last in (1, 2))
         self._network = folder / "network"
         self._console = folder / "console"
+        self._group = Path(f"/sys/fs/cgroup/host{subnet}")  # each systemd takes all of its own
         self._process: subprocess.Popen[bytes] | None = None
         self._mount(root, folder)
-        for path, text in _FILES.items():
-            self.put(path, text)
-        self.enable(*(Path(path).name for path in _FILES if path.endswith(".service")))
+        network = _NETWORK_UNIT.format(host=address, gateway=self._gateway)
+        self.put("etc/systemd/system/network.service", network)
+        self.put("etc/systemd/system/user-data.service", _USER_DATA_UNIT)
+        self.enable("network.service", "user-data.service")
+        self.lead(_FOR_EVERY_PROGRAM)
         self._connect()
+
+    def lead(self, environment: Mapping[str, str]) -> None:
+        """Set variables for every program on the host, in place of those that were set."""
+        lines = (f"{name}={value}\n" for name, value in environment.items())
+        self.put("etc/default/dnssd", "".join(lines))
 
     def put(self, path: str, text: str) -> None:
         """Write a file on the host."""
@@ -85,9 +91,12 @@ class Host:
 
     def boot(self) -> None:
         """Switch it on."""
+        self._group.mkdir(exist_ok=True)
+        enter = 'echo 0 >"$1/cgroup.procs"; shift; exec "$@"'
         with self._console.open("ab") as console:
             self._process = subprocess.Popen(
                 (
+                    *("sh", "-euc", enter, "enter", str(self._group)),
                     *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot"),
                     f"--directory={self.root}",
                     f"--network-namespace-path={self._network}",
@@ -151,7 +160,7 @@ class Host:
 
     def plug(self, state: str) -> None:
         """The cable at our end: `up` or `down`."""
-        _run("ip", "link", "set", _CABLE, state)
+        _run("ip", "link", "set", self._cable, state)
 
     def remains(self) -> str:
         """What there is to say about a story that went wrong."""
@@ -206,10 +215,10 @@ class Host:
         self._network.touch()
         _run("unshare", f"--net={self._network}", "true")
         peer = ("peer", "name", "host0", "netns", str(self._network))
-        _run("ip", "link", "add", _CABLE, "type", "veth", *peer)
-        _run("ip", "address", "add", f"{GATEWAY}/24", "dev", _CABLE)
-        _run("ip", "address", "add", f"{METADATA}/32", "dev", _CABLE)
-        for device in ("lo", _CABLE):
+        _run("ip", "link", "add", self._cable, "type", "veth", *peer)
+        _run("ip", "address", "add", f"{self._gateway}/24", "dev", self._cable)
+        _run("ip", "address", "replace", f"{METADATA}/32", "dev", self._cable)
+        for device in ("lo", self._cable):
             _run("ip", "link", "set", device, "up")
 
 

@@ -19,11 +19,12 @@ from agentstories import agent_through_a_life, agent_uninstalled, agent_without_
 from bootcloud import Wrong, cloud
 from boothost import Host
 from bootroot import Broken, Root, prepared_root
+from cloudstories import two_clouds
 from stories import STORIES, Stage
 
 STORIES |= {
     story.__name__.replace("_", "-"): story
-    for story in (agent_through_a_life, agent_without_api, agent_uninstalled)
+    for story in (agent_through_a_life, agent_without_api, agent_uninstalled, two_clouds)
 }
 AT_A_TIME = 2
 STORY = 300  # seconds that one may take
@@ -108,7 +109,7 @@ def perform(name: str, root: Root) -> int:
     host = Host(root.path, RUN)
     try:
         with cloud(RUN) as around:
-            print(STORIES[name](Stage(host, around, root.wheel)))
+            print(STORIES[name](Stage(host, around, root)))
     except Wrong as wrong:
         print(f"{wrong}\n{host.remains()}")
         return 1

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from bootcloud import HOST, INSTANCE, NAME, PATIENCE, Cloud, dnssd, expect, metadata_service, until
 from boothost import Host
+from bootroot import Root
 
 HERE = {f"{HOST}:8080"}
 MEMBER = f"{INSTANCE}-8080"
@@ -32,7 +33,12 @@ class Stage:
 
     host: Host
     cloud: Cloud
-    wheel: str  # what user-data installs
+    base: Root  # what hosts boot from
+
+    @property
+    def wheel(self) -> str:
+        """What user-data installs."""
+        return self.base.wheel
 
     def give(self, *options: str, at_once: bool = True) -> None:
         """Give the host user-data with these options; `at_once` without the usual splay."""

@@ -89,6 +89,7 @@ class Cloudflare(StreamServer):
         calls: How many calls a token may make in a window.
         window: Seconds.
         rules: What the zones let happen.
+        host: Where it listens, at a port that is free.
         now: A monotonic clock, in seconds.
         rng: Makes ids.
 
@@ -105,10 +106,11 @@ class Cloudflare(StreamServer):
         calls: int = 1200,
         window: float = 300.0,
         rules: Rules | None = None,
+        host: str = "127.0.0.1",
         now: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
-        super().__init__("Cloudflare", _Connection, "127.0.0.1", 0, patience=PATIENCE)
+        super().__init__("Cloudflare", _Connection, host, 0, patience=PATIENCE)
         self.requests: list[Exchange] = []
         self.faults: deque[Fault | None] = deque()
         self.calls, self.window = calls, window
