@@ -25,6 +25,8 @@ class Stats:
         questions: Asked of name servers.
         packets: Sent for them.
         repeats: Packets beyond the first of a question.
+        dark_servers: Name servers that give no valid answer at all now. They are asked rarely
+            until they do.
         ejections: How often an endpoint was left out because it had failed.
 
     Example:
@@ -44,6 +46,7 @@ class Stats:
     packets: int
     repeats: int
     ejections: int
+    dark_servers: int
 
     def __str__(self) -> str:
         pairs = zip(fields(self), astuple(self), strict=True)
@@ -91,6 +94,7 @@ class Statistics:
             counts.packets,
             counts.repeats,
             self._health.ejections,
+            len(counts.dark),
         )
 
     def log(self, now: float) -> None:

@@ -1,6 +1,6 @@
 """How many packets may be spent beyond the first of each question."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class Budget:
@@ -52,11 +52,13 @@ class Counts:
         questions: Asked of name servers.
         packets: Sent for them.
         repeats: Packets beyond the first of a question.
+        dark: The name servers that give no valid answer at all now, as HOST:PORT.
     """
 
     questions: int = 0
     packets: int = 0
     repeats: int = 0
+    dark: set[str] = field(default_factory=set)
 
 
 PROCESS = Budget()

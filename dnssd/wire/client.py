@@ -11,6 +11,7 @@ from dnssd.wire.answers import Answer, CutShort, NoAnswer, read_answer
 from dnssd.wire.belief import FEW_UNSIGNED, TRUSTING, UNSIGNED, Doubt
 from dnssd.wire.budget import Budget, Counts
 from dnssd.wire.connections import Connection, Network
+from dnssd.wire.dark import Holds
 from dnssd.wire.loop import Loop
 from dnssd.wire.message import BADVERS, FORMERR, NOTIMP, MalformedMessage
 from dnssd.wire.nameservers import NameServer
@@ -23,7 +24,6 @@ from dnssd.wire.trouble import Attempt
 from dnssd.wire.usual import read_usual
 
 AT_ONCE = 2048  # questions under way; more wait for their turn
-MAX_ALIASES = 8  # answers that are nothing but an alias, one after the other
 PLAIN = 300.0  # seconds that a server gets no OPT records, where those are not answered
 REMEMBERED = 10_000  # questions known to need TCP
 
@@ -62,8 +62,8 @@ class DnsClient:
         self._budget = budget
         self._counts = Counts() if counts is None else counts
         self._servers = [
-            Server(number, server, loop, network, entropy, self._received, self._lost)
-            for number, server in enumerate(servers)
+            Server(at, server, loop, network, entropy, self._counts, self._received, self._lost)
+            for at, server in enumerate(servers)
         ]
         self._first = 0
         self._unsigned = UNSIGNED
@@ -72,6 +72,7 @@ class DnsClient:
         self._timers: Timers[Query] = Timers(loop, self._due)
         self._closed = False
         self._large: dict[tuple[Name, str], None] = {}
+        self._holds = Holds()
 
     def ask(
         self, name: Name, rdtype: str, deadline: float, done: Done, doubt: Doubt = TRUSTING
@@ -86,12 +87,13 @@ class DnsClient:
             doubt: What it takes to believe in absence.
         """
         query = Query(name, rdtype, deadline, done, doubt)
-        self._counts.questions += 1
+        now = self._loop.time()
         if self._closed:
             return
-        if self._active < AT_ONCE:
+        if self._holds and (until := self._holds.until(query, now)) is not None:
+            self._timers.add(until, query)
+        elif self._active < AT_ONCE:
             self._active += 1
-            now = self._loop.time()
             self._send(query, self._started(query, now), now)
         else:
             self._waiting.append(query)
@@ -123,6 +125,7 @@ class DnsClient:
             doubt=query.doubt,
             is_measured=server.is_measured,
             unsigned=self._unsigned,
+            is_dark=self._is_dark,
         )
         return query.resolution.begin()
 
@@ -133,7 +136,7 @@ class DnsClient:
             more: list[Attempt] = []
             for attempt in attempts:
                 try:
-                    self._attempt(query, attempt, now)
+                    self._servers[attempt.server].send(query, by_tcp=attempt.by_tcp, now=now)
                 except OSError as error:
                     why = error.strerror or type(error).__name__
                     more += resolution.failed(attempt, why, now)
@@ -144,21 +147,11 @@ class DnsClient:
             query.due_at = resolution.next_at
             self._timers.add(resolution.next_at, query)
 
-    def _attempt(self, query: Query, attempt: Attempt, now: float) -> None:
-        """Send one packet.
-
-        Raises:
-            OSError: It cannot be sent.
-        """
-        self._counts.packets += 1
-        self._counts.repeats += bool(query.sent)
-        self._servers[attempt.server].send(query, by_tcp=attempt.by_tcp, now=now)
-
     def _due(self, query: Query, at: float) -> None:
         """It was time then to come back to a question."""
         if not query.started:
             query.finished = True
-            query.done(query.unanswered(self._servers))
+            query.done(query.held or self._failed(query))
             return
         query.due_at = NEVER
         now = self._loop.time()
@@ -172,13 +165,16 @@ class DnsClient:
         """A packet has come that may answer a query."""
         now = self._loop.time()
         resolution, attempt = query.resolution, connection.attempt
+        server = self._servers[attempt.server]
         first, _, sent_at = query.sent[0]
         is_first = connection is first and data.startswith(query.question, HEADER)  # no copy
         if is_first and now < query.deadline:  # else this program may have stood still
-            self._servers[attempt.server].measured(now - sent_at)
+            server.measured(now - sent_at)
         try:
             answer = read_usual(data, query.question) or read_answer(read_message(data))
             more = resolution.heard(attempt, answer, now)
+            if answer.signed or not query.doubt.expected:
+                self._is_alive(server)
         except (MalformedMessage, NoAnswer) as error:
             more = self._no_answer(query, connection, error, now)
         if not resolution.settled:
@@ -194,6 +190,7 @@ class DnsClient:
         """Something else than an answer has come; what to send in its place."""
         resolution, attempt = query.resolution, connection.attempt
         if isinstance(why, CutShort):
+            self._is_alive(self._servers[attempt.server])
             return resolution.truncated(attempt, now)
         if isinstance(why, MalformedMessage):
             connection.distrust()
@@ -242,7 +239,7 @@ class DnsClient:
         if answer is not None and answer.alias is None and not query.aliases:
             result = answer
         else:
-            told = self._result(query)
+            told = self._failed(query) if answer is None else query.result(answer)
             if isinstance(told, Query):
                 now = self._loop.time()
                 self._send(told, self._started(told, now), now)
@@ -265,21 +262,21 @@ class DnsClient:
                 now = self._loop.time()
                 self._send(query, self._started(query, now), now)
 
-    def _result(self, query: Query) -> Answer | Unavailable | Query:
-        """What has come of a question; another question, if that is an alias."""
-        answer = query.resolution.outcome
-        if answer is None:
-            return query.unanswered(self._servers)
-        ttl = min(answer.ttl, query.ttl)
-        if answer.alias is None:
-            if query.aliases:
-                answer = answer._replace(ttl=ttl, via=answer.via or query.name, validated=False)
-            return answer
-        if query.aliases == MAX_ALIASES:
-            why = f"{MAX_ALIASES} aliases (CNAME) in a row, the last to {answer.alias}"
-            what = f"{query.asked}: {why}; have its zone corrected"
-            return Unavailable(what, name=str(query.asked))
-        return query.onward(answer.alias, ttl)
+    def _failed(self, query: Query) -> Unavailable:
+        """Why a question has no answer; that is remembered while nobody gives any."""
+        error, now = query.unanswered(self._servers), self._loop.time()
+        if all(server.is_dark(now) for server in self._servers):
+            for waiting in self._holds.failed(query, error, now):
+                self._timers.add(now, waiting)
+        return error
+
+    def _is_dark(self, number: int, now: float) -> bool:
+        return self._servers[number].is_dark(now)
+
+    def _is_alive(self, server: Server) -> None:
+        """A server has given a valid answer."""
+        if server.is_alive():
+            self._waiting += self._holds.clear()
 
 
 def _raise(error: Exception) -> None:

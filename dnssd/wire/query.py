@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PAYLOAD = 1232  # octets: what UDP carries everywhere without fragments
 HEADER = 12  # octets
+MAX_ALIASES = 8  # answers that are nothing but an alias, one after the other
 NEVER = float("inf")
 
 _CLASS_IN = 1
@@ -44,6 +45,7 @@ class Query:
         done: Gets the answer.
         doubt: What it takes to believe in absence.
         question: As it goes into packets.
+        held: What it failed with not long ago, if that is its answer.
         resolution: Decides what is sent and believed, once `started`.
         sent: The connections it was sent by, the query IDs there, and when it was.
         due_at: The earliest time at which somebody comes back to it.
@@ -59,6 +61,7 @@ class Query:
         "doubt",
         "due_at",
         "finished",
+        "held",
         "name",
         "packet",
         "question",
@@ -82,13 +85,23 @@ class Query:
         self.packet = _HEAD + self.question + _OPT
         self.sent: list[tuple[Connection, int, float]] = []
         self.due_at = NEVER
+        self.held: Unavailable | None = None
         self.ttl = MAX_TTL
         self.aliases = self._copies = 0
         self.started = self.finished = False
 
-    def onward(self, alias: Name, ttl: int) -> "Query":
-        """The same question about what its name is an alias of."""
-        onward = Query(alias, self.rdtype, self.deadline, self.done, self.doubt)
+    def result(self, answer: Answer) -> "Answer | Unavailable | Query":
+        """What its answer comes to: another question, if that is an alias."""
+        ttl = min(answer.ttl, self.ttl)
+        if answer.alias is None:
+            if self.aliases:
+                answer = answer._replace(ttl=ttl, via=answer.via or self.name, validated=False)
+            return answer
+        if self.aliases == MAX_ALIASES:
+            why = f"{MAX_ALIASES} aliases (CNAME) in a row, the last to {answer.alias}"
+            what = f"{self.asked}: {why}; have its zone corrected"
+            return Unavailable(what, name=str(self.asked))
+        onward = Query(answer.alias, self.rdtype, self.deadline, self.done, self.doubt)
         onward.asked, onward.ttl, onward.aliases = self.asked, ttl, self.aliases + 1
         return onward
 

@@ -7,14 +7,15 @@ Told what arrives and when, it tells what to send; no clock, no socket.
                30 ms, the servers in turn, and a failed one replaced at once
     settled    `outcome` is there, or it was given up
 
-Late answers to earlier attempts count like any other.
+Late answers to earlier attempts count like any other. Servers that are dark get no bursts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from dnssd.wire.answers import Answer
 from dnssd.wire.belief import TRUSTING, UNSIGNED, Doubt
 from dnssd.wire.budget import Budget
+from dnssd.wire.dark import ATTEMPTS
 from dnssd.wire.trouble import INTERVAL, Attempt, Trouble
 
 BURST = 3  # attempts at a time, in trouble
@@ -47,6 +48,7 @@ class Resolution:
         doubt: What it takes to believe in absence.
         is_measured: Whether it is known how long that server takes.
         unsigned: How many denials without SOA are believed if nothing else comes.
+        is_dark: Whether a server, by its number, gives no valid answer at all at some time.
     """
 
     __slots__ = (
@@ -57,6 +59,7 @@ class Resolution:
         "_doubt",
         "_enough_unsigned",
         "_first",
+        "_is_dark",
         "_is_measured",
         "_late",
         "_servers",
@@ -79,6 +82,7 @@ class Resolution:
         doubt: Doubt = TRUSTING,
         is_measured: bool = True,
         unsigned: int = UNSIGNED,
+        is_dark: Callable[[int, float], bool] = lambda number, now: False,
     ) -> None:
         self._servers = servers
         self._first = first
@@ -90,6 +94,7 @@ class Resolution:
         self._doubt = doubt
         self._is_measured = is_measured
         self._enough_unsigned = unsigned
+        self._is_dark = is_dark
         self.settled = False
         self.trouble: Trouble | None = None
         self.outcome: Answer | None = None
@@ -235,15 +240,19 @@ class Resolution:
                 trouble.failures[trouble.turn] = "too few answers to believe what they deny"
 
     def _attempts(self, trouble: Trouble, wanted: int, now: float) -> Sequence[Attempt]:
-        granted = self._budget.take(wanted, now)
+        every = range(self._servers)
+        alive = [number for number in every if not self._is_dark(number, now)]
+        granted = self._budget.take(wanted, now) if alive else 0
         if not granted:
-            if now - trouble.sent_at < UNPAID:
-                self.next_at = min(self._deadline, max(self.next_at, trouble.sent_at + UNPAID))
+            pause = UNPAID if alive else max(UNPAID, (self._deadline - self._began) / ATTEMPTS)
+            if now - trouble.sent_at < pause:
+                self.next_at = min(self._deadline, max(self.next_at, trouble.sent_at + pause))
                 return ()
-            granted = 1
+            granted = 1 if alive else self._servers
         trouble.sent_at = now
+        servers = alive if alive and trouble.bursts > 1 else every
         by_tcp = self._by_tcp
-        return [trouble.next(self._servers, by_tcp=by_tcp and not at) for at in range(granted)]
+        return [trouble.next(servers, by_tcp=by_tcp and not at) for at in range(granted)]
 
 
 _new = tuple.__new__  # an Attempt's own __new__ takes twice as long

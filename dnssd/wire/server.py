@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
+from dnssd.wire.budget import Counts
 from dnssd.wire.connections import Connection, Network
+from dnssd.wire.dark import Silence
 from dnssd.wire.loop import Loop
 from dnssd.wire.nameservers import NameServer
 from dnssd.wire.query import Query
@@ -27,6 +29,7 @@ class Server:
         loop: Closes what is idle.
         network: Opens channels to it.
         entropy: Gives so many random bytes.
+        counts: Counts what is sent, and who is dark.
         received: Gets each packet that may answer a query, and by which connection it came.
         failed: Is told of each query that will not be answered by a connection, and why.
 
@@ -44,6 +47,7 @@ class Server:
         loop: Loop,
         network: Network,
         entropy: Callable[[int], bytes],
+        counts: Counts,
         received: Received,
         failed: Failed,
     ) -> None:
@@ -56,6 +60,9 @@ class Server:
         self.received = received
         self.failed = failed
         self._attempts = Attempt(number, by_tcp=False), Attempt(number, by_tcp=True)
+        self._counts = counts
+        self._counts.dark.discard(str(address))  # of a client that was here before
+        self._silence = Silence()
         self._loop = loop
         self._network = network
         self._connections: set[Connection] = set()
@@ -82,8 +89,29 @@ class Server:
         Raises:
             OSError: It cannot be sent.
         """
-        attempt = self._attempts[by_tcp]
-        for connection, number, _ in () if by_tcp else reversed(query.sent):
+        attempt, is_first = self._attempts[by_tcp], not query.sent
+        self._put(query, attempt, now)
+        self._silence.sent(now)
+        self._counts.packets += 1
+        self._counts.questions += is_first
+        self._counts.repeats += not is_first
+
+    def is_dark(self, now: float) -> bool:
+        """Whether it gives no valid answer at all."""
+        is_dark = self._silence.look(now, self.late)
+        if is_dark:
+            self._counts.dark.add(str(self.address))
+        return is_dark
+
+    def is_alive(self) -> bool:
+        """It has given a valid answer; whether it was dark."""
+        was_dark = self._silence.broken()
+        if was_dark:
+            self._counts.dark.discard(str(self.address))
+        return was_dark
+
+    def _put(self, query: Query, attempt: Attempt, now: float) -> None:
+        for connection, number, _ in () if attempt.by_tcp else reversed(query.sent):
             if connection.attempt is attempt:
                 if connection.waiting.get(number) is query:
                     if now < connection.spent_at:
@@ -172,5 +200,6 @@ class Server:
 
     def close(self) -> None:
         """Close all connections."""
+        self._counts.dark.discard(str(self.address))
         for connection in tuple(self._connections):
             connection.close()

@@ -1,5 +1,6 @@
 """What a question needs to know once something has gone wrong: whose turn it is, and why; pure."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from dnssd.wire.belief import Doubt, Evidence
@@ -51,8 +52,8 @@ class Trouble:
         self.bursts = self.replaced = 0
         self.other = False
 
-    def next(self, servers: int, *, by_tcp: bool) -> Attempt:
-        """An attempt with the server whose turn it is."""
-        self.turn = (self.turn + 1) % servers
+    def next(self, servers: Sequence[int], *, by_tcp: bool) -> Attempt:
+        """An attempt with the server whose turn it is, of these."""
+        self.turn = next((number for number in servers if number > self.turn), servers[0])
         self.asked.add(self.turn)
         return Attempt(self.turn, by_tcp)

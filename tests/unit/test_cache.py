@@ -32,6 +32,7 @@ from dnssd.resolver.known import (
 )
 from dnssd.resolver.snapshot import Endpoint, Instance, Snapshot
 from dnssd.services import parse_service_name
+from dnssd.wire.dark import LAST_LOOK
 from dnssd.wire.resolution import BURST
 from kit.simnet import SERVICE, WEB, Records, honest, silent, unsigned
 from kit.simresolver import SimResolver, hosts_of
@@ -340,7 +341,7 @@ def test_the_last_good_answer_is_used_until_it_is_too_old() -> None:
     with pytest.raises(Unavailable):
         sim.lookup(WEB)
     sim.network.fault = honest
-    sim.advance(FAILED)
+    sim.advance(LAST_LOOK)
     assert sim.lookup(WEB).status == "fresh"
 
 

@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from dnssd.names import Name
+from dnssd.wire.budget import Counts
 from dnssd.wire.connections import Connection
 from dnssd.wire.nameservers import NameServer
 from dnssd.wire.query import Query
@@ -28,6 +29,7 @@ class Bench:
             self.loop,
             self.network,
             lambda size: next(ids).to_bytes(2, "big") if size == 2 else b"\0",
+            Counts(),
             self.note,
             self.note,
         )

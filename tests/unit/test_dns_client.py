@@ -16,9 +16,10 @@ from dnssd.records import Address, Srv
 from dnssd.wire.answers import Answer
 from dnssd.wire.belief import TRUSTING, Doubt
 from dnssd.wire.budget import Budget
-from dnssd.wire.client import AT_ONCE, MAX_ALIASES, DnsClient
+from dnssd.wire.client import AT_ONCE, DnsClient
 from dnssd.wire.connections import PORT_LIFE
 from dnssd.wire.nameservers import NameServer
+from dnssd.wire.query import MAX_ALIASES
 from dnssd.wire.resolution import BURST
 from dnssd.wire.server import FIRST_LATE, IDLE, MAX_LATE, MIN_LATE, PORTS, SILENT
 from kit.simnet import (

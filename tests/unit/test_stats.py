@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from dnssd.resolver.stats import PERIOD
-from kit.simnet import SERVICE, WEB, silent
+from kit.simnet import SERVICE, WEB, honest, silent
 from kit.simresolver import SimResolver, hosts_of
 
 
@@ -20,6 +20,7 @@ def test_stats_tell_what_is_known_and_what_was_done(caplog: pytest.LogCaptureFix
     stats = sim.statistics.read(sim.now)
     assert (stats.names, stats.fresh, stats.stale, stats.seconds_stale) == (2, 2, 0, 0.0)
     assert (stats.refreshes_failed, stats.repeats, stats.ejections) == (0, 0, 0)
+    assert stats.dark_servers == 0
     assert stats.questions == stats.packets == sim.questions
 
     sim.network.fault = silent
@@ -34,3 +35,9 @@ def test_stats_tell_what_is_known_and_what_was_done(caplog: pytest.LogCaptureFix
     lines = [r.getMessage() for r in caplog.records if r.name == "dnssd.resolver.stats"]
     assert 600 / PERIOD / 2 < len(lines) <= 1 + 630 / PERIOD
     assert lines[-1].startswith("names=2 fresh=0 stale=2 seconds_stale=")
+    assert stats.dark_servers == 1
+    assert lines[-1].endswith("ejections=0 dark_servers=1")
+
+    sim.network.fault = honest
+    sim.advance(60)
+    assert sim.statistics.read(sim.now).dark_servers == 0
