@@ -21,6 +21,7 @@ from dnssd.resolver.snapshot import Endpoint, Snapshot
 from dnssd.resolver.streams import connect_async, open_connection
 from dnssd.services import ServiceName
 from dnssd.wire.clock import ClockedLoop, clock
+from dnssd.wire.loop import sockets_at_hand
 
 
 class AsyncResolver(Core):
@@ -213,8 +214,13 @@ def _free(loop: asyncio.AbstractEventLoop, engine: Engine, process: int) -> None
 
 
 def _check_sockets(loop: asyncio.AbstractEventLoop) -> None:
-    """Refuse loops that cannot watch sockets, before something waits for that for ever."""
-    with socket.socket() as probe:
+    """Refuse loops that cannot watch sockets, before something waits for that for ever.
+
+    Raises:
+        UsageError: It cannot.
+        Unavailable: There are no sockets to be had now.
+    """
+    with sockets_at_hand(), socket.socket() as probe:
         try:
             loop.remove_reader(probe)
         except NotImplementedError as error:

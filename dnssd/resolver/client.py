@@ -4,6 +4,7 @@ import os
 import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
@@ -244,7 +245,8 @@ class Resolver(Core):
         entry = self._entry(name)
         if entry is not None:
             if self._worker is None:  # closed, or a copy of another process: keep it fresh again
-                self._running()
+                with suppress(Unavailable):
+                    self._running()
             if snapshot := self._known(entry):
                 return entry, snapshot
         worker = self._running()

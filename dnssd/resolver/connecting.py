@@ -16,6 +16,7 @@ from dnssd.errors import UsageError
 from dnssd.names import shown
 from dnssd.resolver.race import DELAY, Attempt, Race, Report, attempts, limited
 from dnssd.resolver.snapshot import Endpoint
+from dnssd.wire.loop import sockets_at_hand
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -75,7 +76,7 @@ def connect(
     timeout = limited(timeout)
     can_grow = further is not None
     race = Race(attempts(endpoints), monotonic(), timeout, report, delay, can_grow=can_grow)
-    with selectors.DefaultSelector() as selector:
+    with sockets_at_hand(), selectors.DefaultSelector() as selector:
         try:
             sock = _Connecting(race, selector, ssl, prepare, further).run(monotonic)
         finally:
@@ -116,7 +117,7 @@ class _Connecting:
         while not race.is_over(now := monotonic()):
             if attempt := race.start(now):
                 try:
-                    self.selector.register(self._begun(attempt), selectors.EVENT_WRITE, attempt)
+                    self._begin(attempt)
                 except OSError as error:
                     race.fail(attempt, error, now)
                 continue
@@ -145,8 +146,8 @@ class _Connecting:
         wait = self.race.wait(now)
         return min(POLL, inf if wait is None else wait) if self.race.is_growing(now) else wait
 
-    def _begun(self, attempt: Attempt) -> socket.socket:
-        """A socket that is connecting."""
+    def _begin(self, attempt: Attempt) -> None:
+        """Have another socket connect."""
         sock = EndpointSocket(family_of(attempt), socket.SOCK_STREAM)
         try:
             sock.endpoint = attempt.endpoint
@@ -155,10 +156,10 @@ class _Connecting:
             code = sock.connect_ex((attempt.address, attempt.port))
             if code not in (0, EINPROGRESS):
                 raise system_error(code)
+            self.selector.register(sock, selectors.EVENT_WRITE, attempt)
         except BaseException:
             sock.close()
             raise
-        return sock
 
     def _advance(self, sock: Connected, attempt: Attempt) -> Connected | None:
         """Take the next step of a connection; the socket when it was the last.

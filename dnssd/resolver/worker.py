@@ -1,5 +1,6 @@
 """The thread behind a `Resolver`: asks, refreshes, and hands snapshots over."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from typing import Any
 from dnssd.errors import Unavailable
 from dnssd.resolver.engine import Engine
 from dnssd.wire.loop import Loop, SelectLoop
+
+_log = logging.getLogger(__name__)
 
 CHECK = 1.0  # seconds between looks whether the thread still lives, while waiting for it
 
@@ -21,7 +24,7 @@ class Worker:
         monotonic: The clock, in seconds.
 
     Raises:
-        Unavailable: The system has no descriptor or thread left for it.
+        Unavailable: The system has no descriptor or no thread left for it.
     """
 
     def __init__(
@@ -29,32 +32,24 @@ class Worker:
         make: Callable[[Loop], Engine],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        try:
-            self._start(make, monotonic)
-        except (OSError, RuntimeError) as error:
-            raise Unavailable(
-                f"the resolver cannot start: {error}; raise the limits of this process"
-            ) from error
-
-    def _start(self, make: Callable[[Loop], Engine], monotonic: Callable[[], float]) -> None:
         self._loop = SelectLoop(monotonic)
         self.engine = make(self._loop)
         self._thread = threading.Thread(
-            target=self._loop.run,
-            kwargs={"at_last": self._end},
+            target=self._run,
             name="dnssd-resolver",
             daemon=True,
         )
         try:
             self._thread.start()
-        except BaseException:
+        except RuntimeError as error:
             self.abandon()
-            raise
+            what = f"the resolver cannot start: {error}; raise the limits of this process"
+            raise Unavailable(what) from error
 
     @property
     def is_alive(self) -> bool:
         """Whether the thread runs."""
-        return self._thread.is_alive()
+        return self._thread.is_alive() and not self._loop.is_stopped
 
     def post(self, function: Callable[..., object], *args: object) -> None:
         """Have the thread call a function; do not wait for it."""
@@ -90,7 +85,7 @@ class Worker:
         results: SimpleQueue[object] = SimpleQueue()
         self._loop.post(function, *args, results.put, failed=results.put)
         while True:
-            is_alive = self._thread.is_alive()
+            is_alive = self.is_alive
             try:
                 result = results.get(timeout=CHECK if is_alive else 0)
                 break
@@ -119,6 +114,12 @@ class Worker:
         """
         self._loop.close()
         self.engine.close()
+
+    def _run(self) -> None:
+        try:
+            self._loop.run(at_last=self._end)
+        except Unavailable as error:
+            _log.error("%s", error)
 
     def _end(self) -> None:
         self.engine.close()

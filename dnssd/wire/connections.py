@@ -108,7 +108,9 @@ class Connection:
             self.spent_at = now + self._patience
         try:
             self.channel.send(number.to_bytes(2, "big") + query.packet)
-        except OSError:
+        except OSError:  # its descriptor may be closed, or its address gone
+            self._server.leave(self)
+            self.retire()
             self.forget(query, number)
             raise
         return number

@@ -10,8 +10,11 @@ import selectors
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Protocol
+
+from dnssd.errors import Unavailable
 
 LONGEST_SLEEP = 60.0  # seconds; selectors do not notice how long a machine was suspended
 
@@ -70,24 +73,44 @@ def _unexpected(error: Exception) -> None:
     _log.error("unexpected error in a callback", exc_info=error)
 
 
+@contextmanager
+def sockets_at_hand() -> Iterator[None]:
+    """What the system refuses here is told as an error of ours.
+
+    Raises:
+        Unavailable: It has no descriptor left, or one is closed.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(
+            f"the system has no socket to wait for: {error.strerror or error}; check the limits "
+            "of this process (ulimit -n), and what closes its descriptors"
+        ) from error
+
+
 class SelectLoop:
     """A loop over `selectors`, run by one thread; others may `post` to it.
 
     Args:
         monotonic: The clock, in seconds.
+
+    Raises:
+        Unavailable: The system has no descriptor left for it.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.time = monotonic
-        self._selector = selectors.DefaultSelector()
         self._timers: list[_Call] = []
         self._posted: deque[_Call] = deque()
-        self._bell, self._rope = socket.socketpair()
-        for end in (self._bell, self._rope):
-            end.setblocking(False)
-        self._sleeping = False
-        self._stopped = False
-        self.add_reader(self._bell.fileno(), self._hear)
+        self._sleeping = self._stopped = False
+        with sockets_at_hand(), ExitStack() as opened:
+            self._selector = opened.enter_context(selectors.DefaultSelector())
+            self._bell, self._rope = map(opened.enter_context, socket.socketpair())
+            for end in (self._bell, self._rope):
+                end.setblocking(False)
+            self.add_reader(self._bell.fileno(), self._hear)
+            opened.pop_all()
 
     def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> Timer:
         """Call back at that time or a little later."""
@@ -130,6 +153,11 @@ class SelectLoop:
         if self._sleeping:  # if it falls asleep just now, it sees `_posted` before
             self._wake()
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it does not run any more, or will not for long."""
+        return self._stopped
+
     def stop(self) -> None:
         """Let `run` return; from any thread."""
         self._stopped = True
@@ -145,6 +173,9 @@ class SelectLoop:
         Args:
             until: Whether that is all.
             at_last: Is called in the end, come what may.
+
+        Raises:
+            Unavailable: Somebody has closed a descriptor that it needs.
         """
         try:
             while not (self._stopped or until()):
@@ -161,14 +192,16 @@ class SelectLoop:
         """Free what it holds; nothing is called back any more."""
         self._timers.clear()
         self._posted.clear()
-        self._selector.close()
-        self._bell.close()
-        self._rope.close()
+        for opened in (self._selector, self._bell, self._rope):
+            with suppress(OSError):  # somebody else has closed it
+                opened.close()
 
     def _ready(self) -> list[_Call]:
         """Sleep until there is something to call, and say what; what that adds comes later."""
         ready = []
-        for key, mask in self._selector.select(self._patience()):
+        with sockets_at_hand():
+            heard = self._selector.select(self._patience())
+        for key, mask in heard:
             ready += [call for bit, call in key.data.items() if mask & bit]
         self._sleeping = False
         for _ in range(len(self._posted)):
@@ -194,10 +227,12 @@ class SelectLoop:
         return min(LONGEST_SLEEP, max(0.0, self._timers[0].when - self.time()))
 
     def _wake(self) -> None:
-        try:  # noqa: SIM105 (contextlib would take as long again)
+        try:
             self._rope.send(b"!")
-        except OSError:
-            pass  # full: it will wake; closed: it need not
+        except BlockingIOError:
+            pass  # full: it will wake
+        except OSError:  # closed: it need not, or never will
+            self._stopped = True
 
     def _hear(self) -> None:
         try:  # noqa: SIM105 (likewise)

@@ -55,15 +55,15 @@ class _Channel(ABC):
             server.address, server.port, type=self._kind, flags=socket.AI_NUMERICHOST
         )[0]
         self._socket = socket.socket(address[0], self._kind)
-        self._socket.setblocking(False)
         try:
+            self._socket.setblocking(False)
             self._prepare()
             with contextlib.suppress(BlockingIOError):  # TCP takes its time
                 self._socket.connect(address[4])
+            self._watch()
         except OSError:
-            self._socket.close()
+            self.close()
             raise
-        loop.add_reader(self._socket.fileno(), self._read)
 
     def close(self) -> None:
         """Free the socket."""
@@ -72,7 +72,15 @@ class _Channel(ABC):
             with contextlib.suppress(RuntimeError):  # the loop may be closed already
                 self._loop.remove_reader(fd)
                 self._loop.remove_writer(fd)
+            try:
+                self._socket.getsockname()
+            except OSError:  # closed by somebody else: the number may be another's by now
+                self._socket.detach()
             self._socket.close()
+
+    def _watch(self) -> None:
+        """Have the loop tell what happens to it."""
+        self._loop.add_reader(self._socket.fileno(), self._read)
 
     @abstractmethod
     def _prepare(self) -> None:
@@ -121,11 +129,10 @@ class Tcp(_Channel):
         receive: Callable[[bytes], object],
         lost: Callable[[str], object],
     ) -> None:
-        super().__init__(loop, server, receive, lost)
         self._out = bytearray()
         self._in = bytearray()
         self._stands = False
-        loop.add_writer(self._socket.fileno(), self._write)
+        super().__init__(loop, server, receive, lost)
 
     def send(self, packet: bytes) -> None:
         """Send a packet as soon as the connection stands and takes it; `lost` tells if not."""
@@ -138,6 +145,10 @@ class Tcp(_Channel):
 
     def _prepare(self) -> None:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _watch(self) -> None:
+        super()._watch()
+        self._loop.add_writer(self._socket.fileno(), self._write)
 
     def _write(self) -> None:
         try:

@@ -1,9 +1,12 @@
 """Resolvers as production treats them: frozen, starved, misused, on networks that change."""
 
 import asyncio
+import errno
 import gc
 import logging
 import os
+import selectors
+import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +23,7 @@ from dnssd.resolver import client
 from dnssd.resolver.asyncio import AsyncResolver
 from dnssd.resolver.client import Resolver
 from dnssd.resolver.snapshot import Endpoint
+from dnssd.wire import blocking
 from dnssd.wire.answers import Answer
 from dnssd.wire.nameservers import NameServer
 from dnssd.wire.server import IDLE, PORTS, SILENT
@@ -480,3 +484,117 @@ def test_messages_never_take_the_place_of_a_result(server: SimServer) -> None:
     )
 
     assert (done.returncode, done.stdout) == (3, "")
+
+
+def failing(code: int, real: Callable[..., object] | None = None) -> Callable[..., object]:
+    """What the system refuses to sockets of the network; those within a process are well."""
+
+    def fail(*given: Any, **options: Any) -> object:
+        if real and given[0].family == socket.AF_UNIX:
+            return real(*given, **options)
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+def ask_thread(nameserver: str) -> None:
+    """Ask by a resolver with a thread."""
+    with Resolver([nameserver], timeout=0.02) as resolver:
+        resolver.lookup(WEB)
+
+
+def ask_task(nameserver: str) -> None:
+    """Ask in an event loop."""
+
+    async def ask() -> None:
+        async with AsyncResolver([nameserver], timeout=0.02) as resolver:
+            await resolver.lookup(WEB)
+
+    asyncio.run(ask())
+
+
+def ask_alone(nameserver: str) -> None:
+    """Ask without a resolver."""
+    blocking.ask(NameServer.parse(nameserver), Name.parse(WEB), "SRV", 0.02)
+
+
+ALL = (ask_thread, ask_task, ask_alone)
+THREADS = (ask_thread, ask_alone)  # which have a selector of their own
+
+
+@pytest.mark.parametrize(
+    ("of", "name", "code", "asking"),
+    [
+        (of, name, code, ask)
+        for of, name, code, asking in [
+            (socket.socket, "connect", errno.EPERM, ALL),
+            (socket.socket, "connect", errno.ENETUNREACH, ALL),
+            (socket.socket, "setblocking", errno.EBADF, ALL),
+            (socket.socket, "send", errno.ENOBUFS, ALL),
+            (socket, "getaddrinfo", errno.EMFILE, ALL),
+            (socket, "socketpair", errno.EMFILE, THREADS),
+            (selectors.DefaultSelector, "__init__", errno.EMFILE, THREADS),
+            (selectors.DefaultSelector, "register", errno.ENOSPC, THREADS),
+            (selectors.DefaultSelector, "select", errno.EBADF, THREADS),
+            (asyncio.SelectorEventLoop, "add_reader", errno.ENOSPC, (ask_task,)),
+        ]
+        for ask in asking
+    ],
+)
+def test_what_the_system_refuses_is_an_error_of_ours(
+    of: Any,
+    name: str,
+    code: int,
+    asking: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No OSError comes out and no socket stays open, whatever call of the system fails."""
+    real = getattr(of, name) if of is socket.socket else None
+    monkeypatch.setattr(of, name, failing(code, real))
+
+    with pytest.raises(Unavailable) as caught:
+        asking("127.0.0.1:9")
+
+    told = str(caught.value)  # a busy machine may have no time to try
+    assert any(why in told for why in (os.strerror(code), "was closed", "no time left"))
+    gc.collect()  # an unclosed socket would warn, and a warning is an error
+
+
+def test_a_descriptor_that_somebody_closes_is_left_to_whoever_has_its_number(
+    server: SimServer,
+) -> None:
+    """As programs do that make themselves daemons; others are opened in its place."""
+    with Resolver([server.nameserver], timeout=PATIENCE) as resolver:
+        resolver.lookup(WEB)
+        asking: Any = resolver._running().engine._client
+        (asked,) = asking._servers
+        numbers = [connection.channel._socket.fileno() for connection in asked._connections]
+        for number in numbers:
+            os.close(number)
+        others = [os.open(os.devnull, os.O_RDONLY) for _ in numbers]
+        for _ in range(3):
+            resolver.clear()
+            assert len(resolver.lookup(WEB).endpoints) == 2
+    for number in others:
+        os.close(number)
+
+
+def test_a_thread_that_cannot_wait_ends_and_another_one_takes_over(
+    server: SimServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is known is served meanwhile."""
+    with Resolver([server.nameserver], timeout=PATIENCE) as resolver:
+        known = resolver.lookup(WEB)
+        worker = resolver._running()
+        with monkeypatch.context() as patch:
+            patch.setattr(worker._loop._selector, "select", failing(errno.EBADF))
+            worker.post(str)
+            worker._thread.join(PATIENCE)
+        assert not worker.is_alive
+        assert "Bad file descriptor" in caplog.text
+        with monkeypatch.context() as patch:
+            patch.setattr(selectors.DefaultSelector, "__init__", failing(errno.EMFILE))
+            assert resolver.lookup(WEB) is known
+            with pytest.raises(Unavailable, match="Too many open files"):
+                resolver.lookup(SERVICE)
+        assert len(resolver.lookup(SERVICE).endpoints) == 2

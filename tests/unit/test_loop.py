@@ -370,6 +370,16 @@ def _descriptors() -> int:
     return len(os.listdir("/dev/fd"))
 
 
+def test_a_loop_whose_bell_is_cut_off_says_so() -> None:
+    """It may sleep for ever: whoever waits for it must not."""
+    with closing(SelectLoop(Clock())) as loop:
+        loop._sleeping = True
+        assert not loop.is_stopped
+        loop._rope.close()
+        loop.post(str)
+        assert loop.is_stopped
+
+
 def test_the_clock_goes_on_while_the_machine_sleeps() -> None:
     """A resolver has it where nobody gives another."""
     assert Resolver(["127.0.0.1"]).monotonic is clock
