@@ -159,7 +159,7 @@ class Core:
         """
         if not isinstance(endpoint, Endpoint):
             raise UsageError(f"{shown(repr(endpoint))}: not an endpoint; report what was picked")
-        key = (endpoint.target, endpoint.port)
+        key = (endpoint.target.lower(), endpoint.port)
         if ok and not self._health.knows(key):
             return  # the usual case, at the cost of one look
         with self._lock:

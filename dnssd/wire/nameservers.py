@@ -81,9 +81,14 @@ def _addresses(host: str) -> tuple[str, ...]:
         return (literal(host),)
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-        return tuple(dict.fromkeys(str(one[4][0]) for one in found))
+        return tuple(dict.fromkeys(_with_scope(*map(str, one[4])) for one in found))
     except (OSError, UnicodeError) as error:
         raise Unavailable(
             f"name server {shown(host)}: its address is not known ({error}); give an address",
             server=host,
         ) from error
+
+
+def _with_scope(address: str, port: str, flow: str = "0", scope: str = "0") -> str:
+    """An address as the system gives it: those of one link alone lead nowhere without it."""
+    return address if scope == "0" or "%" in address else f"{address}%{scope}"

@@ -25,6 +25,9 @@ from dnssd.sandbox.sandbox import Sandbox
 from dnssd.wire.blocking import ask
 from dnssd.wire.nameservers import NameServer
 from dnssd.zones.route53.text import read_name
+from kit.simnet import WEB, servfail, where
+from kit.simresolver import hosts_of
+from kit.simserver import SimServer
 
 Capture = pytest.CaptureFixture[str]
 SERVICE = "_theService._tcp.example.test."
@@ -500,6 +503,17 @@ def test_a_slow_path_gets_more_time(capsys: Capture) -> None:
             )
             assert ended == 1
     assert run(["lookup", "http", "--domain", "a.test", "--timeout", "0"]) == 2
+
+
+def test_what_could_not_be_had_is_told_on_stderr(capsys: Capture) -> None:
+    """Scripts get the endpoint all the same, and stdout has nothing else."""
+    with SimServer(hosts_of(range(1, 2))) as server:
+        server.network.fault = where(lambda query: query.key[1] == "TXT", servfail)
+        assert run(["lookup", WEB, "--all", "--nameserver", server.nameserver]) == 0
+
+    told = capsys.readouterr()
+    assert told.out == "10.0.0.1:80\n"
+    assert f"{WEB}: going on without {WEB} TXT" in told.err
 
 
 def test_a_program_looks_up_where_the_commands_do(

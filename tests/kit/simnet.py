@@ -336,6 +336,11 @@ def servfail(query: Query) -> Iterable[Delivery]:
     return [(0.001, _header(query, "SERVFAIL"))]
 
 
+def saying(rcode: str) -> Fault:
+    """The server says nothing but a code."""
+    return lambda query: [(0.001, _header(query, rcode))]
+
+
 def lie(query: Query) -> Iterable[Delivery]:
     """A denial that nothing tells from a true one."""
     return [(0.001, _edited(query, _denied))]

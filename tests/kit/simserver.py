@@ -24,7 +24,7 @@ class SimServer:
         ttl: Of all records, in seconds.
 
     Attributes:
-        network: What it answers from.
+        network: What it answers from, with its fault.
         asked: How often each (name, type) was asked.
         silent: Whether it says nothing at all.
     """
@@ -66,7 +66,9 @@ class SimServer:
         with self._changed:
             self.asked[query.key] += 1
             self._changed.notify_all()
-        return [] if self.silent else [self.network.respond(query)]
+        query.answer = self.network.respond(query)
+        packets = () if self.silent else self.network.fault(query)
+        return [packet for _, packet in packets if isinstance(packet, bytes)]  # at once
 
 
 class Clock:

@@ -16,7 +16,8 @@ from dnssd.names import Name
 from dnssd.resolver.asyncio import AsyncResolver
 from dnssd.resolver.client import Resolver
 from dnssd.resolver.events import Event
-from kit.simnet import SERVICE, WEB
+from dnssd.resolver.lookup import GRACE
+from kit.simnet import SERVICE, WEB, servfail, where
 from kit.simresolver import hosts_of, kinds
 from kit.simserver import SimServer
 
@@ -120,6 +121,33 @@ def test_what_is_wrong_is_said_in_the_same_words(server: SimServer) -> None:
                     resolver.watch(name)
 
     asyncio.run(main())
+
+
+def test_one_bad_instance_takes_no_other_away(server: SimServer) -> None:
+    """What is there is served once its grace is over, and what lacks is named."""
+    bad = ("bad._http._tcp.example.com.", "SRV")
+    pointers = {(SERVICE, "PTR"): [WEB, bad[0]]}
+    server.network.change({**hosts_of(range(1, 4)), **pointers})
+    server.network.fault = where(lambda query: query.key == bad, servfail)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, Loop)
+        async with AsyncResolver([server.nameserver], timeout=1e6, monotonic=loop.time) as resolver:
+            looking = asyncio.create_task(resolver.lookup(SERVICE))
+            for host in HOSTS:
+                await until_asked(server, (host, "A"))
+                await until_asked(server, (host, "AAAA"))
+            await until_asked(server, bad, server.asked[bad] + 2)  # those answers are here by now
+            while not looking.done():
+                loop.ahead += GRACE / 4
+                await asyncio.sleep(0.01)
+            snapshot = await looking
+            assert {endpoint.target for endpoint in snapshot.endpoints} == HOSTS
+            assert snapshot.missing == (" ".join(bad),)
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(main())
 
 
 def test_many_tasks_make_one_flight(server: SimServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,8 @@ def _known_hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("[2001:db8::1]", NameServer("2001:db8::1", 53), "[2001:db8::1]:53"),
         ("[2001:db8::1]:5300", NameServer("2001:db8::1", 5300), "[2001:db8::1]:5300"),
         ("::1", NameServer("::1", 53), "[::1]:53"),
+        ("fe80::1%eth0", NameServer("fe80::1%eth0", 53), "[fe80::1%eth0]:53"),
+        ("[fe80::1%br-1.7]:5300", NameServer("fe80::1%br-1.7", 5300), "[fe80::1%br-1.7]:5300"),
         ("ns.example.com", NameServer("192.0.2.53", 53), "192.0.2.53:53"),
         ("ns.example.com:5300", NameServer("192.0.2.53", 5300), "192.0.2.53:5300"),
     ],
@@ -51,18 +53,22 @@ def test_name_servers_are_given_as_people_write_them(
 def test_a_host_with_several_addresses_is_a_server_at_each(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """`localhost` is ::1 first on most machines, where a server of 127.0.0.1 alone is not heard."""
+    """`localhost` is ::1 first on most machines, where a server of 127.0.0.1 alone is not heard.
+
+    An address of a link alone keeps its scope.
+    """
 
     def getaddrinfo(*_: object, **__: object) -> list[tuple[object, ...]]:
         six = (socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("::1", 0, 0, 0))
         four = (socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("127.0.0.1", 0))
-        return [six, four, four]
+        link = (socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("fe80::1", 0, 0, 2))
+        return [six, four, four, link]
 
     with monkeypatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", getaddrinfo)
         found = NameServer.parse("localhost:5300")
 
-    assert found == (NameServer("::1", 5300), NameServer("127.0.0.1", 5300))
+    assert [str(server) for server in found] == ["[::1]:5300", "127.0.0.1:5300", "[fe80::1%2]:5300"]
 
 
 @pytest.mark.usefixtures("_known_hosts")

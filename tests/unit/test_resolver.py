@@ -17,7 +17,7 @@ from dnssd.resolver.snapshot import MAX_INSTANCES
 from dnssd.services import parse_service_name
 from dnssd.wire.answers import Answer
 from dnssd.wire.nameservers import NameServer
-from kit.simnet import SERVICE, Records, honest, servfail, silent, where
+from kit.simnet import BROKEN, SERVICE, Fault, Records, honest, saying, servfail, silent, where
 from kit.simresolver import SimResolver
 
 TWO_INSTANCES: Records = {
@@ -109,6 +109,37 @@ def test_what_cannot_be_had_of_a_service_hides_nothing_else_and_is_asked_for_soo
     sim.advance(2 * FIRST_RETRY)
     assert {e.instance for e in sim.lookup(SERVICE).endpoints} == {"v1", "v2"}
     assert sim.lookup(SERVICE).missing == ()
+
+
+@pytest.mark.parametrize("additional", [False, True])
+@pytest.mark.parametrize("what", ["TXT", "AAAA", f"v2.{SERVICE}", "b.example.com."])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *map(saying, ("REFUSED", "SERVFAIL", "NOTIMP", "FORMERR", "BADVERS", "NXRRSET")),
+        *map(BROKEN.__getitem__, ("drop", "garbage", "tc", "nosoa", "wrong-id")),
+        lambda query: [(0.001, "connection refused")],
+    ],
+)
+def test_no_fault_of_an_optional_part_takes_an_endpoint_away(
+    fault: Fault, what: str, additional: bool
+) -> None:
+    """Whatever a path or a server does to a type, an instance or a host: the rest is served."""
+    both: Records = {
+        **TWO_INSTANCES,
+        ("a.example.com.", "AAAA"): ["2001:db8::1"],
+        ("b.example.com.", "A"): ["10.0.0.2"],
+    }
+    sim = SimResolver(
+        both, fault=where(lambda query: what in query.key, fault), additional=additional
+    )
+    begin = sim.now
+
+    found = {e.instance: e.addresses for e in sim.lookup(SERVICE).endpoints}
+
+    assert "10.0.0.1" in found["v1"]
+    assert ("v2" in found) == (what != f"v2.{SERVICE}")
+    assert sim.now - begin <= 2 * GRACE
 
 
 def test_a_service_that_nobody_tells_the_instances_of_is_not_known() -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -42,6 +43,20 @@ class Client(Core):
         for endpoint in self.endpoints:
             for _ in range(times if endpoint.target in targets else 0):
                 self.report(endpoint, ok)
+
+
+def test_a_report_is_about_a_host_whatever_its_case() -> None:
+    """Programs may have the name from somewhere else, as from a certificate or a log."""
+    client = Client(0, 0, 0)
+    shouted = replace(client.endpoints[0], target="A")
+    for _ in range(RULES.failures):
+        client.report(shouted, False)
+    assert client.call()["a"] == 0
+
+    client.now += RULES.first
+    client.call()
+    client.report(shouted, True)
+    assert client.call()["a"] > 0
 
 
 @pytest.mark.parametrize("priorities", [(0, 0, 0), (0, 0, 1), (0, 1, 1)])
