@@ -3,7 +3,7 @@
 import contextlib
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -81,7 +81,7 @@ def _addresses(host: str) -> tuple[str, ...]:
         return (literal(host),)
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-        return tuple(dict.fromkeys(_with_scope(*map(str, one[4])) for one in found))
+        return tuple(dict.fromkeys(_address(one[4]) for one in found))
     except (OSError, UnicodeError) as error:
         raise Unavailable(
             f"name server {shown(host)}: its address is not known ({error}); give an address",
@@ -89,6 +89,7 @@ def _addresses(host: str) -> tuple[str, ...]:
         ) from error
 
 
-def _with_scope(address: str, port: str, flow: str = "0", scope: str = "0") -> str:
-    """An address as the system gives it: those of one link alone lead nowhere without it."""
-    return address if scope == "0" or "%" in address else f"{address}%{scope}"
+def _address(found: Sequence[str | int]) -> str:
+    """The address in a socket address; of IPv6, one of a link alone with its link."""
+    address, scope = str(found[0]), found[3] if len(found) > 3 else 0
+    return f"{address}%{scope}" if scope and "%" not in address else address
