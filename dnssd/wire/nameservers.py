@@ -89,7 +89,7 @@ def _addresses(host: str) -> tuple[str, ...]:
         ) from error
 
 
-def _address(found: Sequence[str | int]) -> str:
+def _address(found: Sequence[object]) -> str:
     """The address in a socket address; of IPv6, one of a link alone with its link."""
     address, scope = str(found[0]), found[3] if len(found) > 3 else 0
     return f"{address}%{scope}" if scope and "%" not in address else address
