@@ -274,6 +274,7 @@ def powerdns(*, records: Sequence[str] = (), host: str = HOST) -> Iterator[Prima
         (folder / "pdns.conf").write_text(f"""
             launch=gsqlite3
             gsqlite3-database={folder}/database
+            gsqlite3-pragma-synchronous=0
             local-address={host}
             local-port={port}
             dnsupdate=yes
