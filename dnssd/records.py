@@ -14,6 +14,7 @@ from typing import ClassVar, Self
 from dnssd.errors import MalformedName, MalformedRecord
 from dnssd.names import Name, shown, unescape
 
+LAST_PRIORITY = 65_535  # of who is on the way out: clients take any other first
 MAX_TTL = 2**31 - 1  # seconds (RFC 2181 section 8)
 MAX_STRING = 255  # octets of one TXT string
 TXT_SIZE = 1300  # octets of TXT data that still travel well (RFC 6763 section 6.2)

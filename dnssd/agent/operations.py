@@ -10,8 +10,9 @@ from dnssd.errors import HeldOut, UsageError
 from dnssd.hosts import HostFacts
 from dnssd.hosts.kept import Kept, StateFolder
 from dnssd.names import Name
+from dnssd.records import LAST_PRIORITY
 from dnssd.registration.addressing import join_address, leave_address
-from dnssd.registration.draining import LAST, part
+from dnssd.registration.draining import part
 from dnssd.registration.joining import join
 from dnssd.registration.leaving import leave
 from dnssd.registration.of_host import (
@@ -196,7 +197,7 @@ def _registration(request: _Json) -> Registration:
         zone = ZoneAddress.parse(request["zone"])
         asked["addresses"] = zone.addresses or asked["addresses"] or (zone.default_address,)
     if request["drained"]:
-        asked |= {"priority": LAST, "weight": 0}
+        asked |= {"priority": LAST_PRIORITY, "weight": 0}
     else:
         asked["weight"] = request["weight"]
     return registration_of(_facts(request), agent=True, **asked)

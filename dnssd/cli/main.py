@@ -29,6 +29,7 @@ COMMANDS = {
     "lookup": "Find a service's endpoints, or pick one.",
     "browse": "List service types, or the instances of one.",
     "watch": "Tell what happens to a service, as it happens.",
+    "bridge": "Keep HAProxy's servers equal to services.",
     "export": "Write services as a proxy's or Prometheus' configuration.",
     "whoami": "Show who this host is, and who says so.",
     "user-data": "Print what makes hosts join and leave by themselves.",

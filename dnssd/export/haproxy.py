@@ -13,9 +13,11 @@ TIERS = 8  # priorities that are told apart; all further ones are the last tier
 FREE = ("127.0.0.1", 1)  # where a server leads that stands for nobody; nobody listens there
 
 State = Literal["ready", "drain", "maint"]
+At = tuple[str, int]  # address and port
+NAME = re.compile(r"dnssd-(?P<backup>b?)[0-9]+")  # of a slot that can be filled at run time
 _SERVER = re.compile(
-    r"    server (?P<name>\S+) \[?(?P<address>[0-9a-f.:]+?)\]?:(?P<port>\d+) weight (?P<weight>\d+)"
-    r" check(?P<backup> backup)?(?P<disabled> disabled)?"
+    r"    server (?P<name>dnssd-b?[0-9]+) \[?(?P<address>[0-9a-f.:]+?)\]?:(?P<port>\d+)"
+    r" weight (?P<weight>\d+) check(?P<backup> backup)?(?P<disabled> disabled)?"
 )
 
 
@@ -40,6 +42,11 @@ class Slot:
     state: State = "maint"
 
     @property
+    def at(self) -> At:
+        """Its address and port."""
+        return self.address, self.port
+
+    @property
     def line(self) -> str:
         """It as a file says it; there, a weight of 0 is what a drain looks like."""
         words = [
@@ -49,6 +56,9 @@ class Slot:
             *["disabled"] * (self.state == "maint"),
         ]
         return " ".join(words)
+
+
+Slots = tuple[Slot, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,7 @@ class Backend:
 
     name: str
     is_web: bool
-    slots: tuple[Slot, ...]
+    slots: Slots
 
 
 def place(number: int) -> tuple[str, bool]:
@@ -110,8 +120,8 @@ def _section(backend: Backend) -> str:
     return "\n".join(["", *lines, ""])
 
 
-def parse(text: str) -> dict[str, tuple[Slot, ...]]:
-    """The servers of each backend in a file that `render` made; what else it holds is ignored."""
+def parse(text: str) -> dict[str, Slots]:
+    """The slots of each backend in a file that `render` made; what else it holds is ignored."""
     found: dict[str, list[Slot]] = {}
     slots: list[Slot] = []
     for line in text.splitlines():

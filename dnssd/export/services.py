@@ -37,6 +37,11 @@ class Server:
     endpoint: Endpoint = field(compare=False)
 
     @property
+    def at(self) -> tuple[str, int]:
+        """Its address and port."""
+        return self.address, self.port
+
+    @property
     def authority(self) -> str:
         """`ADDRESS:PORT`, IPv6 in brackets."""
         return authority(self.address, self.port)

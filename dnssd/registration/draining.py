@@ -3,13 +3,12 @@
 from dataclasses import replace
 
 from dnssd.members import Member
+from dnssd.records import LAST_PRIORITY
 from dnssd.registration.joining import join
 from dnssd.registration.leaving import own_members
 from dnssd.registration.operation import Operation, Outcome
 from dnssd.registration.wish import DEFAULT_TTL, Departure, Wish
 from dnssd.services import ENUMERATION
-
-LAST = 65_535  # the priority of who is on the way out: clients take any other first
 
 
 def drain(operation: Operation, departure: Departure) -> int:
@@ -25,7 +24,7 @@ def drain(operation: Operation, departure: Departure) -> int:
     members = [m for m in own_members(departure, view).values() if m.state == "up"]
     for member in members:
         wish = _restated(departure, member)
-        join(operation, replace(wish, srv=replace(member.srv, priority=LAST, weight=0)))
+        join(operation, replace(wish, srv=replace(member.srv, priority=LAST_PRIORITY, weight=0)))
     if not members:
         return 0
     operation.truth = "it has not left, and stands behind all others"

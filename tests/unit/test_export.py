@@ -116,9 +116,9 @@ def test_more_tiers_than_haproxy_is_to_have() -> None:
 def test_a_file_of_backends_is_read_again() -> None:
     """What is written is what is read, drains and free slots too."""
     slots = (
-        haproxy.Slot("a", False, "10.0.0.1", 80, 7, "ready"),
-        haproxy.Slot("b", True, "2001:db8::1", 81, 1, "drain"),
-        haproxy.Slot("c"),
+        haproxy.Slot("dnssd-1", False, "10.0.0.1", 80, 7, "ready"),
+        haproxy.Slot("dnssd-b1", True, "2001:db8::1", 81, 1, "drain"),
+        haproxy.Slot("dnssd-2"),
     )
     text = haproxy.render([haproxy.Backend("x", True, slots), haproxy.Backend("y-3", False, ())])
 
