@@ -56,6 +56,7 @@ def main() -> None:
         picks_spread(hosts)
         servers_are_killed(hosts)
         the_dead_have_gone(hosts)
+        a_dead_host_is_removed()
     what_next(time.monotonic() - started)
 
 
@@ -195,6 +196,18 @@ def the_dead_have_gone(hosts: Sequence[Host]) -> None:
         check(host.process.wait(PATIENCE) == 128 + signal.SIGKILL, f"{host.name} has not ended")
     found = dnssd("lookup", "web._http._tcp", "--all").split()
     check(found == [f"127.0.0.1:{hosts[2].port}"], "web-3 is not the only server left")
+
+
+def a_dead_host_is_removed() -> None:
+    """Where nothing is left that could leave, somebody else takes the host out."""
+    heading("6. A host dies that cannot leave")
+    say("web-4 has joined, and its power fails. Its record stays until somebody takes it out:")
+    web_4 = ("--instance", "web", "--host", "web-4")
+    dnssd("join", "http", *web_4, "--port", "8080", "--address", "10.0.0.4")
+    check(len(values(WEB, "SRV")) == 2, "web-4 is not in the zone")
+    dnssd("leave", "http", *web_4, "--force")
+    check(len(values(WEB, "SRV")) == 1, "web-4 is still in the zone")
+    say("`dnssd reap` finds such hosts, where EC2 or a lease tells that they are dead.")
 
 
 def what_next(seconds: float) -> None:

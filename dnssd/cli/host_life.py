@@ -70,7 +70,11 @@ def life_of(service: str | None, options: Mapping[str, Any], install: str | None
         return tuple(word for words in commands for word in (AND, *words))[1:]
 
     return Life(
-        join=together(join), leave=together(leave), deadline=options["deadline"], install=install
+        join=together(join),
+        leave=together(leave),
+        deadline=options["deadline"],
+        install=install,
+        lease=options["lease"] if service is not None else 0,
     )
 
 
@@ -104,8 +108,6 @@ def _check_service(service: str, options: Mapping[str, Any]) -> None:
     from dnssd.registration.request import Registration
     from dnssd.services import DEFAULT_INSTANCE
 
-    if options["lease"]:
-        raise click.UsageError("--lease: nothing there would renew it; add --agent")
     host, target, txt = (options[name] for name in ("host", "target", "txt"))
     check_target(target, host, options["addresses"])
     addresses = options["addresses"] or (() if target else ("private",))
@@ -117,6 +119,7 @@ def _check_service(service: str, options: Mapping[str, Any]) -> None:
         target=target,
         addresses=["192.0.2.1" if a in ("private", "public") else a for a in addresses],
         txt=txt_pairs(txt) or None,
+        lease=options["lease"],
     )
 
 

@@ -78,6 +78,7 @@ class Life:
         leave: The arguments of `dnssd` at every stop, likewise.
         deadline: Seconds that `join` takes at most.
         install: What pip installs dnssd from; None where it is installed already.
+        lease: Seconds that a join counts, and is renewed at each third; 0 for ever.
 
     Raises:
         UsageError: A deadline that is none, or a source that hosts must not install from.
@@ -87,6 +88,7 @@ class Life:
     leave: tuple[str, ...]
     deadline: float
     install: str | None = None
+    lease: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.deadline <= MAX_DEADLINE:
@@ -103,6 +105,7 @@ class Life:
             "INSTALL": None if self.install is None else command_line([self.install]),
             "JOIN": command_line(self.join),
             "LEAVE": command_line(self.leave),
+            "RENEWAL": command_line(_timer(self.lease)) if self.lease else None,
             "TIMEOUT": str(max(LEAST_START, math.ceil(self.deadline) + 60)),
         }
 
@@ -160,6 +163,14 @@ def uninstalling(form: Format, *, agent: bool = False) -> str:
     if form not in templates:
         raise UsageError(f"uninstall: a unit cannot remove itself; use --format {Format.SHELL}")
     return _filled(templates[form], {})
+
+
+def _timer(lease: int) -> tuple[str, ...]:
+    """Options of systemd-run: at each third, but hosts that started together part."""
+    third = max(1, lease // 3)
+    spread = f"RandomizedDelaySec={third // 10}"
+    when = (f"--on-active={third}", f"--on-unit-active={third}")
+    return *when, "--timer-property=AccuracySec=1", f"--timer-property={spread}"
 
 
 def _secrets(form: Format, secrets: Mapping[str, str]) -> str | None:

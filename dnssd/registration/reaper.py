@@ -148,10 +148,12 @@ class Reaper:
             views = all_views(zone.origin, rrsets)
         else:
             browse = self.service.in_domain(zone.origin)
-            views = instance_views(browse, zone.read_below(browse, deadline))
-            targets = {v.target for one in views for v in one.unexplained if isinstance(v, Srv)}
-            inside = sorted(name for name in targets if name.parent == zone.origin)
-            rrsets = tuple(r for name in inside for r in zone.read_node(name, deadline))
+            rrsets = zone.read_below(browse, deadline)
+            views = instance_views(browse, rrsets)
+        targets = {v.target for one in views for v in one.unexplained if isinstance(v, Srv)}
+        unread = targets - {rrset.name for rrset in rrsets}  # not every zone can be listed
+        inside = sorted(name for name in unread if name.parent == zone.origin)
+        rrsets = (*rrsets, *(r for name in inside for r in zone.read_node(name, deadline)))
         self._listing = Listing(tuple(views), _hosts(rrsets, zone.origin))
         return self._listing
 

@@ -266,6 +266,19 @@ def api_hangs_at_shutdown(stage: Stage) -> str:
     return _down_without(stage, stage.cloud.registry.hang, stage.cloud.registry.go_on)
 
 
+def renewed(stage: Stage) -> str:
+    """A lease is renewed by a timer, and records that were lost come back with it."""
+    stage.give("--lease", "60")
+    stage.host.boot()
+    stage.joins()
+    lost = dnssd("uninstall-records", "http", "--zone", stage.cloud.zone, "--yes", "--limit", "1")
+    expect(lost.returncode == 0, f"the records do not go: {lost.stderr}")
+    took = stage.sees(HERE)
+    stage.host.power_off()
+    stage.is_gone()
+    return f"back after {took:.1f} s"
+
+
 def uninstalled(stage: Stage) -> str:
     """The reverse: it leaves, nothing stays on the host, and the next boot joins nothing."""
     stage.give()
@@ -328,6 +341,7 @@ STORIES: dict[str, Callable[[Stage], str]] = {
         metadata_hangs,
         api_refuses_at_shutdown,
         api_hangs_at_shutdown,
+        renewed,
         uninstalled,
         uninstalled_at_boot,
     )

@@ -46,6 +46,8 @@ STORY = (  # what is shown, in this order
     "left web._http._tcp.example.test.: web-1-",
     "left web._http._tcp.example.test.: web-2-",
     "--all\n127.0.0.1:[0-9]+\n\n",
+    "6. A host dies that cannot leave",
+    "--force\nleft web._http._tcp.example.test.: web-4-8080",
     "Done, in ",
 )
 

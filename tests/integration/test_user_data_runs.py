@@ -687,7 +687,7 @@ def checked(*command: str, env: Mapping[str, str] | None = None, cwd: Path | Non
 def units(tmp_path: Path) -> Path:
     """A folder with the units, whose programs are there."""
     script = Host(tmp_path / "host")
-    script.run(user_data(join=("join", *HOSTILE), leave=("leave", *HOSTILE)))
+    script.run(user_data(join=("join", *HOSTILE), leave=("leave", *HOSTILE), lease=60))
     for program in ("opt/dnssd/venv/bin/dnssd", "opt/dnssd/install.sh"):
         script.add(program, "#!/bin/sh\n")
     return script.root / "etc/systemd/system"

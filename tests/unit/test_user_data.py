@@ -197,7 +197,7 @@ def test_every_option_of_join_is_taken(capsys: pytest.CaptureFixture[str]) -> No
         *("http", "--zone", "Z0123456789ABC", "--port", "80", "--instance", "-My Café"),
         *("--host", "web-1", "--address", "10.0.0.1", "--address", "public", "--priority", "1"),
         *("--weight", "0", "--ttl", "3", "--txt", "a=b", "--splay", "0", "--deadline", "5.5"),
-        *("--wait", "--nameserver", "127.0.0.1:53", "--takeover"),
+        *("--wait", "--nameserver", "127.0.0.1:53", "--takeover", "--lease", "3600"),
     )
 
     unit = printed(capsys, *options, "--format", "systemd")
@@ -209,6 +209,19 @@ def test_every_option_of_join_is_taken(capsys: pytest.CaptureFixture[str]) -> No
         *("--host=web-1", "--deadline=10"),
     ]
     assert parsed(leave_command, arguments(unit, "ExecStopPost"))["deadline"] == 10
+
+
+def test_a_lease_is_renewed_at_each_third(capsys: pytest.CaptureFixture[str]) -> None:
+    """By a timer that the unit starts, and that ends with it; there is none without a lease."""
+    unit = printed(capsys, *UNIT_ONLY, "--lease", "3600", "--format", "systemd")
+
+    (starts,) = unitfile.settings(unit)["ExecStartPost"]
+    words = unitfile.command(starts)
+    assert words[-2:] == [DNSSD, "rejoin"]
+    assert {"--on-active=1200", "--on-unit-active=1200"} < set(words)
+    assert words.count("--timer-property=PartOf=dnssd-join.service") == 1
+    without = printed(capsys, *UNIT_ONLY, "--format", "systemd")
+    assert "ExecStartPost" not in unitfile.settings(without)
 
 
 @pytest.mark.parametrize("service", [(), ("http", "--port", "80", "--weight", "7")], ids=len)
@@ -462,6 +475,7 @@ def test_a_key_that_hosts_could_not_use_is_refused(
         (("--txt", "a=" + "b" * 300), "at most 255 are allowed"),
         (("--txt", "a=\udc80"), "not UTF-8"),
         (("--txt", "a=\0"), "no option can hold a NUL"),
+        (("--lease", "30"), "lease 30: 60 to 31622400 is allowed"),
         (("--deadline", "1e9"), "deadline 1e+09: at a host's start up to 86400 seconds"),
         (("--deadline", "inf"), "up to 86400 seconds"),
         (("--deadline", "nan"), "up to 86400 seconds"),

@@ -40,6 +40,7 @@ def member_as_json(member: Member) -> dict[str, Any]:
         "state": member.state,
         "was": [srv.format() for srv in member.was],
         "until": format_time(member.until) if member.until else None,
+        **({"removed": member.removed} if member.removed else {}),
         "format": member.version,
         "unknown": [string.decode() for string in member.unknown],
     }
