@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike, environ, fspath, getpid
+from types import MappingProxyType
 from typing import Any
 from urllib.request import getproxies
 
@@ -16,14 +18,16 @@ from requests.utils import select_proxy
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.util import Retry
 
-from dnssd.errors import UsageError
+from dnssd.errors import DnssdError, UsageError
 from dnssd.http.calls import Call
 from dnssd.http.cookies import add_secure_cookies, is_secure
-from dnssd.http.pools import EndpointPool, check_options, pool_to
+from dnssd.http.pools import EndpointPool, check_options, close_others, pool_to
 from dnssd.http.urls import on_service, service_name
 from dnssd.http.walk import ATTEMPTS, Chooser
 from dnssd.resolver.connecting import host_name
 from dnssd.resolver.snapshot import Endpoint
+
+LET_GO = 10.0  # seconds between looks whether endpoints have left a service
 
 _Patience = float | tuple[float, float] | tuple[float, None] | None
 _Cert = bytes | str | tuple[bytes | str, bytes | str] | None
@@ -37,7 +41,7 @@ class Adapter(HTTPAdapter):
     The next endpoint is tried where no connection could be made; and where an answer did not
     come in time or broke off, if the method is idempotent and the body can be sent again.
     Each try is reported to the resolver. Any answer is a success, an error of the server's
-    too. An endpoint keeps its connections until its addresses change.
+    too. An endpoint keeps its connections until its addresses change, or it leaves DNS.
 
     A redirect that is relative, or that names the answering server itself, stays on the
     service: its Location then reads `http+dnssd://…`. Cookies are the service's: any
@@ -81,6 +85,7 @@ class Adapter(HTTPAdapter):
     ]
 
     _process = -1  # whose connections are in the pools; not known of a pickled adapter
+    _looked_at: Mapping[str, float] = MappingProxyType({})  # by service; nor is this
 
     def __init__(
         self,
@@ -140,7 +145,19 @@ class Adapter(HTTPAdapter):
         options = {"stream": stream, "timeout": timeout, "verify": verify, "cert": cert}
         send = partial(self._try, request, options)
         rules = self._attempts, self.max_retries, send, self._monotonic
-        return Call(request, name, self._resolver, *rules).answer()
+        response = Call(request, name, self._resolver, *rules).answer()
+        self._let_go(name)
+        return response
+
+    def _let_go(self, name: str) -> None:
+        """Now and then, close connections to hosts that are not in DNS any more."""
+        now = self._monotonic()
+        looked_at = self._looked_at.get(name)
+        if looked_at is None or now >= looked_at + LET_GO:
+            self._looked_at = {**self._looked_at, name: now}  # other threads may read it
+            if looked_at is not None:
+                with suppress(DnssdError):
+                    close_others(self.poolmanager, name, self._resolver.order(name))
 
     def _try(
         self, request: PreparedRequest, options: Mapping[str, Any], endpoint: Endpoint
@@ -187,7 +204,9 @@ class Adapter(HTTPAdapter):
             for name, value in self._pool_options.items()
             if name not in self.poolmanager.connection_pool_kw
         }
-        return pool_to(_endpoint.get(), self.poolmanager, is_secure(request), {**kept, **options})
+        name = service_name(request.url or "")
+        tls = is_secure(request)
+        return pool_to(_endpoint.get(), name, self.poolmanager, tls, {**kept, **options})
 
     def cert_verify(self, conn: Any, url: str, verify: bool | str | None, cert: Any) -> None:
         """Set whom a connection trusts; requests calls this.

@@ -20,7 +20,7 @@ from requests.exceptions import (
 )
 from requests.models import PreparedRequest, Response
 from requests.utils import rewind_body
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError
+from urllib3.exceptions import ClosedPoolError, ConnectTimeoutError, HTTPError, MaxRetryError
 from urllib3.util import Retry
 
 from dnssd.errors import DnssdError, UsageError
@@ -155,7 +155,8 @@ class Call:
 
 
 def _never_sent(error: RequestException) -> bool:
-    return isinstance(_reason(error), ConnectTimeoutError | Handshake)
+    # A pool is closed when its endpoint leaves DNS, perhaps just before its turn.
+    return isinstance(_reason(error), ConnectTimeoutError | Handshake | ClosedPoolError)
 
 
 def _was_refused(error: RequestException) -> bool:

@@ -7,7 +7,8 @@ where a connection leads, and what its failures say, is decided here.
 
 import socket
 import ssl
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any
 
@@ -64,12 +65,13 @@ def check_options(names: Collection[str]) -> None:
 
 
 def pool_to(
-    endpoint: Endpoint, manager: PoolManager, tls: bool, options: Mapping[str, Any]
+    endpoint: Endpoint, service: str, manager: PoolManager, tls: bool, options: Mapping[str, Any]
 ) -> HTTPConnectionPool:
     """The pool of an endpoint, made by `manager` and kept there.
 
     Args:
         endpoint: Where its connections lead.
+        service: Whose endpoint it is: each has connections of its own.
         manager: What it has been given holds for the pool.
         tls: Whether connections speak TLS.
         options: Of the pool, before those of the manager.
@@ -86,10 +88,31 @@ def pool_to(
     scheme = "https+dnssd" if tls else "http+dnssd"
     if scheme not in manager.pool_classes_by_scheme:
         _teach(manager)
-    where = Endpoint(endpoint.target, endpoint.port, 0, 0, endpoint.addresses)
+    where = {"endpoint": _where(endpoint, service)}
     return manager.connection_from_host(
-        host_name(endpoint.target), endpoint.port, scheme, {**options, "endpoint": where}
+        host_name(endpoint.target), endpoint.port, scheme, {**options, **where}
     )
+
+
+def close_others(manager: PoolManager, service: str, endpoints: Iterable[Endpoint]) -> None:
+    """Close the connections to whoever is not among the endpoints of a service any more.
+
+    A request that is under way on one of them ends as it would.
+    """
+    there = {_where(endpoint, service) for endpoint in endpoints}
+    for key in manager.pools.keys():  # noqa: SIM118 (it cannot be iterated)
+        _, where = key if len(key) == 2 else (None, None)
+        if isinstance(where, Endpoint) and where.service == service and where not in there:
+            pool = manager.pools.get(key)
+            with suppress(KeyError):  # another thread was faster
+                del manager.pools[key]
+            if pool is not None:
+                pool.close()
+
+
+def _where(endpoint: Endpoint, service: str) -> Endpoint:
+    """What tells its pools from others."""
+    return Endpoint(endpoint.target, endpoint.port, 0, 0, endpoint.addresses, None, service)
 
 
 def _teach(manager: PoolManager) -> None:

@@ -19,7 +19,7 @@ import trustme
 from requests import exceptions
 from requests.auth import HTTPDigestAuth
 from urllib3 import HTTPConnectionPool
-from urllib3.exceptions import MaxRetryError
+from urllib3.exceptions import ClosedPoolError, MaxRetryError
 
 from dnssd.errors import DnssdError, NotFound, Unavailable, UsageError
 from dnssd.http import Adapter
@@ -163,6 +163,43 @@ def test_new_addresses_mean_new_connections(
         session.get(URL, timeout=PATIENCE)
 
     assert [len(web.seen) for web in pair] == [1, 1]
+
+
+def test_connections_to_hosts_that_have_left_dns_are_closed(
+    pair: tuple[Web, Web], stub: Stub
+) -> None:
+    """Within seconds, at the next call; what is under way there ends as it would."""
+    clock = [0.0]
+    one, other = stub.endpoints
+    with session_of(stub, monotonic=lambda: clock[0]) as session:
+        under_way = session.get(URL, timeout=PATIENCE, stream=True)
+        session.get(URL, timeout=PATIENCE)
+        stub.endpoints = (other,)
+        for clock[0] in 9.0, 11.0:
+            session.get(URL, timeout=PATIENCE)
+        stub.endpoints = (one,)
+
+        assert under_way.json()["port"] == one.port
+        session.get(URL, timeout=PATIENCE)
+
+    assert [len(web.connections) for web in pair] == [3, 1]
+
+
+def test_a_pool_that_was_closed_just_now_fails_no_call(
+    pair: tuple[Web, Web], stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was sent by it: the next endpoint is tried, whatever the method."""
+    first = iter([ClosedPoolError])
+    get = HTTPConnectionPool._get_conn
+
+    def closed(pool: HTTPConnectionPool, *given: Any, **options: Any) -> Any:
+        for error in first:
+            raise error(pool, "Pool is closed.")
+        return get(pool, *given, **options)
+
+    monkeypatch.setattr(HTTPConnectionPool, "_get_conn", closed)
+    with session_of(stub) as session:
+        assert session.post(URL, timeout=PATIENCE).json()["port"] == pair[1].port
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
@@ -385,7 +422,7 @@ def test_any_status_is_an_answer(
 def test_a_report_tells_how_long_a_try_took(pair: tuple[Web, Web], stub: Stub) -> None:
     """Each has its own seconds, by the clock that the adapter was given."""
     pair[0].fault = "drop"
-    readings = iter([10.0, 11.0, 20.0, 22.0])
+    readings = iter([10.0, 11.0, 20.0, 22.0, 22.0])
 
     with session_of(stub, monotonic=lambda: next(readings)) as session:
         session.get(URL, timeout=PATIENCE)
