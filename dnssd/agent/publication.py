@@ -58,6 +58,7 @@ class Publication:
         self._around = around
         self._wish: Wish | None = None
         self._changed = asyncio.Event()
+        self._unsure = False  # whether a write failed after `done`: it may have changed something
         self._settling = own.SETTLING
         self._by_hand = False  # whether somebody has joined it again, who had taken it out
 
@@ -82,7 +83,7 @@ class Publication:
     @property
     def is_settled(self) -> bool:
         """Whether nothing is to be written."""
-        return self._wish is None or self._wish == self.done
+        return self._wish is None or (self._wish == self.done and not self._unsure)
 
     async def run(self) -> None:
         """Write what is wished, whenever that changes, until cancelled."""
@@ -102,7 +103,7 @@ class Publication:
         Raises:
             DnssdError: It did not go out.
         """
-        if self.done != OUT and not self.held:
+        if (self.done != OUT or self._unsure) and not self.held:
             await self._write(OUT, deadline)
 
     async def part(self, deadline: float) -> None:
@@ -129,12 +130,13 @@ class Publication:
 
     async def _settle(self) -> None:
         failures = 0
-        while (wish := self._wish) is not None and wish != self.done:
+        while (wish := self._wish) is not None and not self.is_settled:
             deadline = JOIN_DEADLINE if wish.published else LEAVE_DEADLINE
             try:
                 await self._write(wish, deadline)
             except DnssdError as error:
                 failures += 1
+                self._unsure = True
                 self._failed(error)
                 refused = isinstance(error, (Refused, UsageError))
                 await self._pause(pause_after(failures, refused, self._around.draw()))
@@ -159,7 +161,7 @@ class Publication:
             self._wish = None
             self._hold(True)
         else:
-            self.done = wish
+            self.done, self._unsure = wish, False
             self._by_hand = False
         self.trouble = ""
 

@@ -110,11 +110,12 @@ class World:
     async def ask(self, op: str, deadline: float, **details: Any) -> dict[str, Any]:
         """Carry out a request, as the process that writes would."""
         if op == "identify":
+            label = details["host"] or "i-0"
             return {
-                "label": "i-0",
+                "label": label,
                 "private": ["10.0.0.5"],
                 "public": [],
-                "owner": "name/i-0",
+                "owner": f"name/{label}",
                 "source": "a test",
                 "cloud": "plain",
                 "region": None,
