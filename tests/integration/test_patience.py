@@ -125,6 +125,12 @@ class Role(Fake):
         super().__init__()
         self.lacks = lacks
 
+    @staticmethod
+    def awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+        """Have it asked, and waited for on a busy machine: a second is botocore's own patience."""
+        monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+        monkeypatch.setenv("AWS_METADATA_SERVICE_TIMEOUT", "60")
+
     def reply(self, method: str, target: str, headers: Mapping[str, str]) -> Reply:
         """A token, the role, its keys."""
         if method == "PUT":
@@ -142,7 +148,7 @@ def test_metadata_without_a_role_may_have_one_in_a_moment(
 ) -> None:
     """In the first seconds of a host; the deadline ends it."""
     clock = Clock()
-    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    Role.awaited(monkeypatch)
     with serving(Role(lacks)) as fake, refusing(monkeypatch, [], keys=False) as (_, address):
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", fake.url)
         if slept is not None:
@@ -155,7 +161,7 @@ def test_metadata_without_a_role_may_have_one_in_a_moment(
 
 def test_metadata_are_asked_past_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever sets HTTP_PROXY seldom thinks of 169.254.169.254 in NO_PROXY."""
-    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    Role.awaited(monkeypatch)
     monkeypatch.setenv("NO_PROXY", "localhost")
     with serving(Role(0)) as fake, refusing(monkeypatch, [], keys=False) as (_, address):
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", fake.url)
