@@ -236,6 +236,7 @@ _SERVICE: dict[str, _Read] = {
     "ttl": _integer(1, 2**31 - 1),
     "txt": _txt,
     "takeover": _of(bool, "true or false"),
+    "plain_name": _of(bool, "true or false"),
     "lease": _integer(0, 366 * 86_400),
     "splay": _seconds,
     "nameserver": _texts,

@@ -11,6 +11,7 @@ from dnssd.hosts import HostFacts
 from dnssd.hosts.kept import Kept, StateFolder
 from dnssd.names import Name
 from dnssd.records import LAST_PRIORITY
+from dnssd.registration import plainname
 from dnssd.registration.addressing import join_address, leave_address
 from dnssd.registration.draining import part
 from dnssd.registration.joining import join
@@ -25,7 +26,7 @@ from dnssd.registration.of_host import (
 from dnssd.registration.operation import Operation
 from dnssd.registration.plainaddress import AddressWish
 from dnssd.registration.request import Registration
-from dnssd.registration.wish import DEFAULT_TTL, Departure
+from dnssd.registration.wish import DEFAULT_TTL, Departure, Wish
 from dnssd.zones.address import ZoneAddress
 from dnssd.zones.base import Zone
 from dnssd.zones.factory import open_zone
@@ -53,11 +54,12 @@ def _join(request: _Json) -> _Json:
     wish = registration.wish_in(zone.origin)
     name, state = str(wish.name), _state()
     held = any(k.held for k in state.kept(name, wish.srv.port)) and not request["by_hand"]
-    changed = False
+    changed, defined = False, False
     if not held:
         state.keep(Kept.of(_facts(request), name, wish.srv.port, _options(request)))
         try:
-            changed = join(operation, wish).changed
+            outcome = join(operation, wish)
+            changed, defined = outcome.changed, outcome.defined
         except HeldOut:
             held = True
             state.hold(name, wish.srv.port)
@@ -65,6 +67,7 @@ def _join(request: _Json) -> _Json:
         operation.wait(wish.name)
     return {
         "held": held,
+        "plain_name": None if held else _plain_name(request, operation, wish, defined=defined),
         "name": str(wish.name),
         "record": str(wish.record_name),
         "member": wish.label,
@@ -74,6 +77,18 @@ def _join(request: _Json) -> _Json:
         "changed": changed,
         "requests": zone.requests,
     }
+
+
+def _plain_name(
+    request: _Json, operation: Operation, wish: Wish, *, defined: bool
+) -> tuple[str, str | None] | None:
+    """What is so of the plain name, and why, if there is to be one and it is not known yet."""
+    asked = request["registration"]
+    if not (asked["plain_name"] and request["plain_name"]):
+        return None
+    nameservers = None if defined else asked["nameservers"]
+    told = plainname.write(operation.zone, wish, nameservers, operation.deadline)
+    return told.state, told.why
 
 
 def _hold(request: _Json) -> _Json:
@@ -192,7 +207,8 @@ def _options(request: _Json) -> _Json:
 
 def _registration(request: _Json) -> Registration:
     asked = dict(request["registration"])
-    del asked["host"], asked["cloud"], asked["zones"], asked["splay"], asked["nameservers"]
+    for key in ("host", "cloud", "zones", "splay", "nameservers", "plain_name"):
+        del asked[key]
     if not asked["target"]:
         zone = ZoneAddress.parse(request["zone"])
         asked["addresses"] = zone.addresses or asked["addresses"] or (zone.default_address,)

@@ -60,6 +60,8 @@ class Publication:
         self._changed = asyncio.Event()
         self._unsure = False  # whether a write failed after `done`: it may have changed something
         self._settling = own.SETTLING
+        self._named = False  # whether its plain name was seen to
+        self._in_the_way: str | None = None  # of it
         self._by_hand = False  # whether somebody has joined it again, who had taken it out
 
     def wish(self, wish: Wish | None) -> None:
@@ -77,7 +79,7 @@ class Publication:
 
     def again(self) -> None:
         """Write it once more: it is lost, or this host has changed."""
-        self.done = None
+        self.done, self._named = None, False
         self._changed.set()
 
     @property
@@ -174,6 +176,7 @@ class Publication:
     ) -> dict[str, Any]:
         how = {"weight": wish.weight, "drained": wish.drained, "wait": wait}
         how["by_hand"] = self._by_hand
+        how["plain_name"] = not self._named
         splay = 0.0 if self.published else self.service.splay
         return await self._around.writer.ask(self.joining, deadline, splay=splay, **how, **about)
 
@@ -185,10 +188,18 @@ class Publication:
         )
         if result["held"]:
             return
+        if plain := result.get("plain_name"):
+            self._name_is_told(*plain)
         told = "joined" if result["changed"] else "had joined already:"
         if wish.drained:
             told = "drained:"
         self._tell(f"{told} {result['name']} as {result['member']}", result)
+
+    def _name_is_told(self, state: str, why: str | None) -> None:
+        self._named = True
+        if why is not None and why != self._in_the_way:  # once, however often it is tried
+            _log.warning("%s in %s: plain name %s: %s", self.service.name, self.zone, state, why)
+        self._in_the_way = why
 
     def _left(self, result: dict[str, Any]) -> None:
         self.published = None

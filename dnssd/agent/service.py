@@ -96,6 +96,7 @@ class Service(Offer):
     Attributes:
         service: `_http._tcp`, or `http` for the same.
         checks: By default a TCP connection to its port, for `_udp` none.
+        plain_name: Whether programs are to find it that ask for SRV alone.
 
     Raises:
         UsageError: One of them is not legal; the message names it.
@@ -106,6 +107,7 @@ class Service(Offer):
     instance: str = "default"
     target: str | None = None
     priority: int = 0
+    plain_name: bool = False
     txt: tuple[tuple[str, str | None], ...] | None = None
 
     def __post_init__(self) -> None:
@@ -121,6 +123,10 @@ class Service(Offer):
     def _check_registration(self) -> None:
         ServiceType.parse(self.service)
         parse_instance(self.instance)
+        if self.plain_name:
+            from dnssd.registration.wish import check_plain
+
+            check_plain(self.instance)
         if not any((self.host, self.target, self.addresses, self.txt, self.ttl, self.lease)):
             return  # there is nothing more to find wrong, and a command waits for its start
         from dnssd.registration.request import Registration

@@ -11,6 +11,7 @@ from dnssd.names import Name
 from dnssd.records import Address
 from dnssd.registration.definition import not_listed
 from dnssd.registration.listing import delegation_above
+from dnssd.registration.plainname import Told
 from dnssd.registration.views import holds_pointer
 from dnssd.rrsets import RRset
 from dnssd.services import Service, ServiceType
@@ -98,6 +99,12 @@ def warn_of_name(name: Name) -> None:
             f"{name}: octodns stops for a zone that holds a name like this; if you use it, "
             "give the instance a name of ASCII letters"
         )
+
+
+def warn_of_plain_name(told: Told) -> None:
+    """Warn where programs do not find an instance by its plain name, although it was asked for."""
+    if told.why is not None:
+        warn(f"plain name {told.name}: {told.state}: {told.why}")
 
 
 def _may_be_delegated(servers: Sequence[NameServer], name: Name) -> bool:

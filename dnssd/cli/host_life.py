@@ -106,8 +106,11 @@ def check(
 
 def _check_service(service: str, options: Mapping[str, Any]) -> None:
     from dnssd.registration.request import Registration
+    from dnssd.registration.wish import check_plain
     from dnssd.services import DEFAULT_INSTANCE
 
+    if options["plain_name"]:
+        check_plain(options["instance"])
     host, target, txt = (options[name] for name in ("host", "target", "txt"))
     check_target(target, host, options["addresses"])
     addresses = options["addresses"] or (() if target else ("private",))

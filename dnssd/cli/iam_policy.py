@@ -50,6 +50,7 @@ Where zones are given without their ID, hosts also need route53:ListHostedZonesB
     help="The hosts' labels, with * and ?; may be repeated.",
 )
 @option("--wait", is_flag=True, help="Allow what --wait of join and leave asks, too.")
+@option("--plain-name", is_flag=True, help="Allow what --plain-name of join writes, too.")
 @option("--agent", is_flag=True, help="Allow what an agent asks: drains, lifecycle hooks.")
 @option(
     "--reap", is_flag=True, help="Allow what dnssd reap asks; without SERVICE, of the whole zone."
@@ -81,6 +82,8 @@ def command(
         raise click.UsageError(
             "missing argument 'SERVICE', or --join-address NAME, or --reap for the whole zone"
         )
+    if others["plain_name"]:
+        _check_plain(service, others["instances"])
     zone_id, domain = _zone(zone_address)
     grant = Grant(
         service=None if service is None else Service.parse(service),
@@ -95,6 +98,20 @@ def command(
             f"host pattern: it covers every name below {shown(str(domain).rstrip('.'))}, of other "
             "services too; write what the hosts' labels have in common, such as i-*"
         )
+
+
+def _check_plain(service: str | None, instances: Sequence[str]) -> None:
+    """See that there can be plain names.
+
+    Raises:
+        UsageError: No service is given, or an instance can have none.
+    """
+    from dnssd.registration.wish import check_plain
+
+    if service is None:
+        raise click.UsageError("--plain-name: of which service? Name it")
+    for instance in instances:
+        check_plain(instance)
 
 
 def _members_of(names: Sequence[str], domain: Name) -> dict[Name, Name]:

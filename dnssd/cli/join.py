@@ -148,6 +148,11 @@ def _check_txt(
 @wait_option
 @nameserver_option
 @option("--takeover", is_flag=True, help="Replace a member or address of another owner.")
+@option(
+    "--plain-name",
+    is_flag=True,
+    help="Lead _SERVICE._tcp.INSTANCE.ZONE there, too: for programs that ask for SRV alone.",
+)
 @dry_run_option
 @json_option
 def command(**options: Any) -> None:
@@ -156,8 +161,12 @@ def command(**options: Any) -> None:
     Joining again changes nothing; with another weight, priority, TTL or address it
     replaces this host's own values. Other hosts' values are never touched.
     """
+    from dnssd.registration.wish import check_plain
+
     asked = JoinOptions(**options)
     check_target(asked.target, asked.host, asked.addresses)
+    if asked.plain_name:
+        check_plain(asked.instance)
     start_logging()
     join_as(asked)
 
@@ -188,6 +197,7 @@ class JoinOptions:
     as_json: bool
     checks: tuple[str, ...] = ()
     wait_healthy: float | None = None
+    plain_name: bool = False
 
     def registration(self, facts: HostFacts, zone: ZoneAddress) -> Registration:
         """This host's registration in one zone, whose own choice of an address wins.
@@ -222,12 +232,11 @@ def join_as(asked: JoinOptions) -> None:
         DnssdError: What failed.
     """
     from dnssd.cli import registering
-    from dnssd.cli.joined import tell
+    from dnssd.cli.joined import plan_in, tell
     from dnssd.cli.several import Parts, saying
     from dnssd.cli.waiting import once_healthy
     from dnssd.deadline import Deadline
     from dnssd.hosts import METADATA_AT_JOIN_SECONDS, this_host
-    from dnssd.registration.joining import plan_join
     from dnssd.registration.request import check_host_and_service
     from dnssd.zones.address import ZoneAddress
 
@@ -241,8 +250,7 @@ def join_as(asked: JoinOptions) -> None:
     }
 
     def plan(part: InZone[Sequence[Change]]) -> Sequence[Change]:
-        operation = part.begin()
-        return plan_join(operation, registrations[part.address].wish_in(operation.zone.origin))
+        return plan_in(part, registrations[part.address], plain_name=asked.plain_name)
 
     if asked.dry_run:
         registering.print_plans(asked.zone_addresses, deadline, plan, asked.as_json)
@@ -259,7 +267,7 @@ def _join_in(
     from dnssd.cli import registering
     from dnssd.cli.joined import Joined
     from dnssd.hosts.kept import Kept, StateFolder
-    from dnssd.registration import remarks
+    from dnssd.registration import plainname, remarks
     from dnssd.registration.joining import join
 
     operation = part.begin(splay=asked.splay)
@@ -273,4 +281,8 @@ def _join_in(
         seen = registering.Seen(asked.nameservers, wanted=frozenset({wish.srv}))
         error = registering.wait(operation, wish.name, seen, part.deadline)
         part.error = error and error.telling("it has joined")
-    return Joined(wish, outcome, tuple(remarks.replaced(wish, outcome)))
+    plain = None
+    if asked.plain_name:
+        nameservers = None if outcome.defined else asked.nameservers
+        plain = plainname.write(operation.zone, wish, nameservers, part.deadline, wait=asked.wait)
+    return Joined(wish, outcome, tuple(remarks.replaced(wish, outcome)), plain)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # --help needs none of it
     from collections.abc import Mapping, Sequence
 
     from dnssd.cli.several import InZone, Parts
+    from dnssd.cli.statusjson import Beside
     from dnssd.deadline import Deadline
     from dnssd.members import Member
     from dnssd.names import Name
@@ -79,7 +80,7 @@ class _Found:
     Attributes:
         asked: The service or instance that is meant; None for all.
         views: Instances, by service; of an instance that is meant, it alone.
-        addresses: Of their members' targets.
+        beside: Their members' addresses and their plain names.
         cut: What is delegated away above them.
         soa: The zone's own record.
         listed: The list of services.
@@ -87,7 +88,7 @@ class _Found:
 
     asked: ServiceName | None
     views: Mapping[ServiceType, Sequence[InstanceView]]
-    addresses: Mapping[Name, tuple[str, ...]]
+    beside: Beside
     cut: Name | None
     soa: RRset | None
     listed: RRset | None
@@ -109,17 +110,24 @@ def _look(zone: Zone, service: str | None, instance: str | None, deadline: Deadl
     Raises:
         NotFound: Nothing of it is there.
     """
+    from dnssd.cli.statusjson import Beside
     from dnssd.registration.listing import addresses_of, delegation_above
+    from dnssd.registration.plainname import plain_names
     from dnssd.services import PROTOCOLS, Service
 
     asked = _asked(service, instance, zone.origin) if service is not None else None
     views = _views(zone, asked, deadline)
-    members = (m for each in views.values() for view in each for m, _ in view.members.values())
+    instances = [view for each in views.values() for view in each]
+    members = (m for view in instances for m, _ in view.members.values())
+    beside = Beside(
+        addresses_of(zone, (member.srv.target for member in members), deadline),
+        plain_names(zone, [view.name for view in instances], deadline),
+    )
     top = asked.name if asked else zone.origin.child(PROTOCOLS[0].encode())
     return _Found(
         asked=asked,
         views=views,
-        addresses=addresses_of(zone, (member.srv.target for member in members), deadline),
+        beside=beside,
         cut=delegation_above(zone, top, deadline),
         soa=zone.read(zone.origin, "SOA", deadline),
         listed=zone.read(Service("any").enumeration_in(zone.origin), "PTR", deadline),
@@ -139,9 +147,10 @@ def _tell(parts: Parts[_Found], as_json: bool) -> None:
         found, zone = part.result, part.zone
         if found is None or zone is None:
             continue
-        for view in (view for each in found.views.values() for view in each):
-            if not as_json:
-                _print(view, found.addresses)
+        for service, views in found.views.items():
+            for view in () if as_json else views:
+                _print(view, found.beside)
+            _warn(service.in_domain(zone.origin), views, found.beside)
         if found.cut is not None:
             hints.warn_of_cut(zone, found.cut)
         hints.warn_of_unlisted(zone.origin, found.offered, found.listed)
@@ -158,10 +167,10 @@ def _document(part: InZone[_Found]) -> dict[str, Any]:
     if found is None:
         return beside
     if not found.is_instance:
-        services = [service_json(s, each, found.addresses) for s, each in found.views.items()]
+        services = [service_json(s, each, found.beside) for s, each in found.views.items()]
         alone = {"zone": part.address, "services": services}
     else:
-        alone = instance_json(next(iter(found.views.values()))[0], found.addresses)
+        alone = instance_json(next(iter(found.views.values()))[0], found.beside)
     return alone | beside if part.others.are_several else alone
 
 
@@ -220,10 +229,9 @@ def _others(zone: Zone, asked: ServiceName, deadline: Deadline) -> str:
     return f"; there {'are' if len(views) > 1 else 'is'} {names}{', …' if views[10:] else ''}"
 
 
-def _print(view: InstanceView, addresses: Mapping[Name, tuple[str, ...]]) -> None:
+def _print(view: InstanceView, beside: Beside) -> None:
     from dnssd.cli.output import print_table, safe
     from dnssd.cli.statusjson import sorted_members
-    from dnssd.registration.remarks import crowd_warning
 
     print(safe(str(view.name)))
     now = datetime.now(UTC)
@@ -232,16 +240,30 @@ def _print(view: InstanceView, addresses: Mapping[Name, tuple[str, ...]]) -> Non
         print_table(HEADINGS, rows)
     else:
         print("no members: nobody offers it")
+    plain = beside.plain.get(view.name)
+    if plain and plain.state == "there":
+        print(safe(f"plain name: {plain.name}"))
     for value in view.unexplained:
         print(safe(f"unexplained: {value.format()}"))
     for value in view.doubled:
         print(safe(f"doubled: {value.format()}"))
     for rrset in view.others:
         print(safe(f"foreign: {rrset.name} {rrset.kind or ''} {rrset.rdtype}"))
-    for warning in crowd_warning(view.name, view.values):
+
+
+def _warn(service: Name, views: Sequence[InstanceView], beside: Beside) -> None:
+    from dnssd.cli.hints import warn_of_plain_name
+    from dnssd.cli.statusjson import sorted_members
+    from dnssd.registration.remarks import crowd_warning
+
+    crowds = [(service, len(views)), *((view.name, len(view.values)) for view in views)]
+    for warning in (each for crowd in crowds for each in crowd_warning(*crowd)):
         warn(warning)
-    for target in sorted({member.srv.target for member in sorted_members(view)}):
-        if addresses.get(target) == ():
+    for plain in (beside.plain[view.name] for view in views if view.name in beside.plain):
+        warn_of_plain_name(plain)
+    members = (member for view in views for member in sorted_members(view))
+    for target in sorted({member.srv.target for member in members}):
+        if beside.addresses.get(target) == ():
             warn(f"{target}: no address record: no client can connect; join again on that host")
 
 

@@ -1,42 +1,65 @@
 """What `dnssd status` says of an instance, as JSON."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dnssd.cli.output import txt_json
 from dnssd.members import Member, format_time
 from dnssd.names import Name
 from dnssd.records import Txt
+from dnssd.registration.plainname import Told
 from dnssd.registration.views import InstanceView
 from dnssd.services import ServiceType
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is known of instances beside their own records.
+
+    Attributes:
+        addresses: Of their members' targets; those of other zones are not known.
+        plain: The plain names that lead to them, by instance.
+    """
+
+    addresses: Mapping[Name, tuple[str, ...]]
+    plain: Mapping[Name, Told]
+
+
+def plain_name_json(told: Told) -> dict[str, Any]:
+    """What is so of a plain name."""
+    return {"name": str(told.name), "state": told.state, "why": told.why}
+
+
 def service_json(
-    service: ServiceType, views: Sequence[InstanceView], addresses: Mapping[Name, tuple[str, ...]]
+    service: ServiceType, views: Sequence[InstanceView], beside: Beside
 ) -> dict[str, Any]:
-    """A service with its instances; `addresses` are those of the members' targets."""
+    """A service with its instances."""
     instances = []
     for view in views:
         txt = view.txt.values[0] if view.txt else None
         data = txt_json(txt if isinstance(txt, Txt) else None)
-        instances.append(instance_json(view, addresses) | {"txt": data})
+        instances.append(instance_json(view, beside) | {"txt": data})
     return {"service": str(service), "instances": instances}
 
 
-def instance_json(view: InstanceView, addresses: Mapping[Name, tuple[str, ...]]) -> dict[str, Any]:
-    """An instance with its members; `addresses` are those of their targets."""
+def instance_json(view: InstanceView, beside: Beside) -> dict[str, Any]:
+    """An instance with its members."""
+    plain = beside.plain.get(view.name)
     return {
         "name": str(view.name),
-        "members": [_member_json(view, member, addresses) for member in sorted_members(view)],
+        "members": [
+            _member_json(view, member, beside.addresses) for member in sorted_members(view)
+        ],
         "unexplained": [value.format() for value in view.unexplained],
         "doubled": [value.format() for value in view.doubled],
+        **({"plain_name": plain_name_json(plain)} if plain else {}),
     }
 
 
 def _member_json(
     view: InstanceView, member: Member, addresses: Mapping[Name, tuple[str, ...]]
 ) -> dict[str, Any]:
-
     known = addresses.get(member.srv.target)
     return {
         "member": member.label,

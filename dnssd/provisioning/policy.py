@@ -9,7 +9,7 @@ Sources: the condition keys of Route 53 in its Developer Guide, IAM's quotas.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,7 @@ class Grant:
         instances: The service instances that they may join; none for all of the service.
         hosts: Patterns for the labels of their names, with IAM's `*` and `?`.
         wait: Whether they may also ask if a change is being served.
+        plain_name: Whether they may lead plain names to the service's instances.
         agent: Whether agents run there: they wait, too, and complete lifecycle hooks.
         reap: Whether they take dead hosts out, and ask EC2 who is dead.
         partition: The part of AWS that the zone is in, such as `aws-us-gov`.
@@ -56,6 +57,7 @@ class Grant:
     instances: Sequence[str] = ()
     hosts: Sequence[str] = ("i-*",)
     wait: bool = False
+    plain_name: bool = False
     agent: bool = False
     reap: bool = False
     partition: str = "aws"
@@ -75,7 +77,7 @@ class Grant:
             "Statement": [
                 _allow("route53:ListResourceRecordSets", zone),
                 *(waiting if self.wait or self.agent else ()),
-                _allow(_KEY, zone) | {"Condition": self._condition()},
+                *(_allow(_KEY, zone) | {"Condition": each} for each in self._conditions()),
                 *(hooks if self.agent else ()),
                 *([_allow("ec2:DescribeInstances", "*")] if self.reap else ()),
             ],
@@ -95,21 +97,15 @@ class Grant:
             not pattern.strip("*?") for pattern in self.hosts
         )
 
-    def _condition(self) -> dict[str, Any]:
-        return {
-            "ForAllValues:StringLike": {_NAMES: self._names()},
-            "ForAllValues:StringEquals": {
-                _TYPES: [
-                    *(["PTR", "SRV"] if self.service or self.reap else ()),
-                    "TXT",
-                    "A",
-                    "AAAA",
-                ],
-                _ACTIONS: ["CREATE", "DELETE"],  # no UPSERT: nothing is overwritten blindly
-            },
-            # ForAllValues holds where a key is absent: ask for its presence
-            "Null": dict.fromkeys((_NAMES, _TYPES, _ACTIONS), "false"),
-        }
+    def _conditions(self) -> Iterator[dict[str, Any]]:
+        services = ["PTR", "SRV"] if self.service or self.reap else []
+        yield _only(self._names(), [*services, "TXT", "A", "AAAA"])
+        if self.plain_name and self.service:  # apart: above, any name there could be an alias
+            below = self.service.in_domain(Name(()))
+            hosts = [instance_label(each) for each in self.instances]
+            names = [normalized(self.domain.child(*below.labels, host)) for host in hosts]
+            anywhere = f"{normalized(below)}.*.{normalized(self.domain)}"
+            yield _only(names or [anywhere], ["CNAME"])
 
     def _names(self) -> list[str]:
         names = self._of_services()
@@ -130,6 +126,19 @@ class Grant:
         if not self.instances:
             names.append(f"*.{normalized(browse)}")
         return names + hosts
+
+
+def _only(names: Sequence[str], types: Sequence[str]) -> dict[str, Any]:
+    """The condition of changes to these names and types, and to no others."""
+    return {
+        "ForAllValues:StringLike": {_NAMES: names},
+        "ForAllValues:StringEquals": {
+            _TYPES: types,
+            _ACTIONS: ["CREATE", "DELETE"],  # no UPSERT: nothing is overwritten blindly
+        },
+        # ForAllValues holds where a key is absent: ask for its presence
+        "Null": dict.fromkeys((_NAMES, _TYPES, _ACTIONS), "false"),
+    }
 
 
 def normalized(name: Name) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from dnssd.members import Member
 from dnssd.names import Name
-from dnssd.records import Address, Rdata
+from dnssd.records import Address
 from dnssd.registration.operation import Outcome
 from dnssd.registration.wish import Wish
 
@@ -51,16 +51,18 @@ def warnings(wish: Wish, outcome: Outcome, now: datetime) -> Iterator[str]:
             "clone of that host's image, give it a machine ID and a --host of its own"
         )
     for change in outcome.changes:
-        if change.rdtype == "SRV" and change.after:
-            yield from crowd_warning(wish.name, change.after.values)
+        if change.name in (wish.name, wish.service) and change.after:
+            yield from crowd_warning(change.name, len(change.after.values))
 
 
-def crowd_warning(name: Name, values: tuple[Rdata, ...]) -> Iterator[str]:
-    """Whether an instance has nearly as many values as name servers take."""
-    if len(values) >= CROWDED:
+def crowd_warning(name: Name, values: int) -> Iterator[str]:
+    """Whether an instance, or a list of instances, has nearly as many values as BIND passes on."""
+    if values >= CROWDED:
+        is_list = name.labels[0].startswith(b"_")
+        more = "fewer instances, of more hosts each" if is_list else "a second instance of it"
         yield (
-            f"{name}: {len(values)} values; name servers of BIND serve no RRset of more than "
-            "100: use a second instance of the service, which clients merge with this one"
+            f"{name}: {values} values; name servers of BIND serve no RRset of more than 100: use "
+            f"{more}; clients merge the instances of a service"
         )
 
 

@@ -22,6 +22,7 @@ from dnssd.names import Name
 from dnssd.records import Ptr
 from dnssd.registration.listing import instance_views
 from dnssd.registration.operation import Operation, Result
+from dnssd.registration.plainname import plain_record
 from dnssd.registration.removal import Removal, hold_out, remove
 from dnssd.registration.views import InstanceView
 from dnssd.rrsets import Change, RRset
@@ -178,7 +179,8 @@ def plan_uninstall(
     }
     nodes = [rrset for host in sorted(hosts) for rrset in zone.read_node(host, deadline)]
     enumeration = zone.read(service.enumeration_in(zone.origin), "PTR", deadline)
-    known = [*below, *nodes, *([enumeration] if enumeration else [])]
+    plain = [plain_record(zone, view.name, deadline) for view in instance_views(browse, below)]
+    known = [*below, *nodes, *filter(None, [enumeration, *plain])]
     copy = MemoryZone(zone.origin, known, merges=zone.traits.merges, limits=zone.limits)
     uninstall(Operation(copy, deadline), service, brake)
     before, after = copy.states[0], copy.states[-1]
@@ -210,8 +212,20 @@ def _remove_instance(operation: Operation, service: Service, name: Name, brake: 
         view = operation.read_instance(name)
         if view.srv is not None:
             return
+        _remove_plain_name(operation, name)
         if not view.members and _remove_definition(operation, service, view):
             return
+
+
+def _remove_plain_name(operation: Operation, name: Name) -> None:
+    """Remove what leads to an instance by its plain name, if it still says so: before the rest.
+
+    In a batch of its own, which is all that the statement of a policy for it allows.
+    """
+    while (record := plain_record(operation.zone, name, operation.deadline)) is not None:
+        if operation.attempt([Change(record, None)]) is Result.MADE:
+            return
+        operation.back_off()
 
 
 def _remove_definition(operation: Operation, service: Service, view: InstanceView) -> bool:

@@ -1,15 +1,17 @@
 """What a registration comes to in one zone: names and values, nothing left to parse."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dnssd.errors import UsageError
 from dnssd.members import Member
-from dnssd.names import Name
+from dnssd.names import Name, shown
 from dnssd.records import Address, Srv, Txt
-from dnssd.services import Service, instance_label, parse_host_label
+from dnssd.services import DEFAULT_INSTANCE, Service, instance_label, parse_host_label
 
 DEFAULT_TTL = 60  # seconds: of what this project writes, where nothing else was there or asked for
+_PLAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,24 @@ class Departure:
         """Whether a member's label is one of those that leave."""
         host, _, port = label.rpartition("-")
         return host == self.host.lower() and (self.port is None or port == str(self.port))
+
+
+def is_plain(instance: str) -> bool:
+    """Whether an instance can have a plain name: where a host could be called so."""
+    return bool(_PLAIN.fullmatch(instance)) and instance.lower() != DEFAULT_INSTANCE
+
+
+def check_plain(instance: str | None) -> None:
+    """See that an instance can have a plain name.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if instance is None or not is_plain(instance):
+        raise UsageError(
+            f"plain name: instance {shown(instance or DEFAULT_INSTANCE)}: it takes one label of "
+            f"letters, digits and inner hyphens, and not {DEFAULT_INSTANCE}; name the instance so"
+        )
 
 
 def default_owner(host: str) -> str:

@@ -20,11 +20,13 @@ class Traits:
         merges: Adds and deletes single values of shared RRsets, and relies on absence.
         fresh: A read shows every commit that was made before it.
         proxies: Takes addresses that it stands before itself.
+        lists: A listing shows all that stands below a name, and not only what dnssd wrote.
     """
 
     merges: bool = False
     fresh: bool = True
     proxies: bool = False
+    lists: bool = True
 
 
 class Zone(Protocol):
@@ -84,6 +86,9 @@ class Zone(Protocol):
 
         One round trip where the provider can; otherwise one read after the other.
         """
+
+    def is_answered_by_wildcard(self, name: Name, deadline: Deadline) -> bool:
+        """Whether a wildcard answers for `name`, at and below which nothing was read."""
 
     def commit(
         self,

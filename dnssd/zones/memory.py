@@ -65,6 +65,10 @@ class MemoryZone:
         found = {rrset.name: rrset for rrset in aliases if rrset.name in names}
         return *found.values(), *(state[one] for one in dict.fromkeys(questions) if one in state)
 
+    def is_answered_by_wildcard(self, name: Name, deadline: Deadline) -> bool:
+        """See `Zone.is_answered_by_wildcard`."""
+        return bool(self.read_node(name.parent.child(b"*"), deadline))
+
     def commit(
         self, changes: Sequence[Change], deadline: Deadline, *, absent: Collection[Question] = ()
     ) -> str:
@@ -97,8 +101,8 @@ class MemoryZone:
             what = f"{change.rdtype} {change.name} is not as it was when read"
             raise Conflict(what, name=str(change.name))
         if after is not None:
-            if change.rdtype != "CNAME" and (change.name, "CNAME") in rrsets:
-                raise Conflict(f"{change.name} is an alias", name=str(change.name))
+            if any(name == change.name and "CNAME" in (rdtype, key[1]) for name, rdtype in rrsets):
+                raise Conflict(f"{change.name}: an alias stands alone", name=str(change.name))
             rrsets[key] = after
 
     def _state(self) -> Contents:

@@ -97,6 +97,10 @@ class Stepped:
         found = (self.read(name, rdtype, deadline) for name, rdtype in questions)
         return tuple(rrset for rrset in found if rrset is not None)
 
+    def is_answered_by_wildcard(self, name: Name, deadline: Deadline) -> bool:
+        """See `Zone.is_answered_by_wildcard`."""
+        return self._read(lambda zone: zone.is_answered_by_wildcard(name, deadline))
+
     def commit(
         self, changes: Sequence[Change], deadline: Deadline, *, absent: Collection[Question] = ()
     ) -> str:

@@ -15,7 +15,7 @@ from dnssd.agent.service import PlainAddress
 from dnssd.deadline import Deadline
 from dnssd.members import Member
 from dnssd.names import Name
-from dnssd.records import Address, Txt
+from dnssd.records import Address, Opaque, Txt
 from dnssd.registration.joining import join
 from dnssd.registration.leaving import leave
 from dnssd.registration.operation import Operation
@@ -82,6 +82,31 @@ def test_what_is_lost_is_noticed_and_joined_again() -> None:
         assert counts == [1, 1]
 
     run(story)
+
+
+def test_the_plain_name_is_seen_to_at_first_and_with_what_is_lost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Not again with each change; what is in its way is told once."""
+    plain = (ORIGIN.child(b"_http", b"_tcp", b"web"), "CNAME")
+    other = RRset(plain[0], "CNAME", 60, (Opaque("CNAME", "elsewhere.example.com."),))
+
+    async def story(world: World) -> None:
+        await world.agent(service(80, plain_name=True))
+        await world.until(lambda: plain in world.zone.states[-1])
+        world.lose_everything()
+        await world.until(lambda: plain in world.zone.states[-1])
+        assert "plain name" not in caplog.text
+        world.zone.states.append({plain: other})
+        await world.until(lambda: world.published() == {80})
+        world.verdicts[80] = "fail"
+        await world.until(lambda: world.published() == set())
+        world.verdicts[80] = "pass"
+        await world.until(lambda: world.published() == {80})
+        assert world.zone.states[-1][plain] == other
+
+    run(story)
+    assert caplog.text.count("plain name not written: there is CNAME") == 1
 
 
 def test_name_servers_that_are_behind_cost_ever_fewer_requests() -> None:

@@ -87,18 +87,23 @@ def write_record(rrset: RRset, value: Rdata) -> dict[str, Any]:
     """What makes a record of one value."""
     record: dict[str, Any] = {
         "type": rrset.rdtype,
-        "name": _write_name(rrset.name),
+        "name": write_name(rrset.name),
         "ttl": rrset.ttl,
     }
-    if rrset.rdtype in ("A", "AAAA"):
+    if rrset.rdtype in ("A", "AAAA", "CNAME"):
         record["proxied"] = rrset.kind == PROXIED
     if record.get("proxied"):
         record["ttl"] = AUTOMATIC
     if isinstance(value, Srv):
-        target = _write_name(value.target)
+        target = write_name(value.target)
         data = {"priority": value.priority, "weight": value.weight, "port": value.port}
         return record | {"data": data | {"target": target}}
     return record | {"content": _content(value)}
+
+
+def write_name(name: Name) -> str:
+    """A name as the API has it: without the last dot, a wildcard as it is."""
+    return name.master().replace(r"\042", "*").removesuffix(".") or "."
 
 
 def check(changes: Iterable[Change], origin: Name) -> None:
@@ -146,11 +151,7 @@ def _read_value(rdtype: str, listed: Mapping[str, Any]) -> Rdata:
 
 def _content(value: Rdata) -> str:
     if isinstance(value, Ptr):
-        return _write_name(value.target)
+        return write_name(value.target)
     if isinstance(value, Srv):
-        return f"{value.priority} {value.weight} {value.port} {_write_name(value.target)}"
+        return f"{value.priority} {value.weight} {value.port} {write_name(value.target)}"
     return value.format().removesuffix(".") if value.rdtype in _NAMES else value.format()
-
-
-def _write_name(name: Name) -> str:
-    return name.master().removesuffix(".") or "."

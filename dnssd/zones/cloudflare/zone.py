@@ -18,7 +18,7 @@ from dnssd.rrsets import Change, RRset
 from dnssd.zones.base import Question, Traits
 from dnssd.zones.cloudflare import records
 from dnssd.zones.cloudflare.client import Client, Stale
-from dnssd.zones.cloudflare.records import Record
+from dnssd.zones.cloudflare.records import Record, write_name
 from dnssd.zones.limits import CommitLimits
 
 _log = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class CloudflareZone:
         Raises:
             ZoneNotFound: The token can see no zone of that name.
         """
-        name = self.origin.master().removesuffix(".")
+        name = write_name(self.origin)
         answer = self._client.get("/zones", {"name": name}, deadline)
         found = [zone for zone in answer["result"] or () if zone.get("name") == name]
         if not found:
@@ -106,13 +106,13 @@ class CloudflareZone:
 
     def read_node(self, name: Name, deadline: Deadline) -> tuple[RRset, ...]:
         """See `Zone.read_node`: one request."""
-        found = self._list({"name.exact": _text(name)}, deadline, lambda found: found == name)
+        found = self._list({"name.exact": write_name(name)}, deadline, lambda found: found == name)
         self._nodes.add(name)
         return found
 
     def read_below(self, name: Name, deadline: Deadline) -> tuple[RRset, ...]:
         """See `Zone.read_below`: one request for each page; the suffix matches more."""
-        query = {"name.endswith": _text(name)}
+        query = {"name.endswith": write_name(name)}
         found = self._list(query, deadline, lambda found: found.is_below(name))
         self._covered.append(name)
         return found
@@ -121,11 +121,15 @@ class CloudflareZone:
         """See `Zone.read_many`: one request, for the whole zone, if there are several names."""
         wanted = set(questions)
         names = {name for name, _ in wanted}
-        query = {"name.exact": _text(*names)} if len(names) == 1 else {}
+        query = {"name.exact": write_name(*names)} if len(names) == 1 else {}
 
         found = self._list(query, deadline, lambda found: found in names)
         self._nodes |= names
         return tuple(one for one in found if (one.name, one.rdtype) in wanted or _is_alias(one))
+
+    def is_answered_by_wildcard(self, name: Name, deadline: Deadline) -> bool:
+        """See `Zone.is_answered_by_wildcard`: one request."""
+        return bool(self.read_node(name.parent.child(b"*"), deadline))
 
     def commit(
         self, changes: Sequence[Change], deadline: Deadline, *, absent: Collection[Question] = ()
@@ -175,7 +179,7 @@ class CloudflareZone:
         self._client.close()
 
     def _name_servers(self, deadline: Deadline) -> Iterator[Rdata]:
-        answer = self._client.get("/zones", {"name": _text(self.origin)}, deadline)
+        answer = self._client.get("/zones", {"name": write_name(self.origin)}, deadline)
         for zone in answer["result"]:
             yield from (Opaque("NS", str(name)) for name in zone.get("name_servers") or ())
 
@@ -288,7 +292,3 @@ def _is_alias(rrset: RRset) -> bool:
 
 def _is_proxied(change: Change) -> bool:
     return any(side is not None and side.kind for side in (change.before, change.after))
-
-
-def _text(name: Name) -> str:
-    return name.master().removesuffix(".")

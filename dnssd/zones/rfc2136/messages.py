@@ -2,7 +2,8 @@
 
 An own RRset is an exact swap: the prerequisite is what was read, value for value, or its
 absence. Of a shared RRset single values are added and deleted, and the rest stays. And no name
-that is written may be an alias: BIND and Knot would drop that record and say NOERROR.
+that is written may be an alias: BIND and Knot would drop that record and say NOERROR. What becomes
+an alias must have no record of another type, for the same reason.
 """
 
 from collections.abc import Iterable, Sequence
@@ -154,8 +155,8 @@ def _only_removes(change: Change) -> bool:
 
 def _swap(message: dns.update.UpdateMessage, change: Change) -> None:
     name = dns_name(change.name)
-    if change.before is None:
-        message.absent(name, change.rdtype)
+    if change.before is None:  # an alias stands alone, or BIND drops it and says NOERROR
+        message.absent(name, *((change.rdtype,) if change.rdtype != "CNAME" else ()))
     else:  # never an rdataset: its TTL would be FORMERR in a prerequisite
         message.present(name, *map(_rdata, change.before.values))
         if not change.is_guard:

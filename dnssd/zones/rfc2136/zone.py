@@ -61,7 +61,7 @@ class Rfc2136Zone:
         self.actor = ""
         self.origin = origin
         self.limits = CommitLimits(values=values)
-        self.traits = Traits(merges=True)
+        self.traits = Traits(merges=True, lists=False)
         self.throttled = 0  # nobody counts
         self._client = UpdateClient(origin, servers, key, timeout=timeout, now=now)
         self._commits: dict[str, tuple[Change, ...]] = {}
@@ -115,6 +115,15 @@ class Rfc2136Zone:
         for name, rdtype in self._synthesized(found, deadline):
             del found[name, rdtype]
         return tuple(found.values())
+
+    def is_answered_by_wildcard(self, name: Name, deadline: Deadline) -> bool:
+        """See `Zone.is_answered_by_wildcard`: one round trip.
+
+        A wildcard answers for what is below a name only where that name does not exist, not
+        even for the sake of other names below it.
+        """
+        (answer,) = self._client.ask([messages.question(name.child(b"_dnssd"), "TXT")], deadline)
+        return bool(answer.answer) or answer.rcode() != dns.rcode.NXDOMAIN
 
     def commit(
         self, changes: Sequence[Change], deadline: Deadline, *, absent: Collection[Question] = ()

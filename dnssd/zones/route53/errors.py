@@ -111,9 +111,10 @@ def rights_to_change(changes: Sequence[Change]) -> str:
     for change in changes:
         types.setdefault(change.name, set()).add(change.rdtype)
     records = ", ".join(f"{'/'.join(sorted(kinds))} {name}" for name, kinds in types.items())
+    option = "--plain-name" if {"CNAME"} in types.values() else "--host-pattern"
     return (
         f"the policy does not cover {records}: that of 'dnssd iam-policy' covers the service it "
-        "names and hosts i-*; see its --host-pattern"
+        f"names and hosts i-*; see its {option}"
     )
 
 

@@ -53,11 +53,7 @@ _RIGHTS = {
 
 
 class Route53Zone:
-    """A `Zone` at Route 53.
-
-    Attributes:
-        zone_id: The hosted zone, such as `Z0123456789ABC`.
-    """
+    """A `Zone` at Route 53; its ID is one such as `Z0123456789ABC`."""
 
     def __init__(
         self, session: "Session", zone_id: str, origin: Name, *, address: str = ""
@@ -119,6 +115,10 @@ class Route53Zone:
         """See `Zone.read_many`: a request for each."""
         found = (self.read(name, rdtype, deadline) for name, rdtype in dict.fromkeys(questions))
         return tuple(rrset for rrset in found if rrset is not None)
+
+    def is_answered_by_wildcard(self, name: Name, deadline: Deadline) -> bool:
+        """See `Zone.is_answered_by_wildcard`."""
+        return bool(self.read_node(name.parent.child(b"*"), deadline))
 
     def commit(
         self, changes: Sequence[Change], deadline: Deadline, *, absent: Collection[Question] = ()
@@ -182,8 +182,8 @@ class Route53Zone:
         Raises:
             ZoneNotFound: No such ID.
         """
-        zone = self._ask("GetHostedZone", {"Id": self.zone_id}, _read_hosted, deadline)
-        self.origin = zone.name
+        keys = {"Id": self.zone_id}
+        self.origin = self._ask("GetHostedZone", keys, _read_hosted, deadline)
 
     def _walk(
         self, start: Name, wanted: Callable[[Name], bool], page: int, deadline: Deadline
@@ -269,8 +269,8 @@ def _read_zone(listed: Mapping[str, Any]) -> _HostedZone:
     )
 
 
-def _read_hosted(answer: Mapping[str, Any]) -> _HostedZone:
-    return _read_zone(answer["HostedZone"])
+def _read_hosted(answer: Mapping[str, Any]) -> Name:
+    return _read_zone(answer["HostedZone"]).name
 
 
 def _read_zones(answer: Mapping[str, Any]) -> list[_HostedZone]:
