@@ -7,6 +7,8 @@ from dnssd.errors import MalformedRecord
 from dnssd.names import Name
 from dnssd.records import MAX_TTL, Opaque, Rdata
 
+PROXIED = "proxied"  # the kind of an RRset whose addresses are its provider's own
+
 
 @dataclass(frozen=True, slots=True)
 class RRset:

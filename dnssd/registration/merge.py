@@ -15,13 +15,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from dnssd.errors import NotShareable
 from dnssd.members import Member
 from dnssd.names import Name
 from dnssd.records import Ptr, Rdata, Txt
 from dnssd.registration import address, plan
 from dnssd.registration.views import DefinitionView, HostView, InstanceView
 from dnssd.registration.wish import Wish
-from dnssd.rrsets import Change, RRset
+from dnssd.rrsets import PROXIED, Change, RRset
 from dnssd.zones.base import Question
 
 
@@ -43,9 +44,18 @@ class Merge:
         return any(not change.is_guard for change in self.changes)
 
 
-def questions(wish: Wish) -> tuple[Question, ...]:
-    """Everything that a join relies on, in one round trip."""
-    host = () if wish.host is None else ((wish.host, t) for t in ("TXT", "A", "AAAA"))
+def questions(wish: Wish, *, proxies: bool = False) -> tuple[Question, ...]:
+    """Everything that a join relies on, in one round trip.
+
+    Args:
+        wish: What is wanted.
+        proxies: Whether the provider may stand before a target.
+    """
+    host: Iterable[Question] = ()
+    if wish.host is not None:
+        host = ((wish.host, rdtype) for rdtype in ("TXT", "A", "AAAA"))
+    elif proxies:
+        host = ((wish.srv.target, rdtype) for rdtype in ("A", "AAAA"))
     return (
         (wish.name, "SRV"),
         (wish.name, "TXT"),
@@ -63,6 +73,7 @@ class Read:
     view: InstanceView
     host: HostView | None
     definition: DefinitionView
+    hidden: Name | None = None  # a target that its provider stands before
 
     @classmethod
     def of(cls, wish: Wish, rrsets: Sequence[RRset]) -> "Read":
@@ -73,6 +84,7 @@ class Read:
             view=InstanceView.of(wish.name, [r for r in rrsets if r.name.is_below(wish.name)]),
             host=None if wish.host is None else HostView.of(wish.host, host, wish.origin),
             definition=DefinitionView(pointers.get(wish.service), pointers.get(wish.enumeration)),
+            hidden=next((r.name for r in rrsets if r.kind == PROXIED and wish.host is None), None),
         )
 
 
@@ -103,6 +115,11 @@ def join(
     """
     view = read.view
     view.check()
+    if read.hidden is not None:
+        raise NotShareable(
+            f"{read.hidden}: its address is proxied, and nobody reaches another port there; "
+            "give a target that is not, or the host's own address"
+        )
     entry = plan.own_change(wish, draft, view, now)
     assert entry.new is not None  # noqa: S101 (a join leaves a member)
     announces = entry.new != entry.old or bool(entry.new.was)

@@ -29,9 +29,8 @@ from dnssd.names import Name
 from dnssd.records import Address, Rdata, Txt
 from dnssd.registration.addressmembers import AddressMember
 from dnssd.registration.wish import DEFAULT_TTL
-from dnssd.rrsets import Change, RRset
+from dnssd.rrsets import PROXIED, Change, RRset
 
-PROXIED = "proxied"  # the kind of an RRset whose addresses are the provider's own
 TYPES = ("A", "AAAA")
 _APEX, _BESIDE = b"_apex", b"_dnssd"
 

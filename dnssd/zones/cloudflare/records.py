@@ -13,7 +13,7 @@ from typing import Any
 from dnssd.errors import ChangeRejected, MalformedName, MalformedRecord, RRsetFull
 from dnssd.names import Name
 from dnssd.records import Opaque, Ptr, Rdata, Srv, Txt, parse_rdata
-from dnssd.rrsets import Change, RRset
+from dnssd.rrsets import PROXIED, Change, RRset
 from dnssd.zones.base import Question
 
 AUTOMATIC = 1  # a TTL of Cloudflare's choice
@@ -21,7 +21,6 @@ AUTOMATIC_SECONDS = 300
 SHORTEST_TTL, LONGEST_TTL = 60, 86_400  # seconds
 MOST_CHARACTERS = 8_192  # of the content of one name and type
 _NAMES = ("CNAME", "NS")  # types whose content is one name
-PROXIED = "proxied"  # the kind of an RRset whose addresses are Cloudflare's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def read_record(listed: Mapping[str, Any]) -> Record:
 
 
 def rrsets(records: Iterable[Record]) -> tuple[RRset, ...]:
-    """The RRsets that records make; the oldest tells the TTL."""
+    """The RRsets that records make; the newest tells the TTL, which was asked for last."""
     grouped: dict[Question, list[Record]] = {}
     for record in sorted(records, key=lambda record: record.age):
         grouped.setdefault(record.key, []).append(record)
@@ -75,7 +74,7 @@ def rrsets(records: Iterable[Record]) -> tuple[RRset, ...]:
         RRset(
             name=name,
             rdtype=rdtype,
-            ttl=found[0].ttl,
+            ttl=found[-1].ttl,
             values=tuple(record.value for record in found),
             kind=PROXIED if any(record.proxied for record in found) else None,
         )
