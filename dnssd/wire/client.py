@@ -120,7 +120,7 @@ class DnsClient:
             now,
             query.deadline,
             late=server.late,
-            by_tcp=bool(self._large) and (query.name, query.rdtype) in self._large,
+            by_tcp=server.by_udp is False or (query.name, query.rdtype) in self._large,
             budget=self._budget,
             doubt=query.doubt,
             is_measured=server.is_measured,
@@ -173,6 +173,7 @@ class DnsClient:
         try:
             answer = read_usual(data, query.question) or read_answer(read_message(data))
             more = resolution.heard(attempt, answer, now)
+            server.by_udp = server.by_udp or not attempt.by_tcp
             if answer.signed or not query.doubt.expected:
                 self._is_alive(server)
         except (MalformedMessage, NoAnswer) as error:
@@ -190,6 +191,7 @@ class DnsClient:
         """Something else than an answer has come; what to send in its place."""
         resolution, attempt = query.resolution, connection.attempt
         if isinstance(why, CutShort):
+            self._servers[attempt.server].by_udp = True
             self._is_alive(self._servers[attempt.server])
             return resolution.truncated(attempt, now)
         if isinstance(why, MalformedMessage):

@@ -249,9 +249,9 @@ class Resolution:
                 self.next_at = min(self._deadline, max(self.next_at, trouble.sent_at + pause))
                 return ()
             granted = 1 if alive else self._servers
+        by_tcp = trouble.is_for_tcp(now) or self._by_tcp
         trouble.sent_at = now
         servers = alive if alive and trouble.bursts > 1 else every
-        by_tcp = self._by_tcp
         return [trouble.next(servers, by_tcp=by_tcp and not at) for at in range(granted)]
 
 

@@ -38,6 +38,7 @@ class Server:
         is_measured: Whether that is known.
         patience: Seconds after which a UDP port that is asked, but hears nothing, is replaced.
         plain_until: When to send OPT records again.
+        by_udp: Whether it answers by UDP; None until that is known.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Server:
         self.is_measured = False
         self.patience = SILENT
         self.plain_until = 0.0
+        self.by_udp: bool | None = None
         self.entropy = entropy
         self.received = received
         self.failed = failed

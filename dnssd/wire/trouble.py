@@ -6,6 +6,7 @@ from typing import NamedTuple
 from dnssd.wire.belief import Doubt, Evidence
 
 INTERVAL = 0.03  # seconds between bursts, at first
+SILENT, FAILED = 0.25, 0.1  # seconds after which TCP is tried: some take nothing else
 
 
 class Attempt(NamedTuple):
@@ -23,6 +24,7 @@ class Trouble:
         asked: The servers that were asked.
         turn: The one that was asked last.
         sent_at: When that was, in seconds.
+        by_udp_since: Since when nothing but UDP was tried, in seconds.
         interval: Seconds until the next burst.
         bursts: How many there were.
         replaced: How many attempts were replaced since the last one.
@@ -33,6 +35,7 @@ class Trouble:
     __slots__ = (
         "asked",
         "bursts",
+        "by_udp_since",
         "evidence",
         "failures",
         "interval",
@@ -47,10 +50,18 @@ class Trouble:
         self.failures: dict[int, str] = {}
         self.asked = {first}
         self.turn = first
-        self.sent_at = sent_at
+        self.sent_at = self.by_udp_since = sent_at
         self.interval = INTERVAL
         self.bursts = self.replaced = 0
         self.other = False
+
+    def is_for_tcp(self, now: float) -> bool:
+        """Whether the next attempt goes by TCP: now and then, where nothing is heard by UDP."""
+        patience = FAILED if self.other else SILENT
+        if self.evidence.heard or self.evidence.unsigned or now - self.by_udp_since < patience:
+            return False
+        self.by_udp_since = now + max(SILENT, now - self.sent_at)
+        return True
 
     def next(self, servers: Sequence[int], *, by_tcp: bool) -> Attempt:
         """An attempt with the server whose turn it is, of these."""

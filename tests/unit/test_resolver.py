@@ -142,6 +142,28 @@ def test_no_fault_of_an_optional_part_takes_an_endpoint_away(
     assert sim.now - begin <= 2 * GRACE
 
 
+@pytest.mark.parametrize(
+    "fault", [silent, saying("REFUSED"), lambda query: [(0.001, "connection refused")]]
+)
+def test_a_server_that_answers_by_tcp_alone_is_heard(fault: Fault) -> None:
+    """UDP is given up on soon, and once TCP has answered it is not tried first again."""
+    sim = SimResolver(TWO_INSTANCES, fault=where(lambda query: not query.by_tcp, fault))
+    begin = sim.now
+    assert len(sim.lookup(SERVICE).endpoints) == 2
+    assert sim.now - begin < GRACE
+
+    sim.advance(10)
+    before = len(sim.network.queries)
+    sim.engine.clear()
+    sim.lookup(SERVICE)
+    assert all(query.by_tcp for query in sim.network.queries[before:])
+
+    sim.network.fault = where(lambda query: query.by_tcp, silent)
+    sim.engine.clear()
+    assert len(sim.lookup(SERVICE).endpoints) == 2
+    assert not sim.network.queries[-1].by_tcp
+
+
 def test_a_service_that_nobody_tells_the_instances_of_is_not_known() -> None:
     """It is no service without any, unless it has plain SRV records."""
     broken = where(lambda query: query.key == (SERVICE, "PTR"), servfail)
