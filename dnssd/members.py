@@ -16,7 +16,7 @@ is told apart: whoever relies on a record restates it, id and all, in the batch 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, Self
 
 from dnssd.errors import MalformedName, MalformedRecord
@@ -25,6 +25,7 @@ from dnssd.records import Address, Srv, Txt
 from dnssd.services import parse_host_label
 
 FORMAT = 1  # the `dnssd=` that this code writes; a higher one is left as it is
+_SOON = timedelta(minutes=1)  # one join may read its own record several times
 AGENT_SETTLES = 90.0  # seconds after its own write in which an agent does not look at its record
 
 State = Literal["up", "leaving"]
@@ -163,8 +164,13 @@ class Member:
         """The same member on its way out; `held` keeps its agent from joining it again."""
         return replace(self, state="leaving", hold=self.id if held else self.hold)
 
-    def renewed(self, draft: "Member") -> "Member":
-        """The same member with the lease of a draft; one that has just begun stays as it is."""
+    def renewed(self, draft: "Member", *, confirmed: bool = False) -> "Member":
+        """The same member with the lease of a draft; one that has just begun stays as it is.
+
+        Without a lease one that is `confirmed` gets the draft's time, if that is of much later.
+        """
+        if confirmed and draft.until is None and draft.since - self.since > _SOON:
+            return replace(self, since=draft.since, until=None)
         if draft.until is not None and self.until is not None:
             quarter = (draft.until - draft.since) / 4  # renewals come at each third
             if draft.until - quarter < self.until <= draft.until:

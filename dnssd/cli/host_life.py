@@ -54,12 +54,14 @@ def life_of(service: str | None, options: Mapping[str, Any], install: str | None
     from dnssd.zones.address import zones_with
 
     join, leave = [], []
+    everywhere: tuple[str, ...] = options["zone_addresses"]
+    unsaid = {**options, "zone_addresses": ()}  # the unit's environment says it
     if service is not None:
-        join.append(("join", "-v", service, *_words(JOIN_OPTIONS, options)))
-        leave.append(("leave", "-v", service, *_words(_LEAVE_OPTIONS, options)))
+        join.append(("join", "-v", service, *_words(JOIN_OPTIONS, unsaid)))
+        leave.append(("leave", "-v", service, *_words(_LEAVE_OPTIONS, unsaid)))
     for name in options["names"]:
-        zones = zones_with(name, options["zone_addresses"], proxied=options["proxied"])
-        there = {**options, "zone_addresses": zones}
+        zones = zones_with(name, everywhere, proxied=options["proxied"])
+        there = {**options, "zone_addresses": zones} if zones != everywhere else dict(unsaid)
         if options["proxied"]:
             there["ttl"] = None  # the provider's own; it is the service's alone
         join.append(("join-address", "-v", name, *_words(ADDRESS_OPTIONS, there)))
@@ -74,6 +76,7 @@ def life_of(service: str | None, options: Mapping[str, Any], install: str | None
         leave=together(leave),
         deadline=options["deadline"],
         install=install,
+        zones=everywhere,
         lease=options["lease"] if service is not None else 0,
     )
 

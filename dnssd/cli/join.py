@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -198,6 +198,7 @@ class JoinOptions:
     checks: tuple[str, ...] = ()
     wait_healthy: float | None = None
     plain_name: bool = False
+    confirm: bool = False
 
     def registration(self, facts: HostFacts, zone: ZoneAddress) -> Registration:
         """This host's registration in one zone, whose own choice of an address wins.
@@ -271,9 +272,9 @@ def _join_in(
     from dnssd.registration.joining import join
 
     operation = part.begin(splay=asked.splay)
-    wish = registration.wish_in(operation.zone.origin)
+    wish = replace(registration.wish_in(operation.zone.origin), confirm=asked.confirm)
     options = asdict(asked)
-    del options["zone_addresses"]
+    del options["zone_addresses"], options["confirm"]
     options["zone_address"] = part.address
     StateFolder.find(os.environ).keep(Kept.of(facts, str(wish.name), asked.port, options))
     outcome = join(operation, wish)

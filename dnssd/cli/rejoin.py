@@ -37,7 +37,8 @@ def command(zones: tuple[str, ...]) -> None:
     """Join again as this host had joined, after a zone was deleted, made anew or restored.
 
     Each `dnssd join` and `dnssd join-address` keeps its options in the state folder until its
-    leave. Agents join again by themselves. What is there already is not changed.
+    leave. Agents join again by themselves. What is there already is not changed, but for the age
+    that `dnssd status` shows.
     """
     from dnssd.cli import addresses
     from dnssd.cli.failures import one_line
@@ -83,6 +84,6 @@ def _join(kept: Kept, zones: Sequence[str]) -> Callable[[], None] | None:
             address = zone
     with contextlib.suppress(TypeError):  # kept by another version
         if "service" in options:
-            return partial(join_as, JoinOptions(**options, zone_addresses=(address,)))
+            return partial(join_as, JoinOptions(**options, zone_addresses=(address,), confirm=True))
         return partial(addresses.join, addresses.AddressOptions.of(kept, options, address))
     return None

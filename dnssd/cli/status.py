@@ -253,6 +253,7 @@ def _print(view: InstanceView, beside: Beside) -> None:
 
 def _warn(service: Name, views: Sequence[InstanceView], beside: Beside) -> None:
     from dnssd.cli.hints import warn_of_plain_name
+    from dnssd.cli.output import some
     from dnssd.cli.statusjson import sorted_members
     from dnssd.registration.remarks import crowd_warning
 
@@ -261,7 +262,10 @@ def _warn(service: Name, views: Sequence[InstanceView], beside: Beside) -> None:
         warn(warning)
     for plain in (beside.plain[view.name] for view in views if view.name in beside.plain):
         warn_of_plain_name(plain)
-    members = (member for view in views for member in sorted_members(view))
+    members = [member for view in views for member in sorted_members(view)]
+    now = datetime.now(UTC)
+    if ended := [m.label for m in members if m.until is not None and m.until < now]:
+        warn(f"lease ended, and not renewed since: {some(ended)}; dnssd reap takes these out")
     for target in sorted({member.srv.target for member in members}):
         if beside.addresses.get(target) == ():
             warn(f"{target}: no address record: no client can connect; join again on that host")

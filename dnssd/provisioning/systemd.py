@@ -24,6 +24,15 @@ def command_line(words: Iterable[str]) -> str:
     return " ".join(map(_quoted, words))
 
 
+def assignment(name: str, value: str) -> str:
+    """A variable for `Environment=`, where `$` means nothing.
+
+    Raises:
+        UsageError: No variable can hold that.
+    """
+    return _quoted(f"{name}={value}").replace("$$", "$")
+
+
 def _quoted(word: str) -> str:
     if _PLAIN.fullmatch(word):
         return word

@@ -19,7 +19,7 @@ from typing import Any
 
 from dnssd.errors import UsageError
 from dnssd.names import shown
-from dnssd.provisioning.systemd import command_line
+from dnssd.provisioning.systemd import assignment, command_line
 from dnssd.provisioning.toml import toml
 from dnssd.zones.secretfile import FOLDER
 
@@ -78,6 +78,7 @@ class Life:
         leave: The arguments of `dnssd` at every stop, likewise.
         deadline: Seconds that `join` takes at most.
         install: What pip installs dnssd from; None where it is installed already.
+        zones: Where it joins and leaves, unless /etc/default/dnssd on the host says otherwise.
         lease: Seconds that a join counts, and is renewed at each third; 0 for ever.
 
     Raises:
@@ -88,6 +89,7 @@ class Life:
     leave: tuple[str, ...]
     deadline: float
     install: str | None = None
+    zones: tuple[str, ...] = ()
     lease: int = 0
 
     def __post_init__(self) -> None:
@@ -105,6 +107,7 @@ class Life:
             "INSTALL": None if self.install is None else command_line([self.install]),
             "JOIN": command_line(self.join),
             "LEAVE": command_line(self.leave),
+            "ZONES": assignment("DNSSD_ZONE", " ".join(self.zones)) if self.zones else None,
             "RENEWAL": command_line(_timer(self.lease)) if self.lease else None,
             "TIMEOUT": str(max(LEAST_START, math.ceil(self.deadline) + 60)),
         }

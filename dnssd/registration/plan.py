@@ -235,7 +235,7 @@ def own_change(wish: Wish, draft: Member, view: InstanceView, now: datetime) -> 
     found, record = view.members[wish.label]
     _check_owner(wish, found, now)
     if found.same_as(draft):
-        return MemberChange(record, found, found.renewed(draft))
+        return MemberChange(record, found, found.renewed(draft, confirmed=wish.confirm))
     was = dict.fromkeys(v for v in (*found.was, found.srv) if not draft.claims(v))
     kept = () if found.is_newer else found.unknown
     return MemberChange(record, found, replace(draft, was=tuple(was), unknown=kept))

@@ -34,6 +34,7 @@ class Wish:
         takeover: Whether another owner's records may be replaced.
         agent: Whether an agent answers for the member.
         lease: Seconds that its record counts for, unless it is renewed; 0 for no end.
+        confirm: Whether a member that is as wished is to tell that it still lives.
     """
 
     origin: Name
@@ -51,6 +52,7 @@ class Wish:
     former_owners: tuple[str, ...] = ()
     agent: bool = False
     lease: int = 0
+    confirm: bool = False
 
     def owns(self, owner: str) -> bool:
         """Whether records of that owner are this host's own."""

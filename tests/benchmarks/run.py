@@ -26,6 +26,7 @@ from storm import (
     compare_and_swap,
     leave,
     read_merge_upsert,
+    rejoin,
 )
 from tables import show
 
@@ -96,6 +97,21 @@ def leave_storm() -> None:
     show("Leave storm, 200 hosts within 5 s, 5/s, burst 5", (*heading, *tail), rows)
 
 
+def restored() -> None:
+    """100 hosts join again in a zone that was made anew, restored from yesterday, or is whole."""
+    rows = []
+    setting = Setting(hosts=100)
+    for what, there in (("made anew", 0), ("restored, half of them in it", 50), ("whole", 100)):
+        stage = Stage(setting)
+        if there:
+            stage.blow(announce_then_fold(stage), limited=False, only=range(there))
+        outcome = stage.blow(rejoin(stage))
+        last, requests = outcome.times[-1], outcome.admitted / setting.hosts
+        rows.append((what, f"{last:.0f} s", f"{requests:.2f}", setting.hosts - outcome.values))
+    heading = ("the zone", "last joined", "admitted a join", "lost")
+    show("100 hosts join again within 5 s, 5/s, burst 5", heading, rows)
+
+
 def sandbox() -> None:
     """The sandbox with 10,000 records, and joins without a rate limit."""
     with _sandbox("example.test", "full.test") as process:
@@ -135,6 +151,7 @@ MEASUREMENTS = {
     "capacity": _lookups("capacity", "capacity"),
     "join-storm": join_storm,
     "leave-storm": leave_storm,
+    "restored": restored,
     "sandbox": sandbox,
     "updates": _lookups("updates", "updates"),
     "warm": _lookups("warm", "picks", "threads", "adapter", "memory"),

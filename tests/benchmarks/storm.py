@@ -5,7 +5,7 @@ The clock is virtual (simulation.py); the sandbox, boto3 and the sockets between
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -162,6 +162,17 @@ def announce_then_fold(stage: Stage) -> Work:
     def work(zone: Route53Zone, deadline: Deadline, number: int) -> None:
         operation = Operation(zone, deadline, now=stage.now)
         joining.join(operation, _registration(number).wish_in(ORIGIN))
+
+    return work
+
+
+def rejoin(stage: Stage) -> Work:
+    """What `dnssd rejoin` does, a day later."""
+
+    def work(zone: Route53Zone, deadline: Deadline, number: int) -> None:
+        operation = Operation(zone, deadline, now=lambda: stage.now() + timedelta(days=1))
+        wish = replace(_registration(number).wish_in(ORIGIN), confirm=True)
+        joining.join(operation, wish)
 
     return work
 

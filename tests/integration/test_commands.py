@@ -5,18 +5,22 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import boto3
 import dns.message
 import dns.query
 import pytest
 
+from dnssd.cli import status
 from dnssd.hosts import plain
 from dnssd.names import Name
 from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
 from dnssd.sandbox.sandbox import Sandbox
 from kit.commands import Command, Ran, commands
+from kit.documents import USER_DATA, shell_lines
 from kit.invariants import rrset_of
 
 WEB = "web._http._tcp.example.test."
@@ -761,3 +765,42 @@ def test_a_host_joins_again_as_it_had_joined(dnssd: Command, sandbox: Sandbox) -
     }
     assert dnssd("leave", "http", "--instance", "web", "--host", "a", "--port", 80).code == 0
     assert len(dnssd("rejoin").out.splitlines()) == 1, "who has left stays out"
+
+
+def test_the_runbook_for_a_lost_zone_holds(dnssd: Command, sandbox: Sandbox) -> None:
+    """Its commands bring a host back: in the zone as it was, and in another one of that name."""
+    old, new = (f"example.com,id={id}" for id in ("Z0123456789ABC", "Z9876543210CBA"))
+    for number, address in enumerate((old, new)):
+        zone_id = address.partition("id=")[2]
+        origin = Name.parse("example.com")
+        sandbox.zones.create_zone(origin, caller_reference=f"{number}", zone_id=zone_id)
+    host = ("--instance", "web", "--host", "a", "--address", "10.0.0.1")
+    dnssd("join", "http", "--zone", old, "--port", 80, *host)
+    lines = [line.split()[1:] for line in shell_lines(USER_DATA, "dnssd ")]
+    runbook = [words for words in lines if words[0] in ("rejoin", "status")]
+    assert [words[0] for words in runbook] == ["rejoin", "rejoin", "status"]
+    assert dnssd("uninstall-records", "http", "--zone", old, "--yes", "--limit", 1).code == 0
+
+    again, moved, shown = (dnssd(*words) for words in runbook)
+
+    assert (again.code, moved.code, shown.code) == (0, 0, 0)
+    assert again.out.startswith("joined web._http._tcp.example.com. as a-80")
+    assert moved.out.startswith("joined web._http._tcp.example.com. as a-80")
+    assert "a-80    up     yes" in shown.out
+
+
+def test_status_tells_whose_lease_has_ended(
+    dnssd: Command, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has confirmed it in time; it counts for the others as before."""
+    join(dnssd, "a", "--address", "10.0.0.1", "--lease", "60")
+    join(dnssd, "b", "--address", "10.0.0.2")
+    later = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setattr(status, "datetime", Mock(now=lambda _: later))
+
+    told = dnssd("status", "http", "--instance", "web")
+
+    assert told.code == 0
+    assert (
+        told.err == "dnssd: lease ended, and not renewed since: a-80; dnssd reap takes these out\n"
+    )

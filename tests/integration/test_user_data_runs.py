@@ -126,9 +126,10 @@ class Host:
     def _unit_command(self, setting: str) -> int:
         unit = (self.root / UNIT).read_text()
         (value,) = unitfile.settings(unit)[setting]
-        return self.execute(
-            unitfile.command(value.removeprefix("+"), unitfile.environment(unit))
-        ).returncode
+        given = unitfile.environment(unit)
+        if "DNSSD_ZONE" in given:
+            self.environment.setdefault("DNSSD_ZONE", given["DNSSD_ZONE"])
+        return self.execute(unitfile.command(value.removeprefix("+"), given)).returncode
 
     def execute(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         """Run a program with this host's own programs on PATH, and no others."""

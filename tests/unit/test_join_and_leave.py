@@ -771,6 +771,24 @@ def test_a_lease_is_renewed_once_a_third_of_it_is_gone(merges: bool) -> None:
     assert view_of(zone.states[-1]).members["a-80"][0].until is None
 
 
+@pytest.mark.parametrize("merges", [False, True])
+def test_who_confirms_that_it_lives_is_young_again(merges: bool) -> None:
+    """After a zone was restored: one commit, of the member's time alone."""
+    zone = MemoryZone(ORIGIN, merges=merges)
+    wish = registration().wish_in(ORIGIN)
+    joining.join(operation(zone), wish)
+    before, _ = view_of(zone.states[-1]).members["a-80"]
+    then = NOW + timedelta(hours=20)
+    assert not joining.join(operation(zone, now=then), wish).changed
+
+    outcome = joining.join(operation(zone, now=then), replace(wish, confirm=True))
+
+    assert [change.rdtype for change in outcome.changes] == ["TXT"]
+    after, _ = view_of(zone.states[-1]).members["a-80"]
+    assert after == replace(before, since=then)
+    check_projection(zone.states[-1])
+
+
 def test_a_drained_member_stands_behind_all_others() -> None:
     """Its own agent goes on answering for it; others, and who has left, are not touched."""
     zone = MemoryZone(ORIGIN)

@@ -78,6 +78,12 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return output
 
 
+def parsed_there(command: click.Command, unit: str, line: list[str]) -> Mapping[str, Any]:
+    """What a command makes of its arguments in the unit's environment, which names the zone."""
+    zone = unitfile.environment(unit)["DNSSD_ZONE"]
+    return parsed(command, [*line, "--zone", zone])
+
+
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """The one line with which the command refuses."""
     assert run(["user-data", *arguments]) == 2
@@ -168,7 +174,7 @@ def test_a_hostile_value_reaches_join_as_it_is(
     source = () if form is Format.SYSTEMD else ("--install", WHEEL)
     unit = unit_in(form, printed(capsys, *options, *source, "--format", str(form)))
 
-    options_at_start = parsed(join_command, arguments(unit, "ExecStart"))
+    options_at_start = parsed_there(join_command, unit, arguments(unit, "ExecStart"))
     expected = parsed(join_command, ["join", *options])
     assert options_at_start == {**expected, "splay": 3.0}
     assert options_at_start["txt"] == (f"a={value}", "b")
@@ -203,12 +209,13 @@ def test_every_option_of_join_is_taken(capsys: pytest.CaptureFixture[str]) -> No
     unit = printed(capsys, *options, "--format", "systemd")
 
     joins = arguments(unit, "ExecStart")
-    assert parsed(join_command, joins) == parsed(join_command, ["join", *options])
+    assert parsed_there(join_command, unit, joins) == parsed(join_command, ["join", *options])
     assert arguments(unit, "ExecStopPost") == [
-        *("leave", "-v", "http", "--zone=Z0123456789ABC", "--port=80", "--instance=-My Café"),
+        *("leave", "-v", "http", "--port=80", "--instance=-My Café"),
         *("--host=web-1", "--deadline=10"),
     ]
-    assert parsed(leave_command, arguments(unit, "ExecStopPost"))["deadline"] == 10
+    leaves = parsed_there(leave_command, unit, arguments(unit, "ExecStopPost"))
+    assert leaves["deadline"] == 10
 
 
 def test_a_lease_is_renewed_at_each_third(capsys: pytest.CaptureFixture[str]) -> None:
@@ -254,14 +261,21 @@ def test_plain_addresses_join_and_leave_too(
         parsed(join_address_command, words)
     assert len(leaves) == len(joins)
     if service:
-        assert {"--weight=7", "--ttl=7", *zones} < set(joins[0])
+        assert {"--weight=7", "--ttl=7"} < set(joins[0])
+        assert not [word for word in joins[0] if word.startswith("--zone")]
+    assert unitfile.environment(unit)["DNSSD_ZONE"].split(" ") == [
+        zone.removeprefix("--zone=") for zone in zones
+    ]
 
 
 def test_defaults_are_left_to_the_host(capsys: pytest.CaptureFixture[str]) -> None:
     """Short lines; hosts that boot by themselves part a little."""
     unit = printed(capsys, *UNIT_ONLY, "--format", "systemd")
 
-    web = ["-v", "http", f"--zone={ID}", "--port=8080"]
+    lines = unit.splitlines()
+    own, file = (f"Environment=DNSSD_ZONE={ID}", "EnvironmentFile=-/etc/default/dnssd")
+    assert lines.index(own) < lines.index(file), "systemd.exec(5): the file's go before"
+    web = ["-v", "http", "--port=8080"]
     assert arguments(unit, "ExecStart") == ["join", *web, "--splay=3.0"]
     assert arguments(unit, "ExecStopPost") == ["leave", *web, "--deadline=10"]
 
@@ -277,9 +291,9 @@ def test_options_come_from_the_environment_too(
 
     unit = printed(capsys, "http", "--port", "80")
 
+    assert unitfile.environment(unit)["DNSSD_ZONE"] == "example.org,id=Z0123456789ABC"
     assert arguments(unit, "ExecStart")[3:] == [
         *(
-            "--zone=example.org,id=Z0123456789ABC",
             "--port=80",
             "--txt=a=1",
             "--txt=b=2",
