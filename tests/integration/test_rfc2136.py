@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dnssd import Registration, join, open_zone
+from dnssd import Registration, join, leave, open_zone
+from dnssd.cli.main import run
 from dnssd.deadline import Deadline
 from dnssd.errors import (
     AccessDenied,
@@ -23,6 +25,8 @@ from dnssd.errors import (
 from dnssd.members import Member, parse_time
 from dnssd.names import Name
 from dnssd.records import Address, Ptr, Rdata, Txt
+from dnssd.registration import joining
+from dnssd.registration.operation import Operation
 from dnssd.rrsets import Change, RRset
 from dnssd.zones.rfc2136.connection import Server
 from dnssd.zones.rfc2136.keyfile import Key, load_key
@@ -101,6 +105,11 @@ def txt(name: Name, *strings: str, ttl: int = 60) -> RRset:
 def shared(before: RRset | None, after: RRset | None) -> Change:
     """A change of single values."""
     return Change(before, after, shared=True)
+
+
+def registration(host: str) -> Registration:
+    """A host's."""
+    return Registration(service="http", instance="web", port=80, host=host, addresses=["10.0.0.1"])
 
 
 def member(host: str) -> RRset:
@@ -332,6 +341,84 @@ def test_silence_after_an_update_is_an_unknown_outcome(server: str) -> None:
         zone.close()
 
 
+class Dying(Rfc2136Zone):
+    """A zone whose server dies around the first commit, and comes back."""
+
+    def __init__(self, primary: Primary, when: str) -> None:
+        key = load_key(str(primary.key_file), None)
+        super().__init__(ORIGIN, [Server(primary.host, primary.port)], key, timeout=0.2)
+        self._primary, self._when = primary, when
+
+    def commit(self, *arguments: Any, **more: Any) -> str:
+        """See `Zone.commit`."""
+        when, self._when = self._when, ""
+        if when == "before":
+            self._primary.stop(kill=True)
+            with ThreadPoolExecutor() as pool:
+                sent = pool.submit(super().commit, *arguments, **more)
+                self._primary.start()  # here: a server ends with the thread that started it
+                return sent.result()
+        if when == "meanwhile":
+            self._primary.pause()
+        try:
+            return super().commit(*arguments, **more)
+        finally:
+            if when in ("meanwhile", "after"):
+                self._primary.restart(kill=True)
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile", "after"])
+def test_a_server_that_dies_in_the_middle_of_a_join_and_of_a_leave(
+    primary: Primary, when: str
+) -> None:
+    """What it has answered is in its journal; what is unknown is looked at, and done once."""
+    host = registration("a").wish_in(ORIGIN)
+    zone = Dying(primary, when)
+    assert joining.join(Operation(zone, deadline(30)), host).changed
+    zone.close()
+    assert primary.values("web._http._tcp", "SRV") == {"0 100 80 a.example.test."}
+    assert primary.values("_members.web._http._tcp", "PTR") == {"a-80.web._http._tcp.example.test."}
+    zone = Dying(primary, when)
+    assert leave(zone, registration("a"), deadline=30).changed
+    zone.close()
+    kept = {"@", "ns", "web._http._tcp", "_http._tcp", "_services._dns-sd._udp"}
+    assert primary.names() == kept
+
+
+def test_another_tool_writes_all_the_time_and_nothing_is_lost(primary: Primary) -> None:
+    """Nsupdate adds and deletes values of the instance while hosts join and leave beside it."""
+    by_hand = [f"web._http._tcp.example.test 60 SRV 0 0 {port} h.example.org" for port in range(12)]
+    hosts = [f"h{number}" for number in range(4)]
+
+    def write() -> None:
+        for number, value in enumerate(by_hand):
+            primary.nsupdate(f"update add {value}")
+            if number % 2:
+                primary.nsupdate(f"update delete {value.replace(' 60 ', ' ')}")
+
+    def live(host: str) -> None:
+        zone = zone_at(primary)
+        join(zone, registration(host), deadline=60)
+        leave(zone, registration(host), deadline=60)
+        if host != hosts[0]:
+            join(zone, registration(host), deadline=60)
+        zone.close()
+
+    with ThreadPoolExecutor() as pool:
+        writing = pool.submit(write)
+        for done in [writing, *(pool.submit(live, host) for host in hosts)]:
+            done.result()
+
+    values = primary.values("web._http._tcp", "SRV")
+    assert values == {
+        *(f"0 0 {port} h.example.org." for port in range(0, 12, 2)),
+        *(f"0 100 80 {host}.example.test." for host in hosts[1:]),
+    }
+    primary.nsupdate(*(f"update delete {value.replace(' 60 ', ' ')}" for value in by_hand))
+    told = run(["uninstall-records", "http", "--yes", "--limit=9", "--zone", primary.zone_address])
+    assert (told, primary.names()) == (0, {"@", "ns"})
+
+
 def test_what_a_wildcard_makes_up_is_not_there(zone: Rfc2136Zone, primary: Primary) -> None:
     """A question sees it, a prerequisite does not; what really stands there is told apart."""
     primary.nsupdate(
@@ -493,10 +580,7 @@ def test_the_documented_key_and_zone_let_a_host_join(tmp_path: Path) -> None:
         statements = statements.replace(shown, here)
     with bind(zone=statements) as primary:
         address = f"rfc2136:example.test,server={primary.host},port={primary.port},keyring={key}"
-        host = Registration(
-            service="http", instance="web", port=80, host="h", addresses=["10.0.0.1"]
-        )
-        outcome = join(open_zone(address), host)
+        outcome = join(open_zone(address), registration("h"))
         assert (outcome.changed, outcome.requests) == (True, 3)
         assert primary.values("web._http._tcp", "SRV") == {"0 100 80 h.example.test."}
 
