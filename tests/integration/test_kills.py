@@ -9,13 +9,13 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
 from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -29,7 +29,9 @@ from dnssd.sandbox.api.exchange import Handler, Request, Response
 from dnssd.sandbox.api.hostedzones import HostedZones
 from dnssd.sandbox.api.server import Api
 from dnssd.zones.base import Zone
+from dnssd.zones.cloudflare.records import read_record, rrsets
 from kit import victim
+from kit.cloudflare import Cloudflare
 from kit.interleaving import patient
 from kit.invariants import (
     INSTANCE,
@@ -155,23 +157,23 @@ def stage(
         yield Stage(store, zone, executioner, environment)
 
 
-def run(stage: Stage, command: Command) -> int:
+def run(killer: "Executioner | Deadly", command: Command, environment: Mapping[str, str]) -> int:
     """Run a command as a process of its own; its exit code, negative if it was killed."""
-    process = START.Process(target=victim.main, args=(command.value, stage.environment))
-    stage.executioner.process = process
+    process = START.Process(target=victim.main, args=(command.value, environment))
+    killer.process = process
     process.start()
     process.join(60)
     assert process.exitcode is not None
     return process.exitcode
 
 
-def prepare(stage: Stage, command: Command) -> None:
+def prepare(zone: Zone, command: Command) -> None:
     """What the command finds."""
     if command in (Command.CHANGE, Command.LEAVE):
         own = Registration.here("http", instance="web", port=80, host="v", addresses=["10.0.0.1"])
-        joining.join(Operation(stage.zone, patient()), own.wish_in(ORIGIN))
+        joining.join(Operation(zone, patient()), own.wish_in(ORIGIN))
     if command is Command.TAKE_OVER:
-        join(stage.zone, "v", OWNER)
+        join(zone, "v", OWNER)
 
 
 def states(store: HostedZones) -> list[State]:
@@ -187,6 +189,74 @@ def check(stage: Stage, since: int) -> None:
         values = set(view_of(state).values)
         assert published <= values, "somebody else's value was absent"
         published |= {srv(f"other{number}") for number in range(3)} & values
+
+
+class Deadly(Cloudflare):
+    """A zone that merges, and kills whoever uses the second token at one point."""
+
+    def __init__(self, point: Point) -> None:
+        super().__init__(serve=["example.test"])
+        self.victims = self.add_token()
+        self.killed = False
+        self.process: BaseProcess | None = None
+        self._point = point
+        self._requests = 0
+
+    def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Any:
+        """Answer, or kill before or after."""
+        self._requests += self.victims in headers["authorization"]
+        if self._requests != self._point.request or self.killed:
+            return super().answer(method, target, headers, body)
+        if self._point.carried_out:
+            super().answer(method, target, headers, body)
+        assert self.process is not None
+        assert self.process.pid is not None
+        self.killed = True
+        os.kill(self.process.pid, signal.SIGKILL)
+        return super().answer("GET", "/zones", headers, b"")
+
+    def history(self) -> list[State]:
+        """Every state that the zone has been in."""
+        listings = ([read_record(one.document()) for one in state] for state in self.states())
+        return [{(r.name, r.rdtype): r for r in rrsets(listing)} for listing in listings]
+
+
+@pytest.mark.parametrize("command", list(Command), ids=lambda command: command.name.lower())
+def test_no_death_where_a_zone_merges_leaves_what_the_next_run_does_not_heal(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: Command
+) -> None:
+    """All or nothing of a join is there, and whoever lives stays, in every state."""
+    for step in itertools.count():
+        with Deadly(Point(1 + step // 2, bool(step % 2))) as double:
+            place = f"cloudflare:example.test,id={double.zone_id}"
+            environment = {
+                **double.environment(),
+                "DNSSD_ZONE": place,
+                "DNSSD_STATE": str(tmp_path),
+            }
+            for key, value in environment.items():
+                monkeypatch.setenv(key, value)
+            zone = open_zone(place)
+            zone.commit([Change(None, RRset(INSTANCE, "SRV", 60, (FOREIGN,)))], patient())
+            join(zone, "live")
+            prepare(zone, command)
+            since = len(double.states())
+
+            environment |= {"AWS_EC2_METADATA_DISABLED": "true"}
+            victims = environment | {"CLOUDFLARE_API_TOKEN": double.victims}
+            code = run(double, command, victims)
+            assert code == (-signal.SIGKILL if double.killed else 0)
+            assert run(double, command, environment) == 0
+
+            for state in double.history()[since:]:
+                check_state(state, {FOREIGN})
+                check_projection(state, {FOREIGN})
+                assert srv("live") in view_of(state).values
+            values = view_of(double.history()[-1]).values
+            assert VALUES.isdisjoint(values) == (command is Command.LEAVE)
+            if not double.killed:
+                break
+    assert step >= 4
 
 
 @pytest.fixture(autouse=True)
@@ -208,16 +278,16 @@ def test_no_death_leaves_what_one_fold_does_not_heal(
             point = Point(number, carried_out)
             state = tmp_path / f"{number}-{carried_out}"
             with stage(monkeypatch, state, point, crowd) as scene:
-                prepare(scene, command)
+                prepare(scene.zone, command)
                 since = len(scene.store.log())
-                code = run(scene, command)
+                code = run(scene.executioner, command, scene.environment)
                 assert code == (-signal.SIGKILL if scene.executioner.killed else 0)
                 killed += scene.executioner.killed
                 join(scene.zone, "live")
                 check(scene, since)
                 check_projection(states(scene.store)[-1], {FOREIGN})
-                again = scene._replace(environment={**scene.environment, "AWS_SDK_UA_APP_ID": "x"})
-                assert run(again, command) == 0
+                again = {**scene.environment, "AWS_SDK_UA_APP_ID": "x"}
+                assert run(scene.executioner, command, again) == 0
                 check(scene, since)
                 values = view_of(states(scene.store)[-1]).values
                 published = not VALUES.isdisjoint(values)
