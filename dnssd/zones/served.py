@@ -47,4 +47,5 @@ def wait_seen(
                 failed = 0
                 if wanted <= seen and not gone & seen:
                     break
-            deadline.pause(INTERVAL_SECONDS, f"{name}: not yet served as written by {nameserver}")
+            why = f"{name}: not yet served as written by {nameserver}"
+            deadline.pause(INTERVAL_SECONDS, f"{why}; a resolver shows old answers until their TTL")

@@ -63,6 +63,7 @@ class World:
         self.loop = loop
         self.zone = MemoryZone(ORIGIN)
         self.verdicts: dict[int, Verdict] = {}
+        self.looks: list[float] = []  # when agents have asked DNS
         self.api_works = self.dns_works = True
         self.asked: list[tuple[float, str]] = []
         self.spent: Counter[tuple[str, str]] = Counter()
@@ -143,6 +144,7 @@ class World:
 
     async def look(self, nameservers: Sequence[str], own: Published) -> Seen:
         """What DNS shows: the zone as it is."""
+        self.looks.append(self.loop.time())
         if not self.dns_works:
             raise Unavailable("no name server answers")
         records = self.zone.states[-1]

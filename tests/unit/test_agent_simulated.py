@@ -75,7 +75,10 @@ def test_what_is_lost_is_noticed_and_joined_again() -> None:
     async def story(world: World) -> None:
         agent = await world.agent(service(80), service(81))
         await world.until(lambda: world.published() == {80, 81})
+        written = world.loop.time()
         await asyncio.sleep(HOUR)
+        # what is asked for too early a resolver remembers as absent, for minutes
+        assert world.looks[0] >= written + own.SETTLING - 5
         world.lose_everything()
         assert await world.until(lambda: world.published() == {80, 81}) <= own.LOOKS * 70 + 5
         counts = [p.counts["lost"] for each in agent.services for p in each.publications]
