@@ -110,14 +110,14 @@ def _look(zone: Zone, service: str | None, instance: str | None, deadline: Deadl
     Raises:
         NotFound: Nothing of it is there.
     """
-    from dnssd.cli.statusjson import Beside
+    from dnssd.cli.statusjson import Beside, is_plain
     from dnssd.registration.listing import addresses_of, delegation_above
     from dnssd.registration.plainname import plain_names
     from dnssd.services import PROTOCOLS, Service
 
     asked = _asked(service, instance, zone.origin) if service is not None else None
     views = _views(zone, asked, deadline)
-    instances = [view for each in views.values() for view in each]
+    instances = [view for each in views.values() for view in each if not is_plain(view)]
     members = (m for view in instances for m, _ in view.members.values())
     beside = Beside(
         addresses_of(zone, (member.srv.target for member in members), deadline),
@@ -209,7 +209,7 @@ def _views(
                 name=str(asked.name),
             )
         return {asked.service: [view]}
-    found = service_views(zone, deadline, asked.service if asked else None)
+    found = service_views(zone, deadline, asked.service if asked else None, plain=True)
     if not any(found.values()):
         what = str(asked.name) if asked else str(zone.origin)
         raise NotFound(f"{what}: no service here; join a first host", name=what)
@@ -231,13 +231,15 @@ def _others(zone: Zone, asked: ServiceName, deadline: Deadline) -> str:
 
 def _print(view: InstanceView, beside: Beside) -> None:
     from dnssd.cli.output import print_table, safe
-    from dnssd.cli.statusjson import sorted_members
+    from dnssd.cli.statusjson import is_plain, sorted_members
 
     print(safe(str(view.name)))
     now = datetime.now(UTC)
     rows = [_row(view, member, now) for member in sorted_members(view)]
     if rows:
         print_table(HEADINGS, rows)
+    elif is_plain(view):
+        print("SRV records of the service itself: clients use them while no instance is offered")
     else:
         print("no members: nobody offers it")
     plain = beside.plain.get(view.name)

@@ -10,7 +10,7 @@ from dnssd.names import Name
 from dnssd.records import Txt
 from dnssd.registration.plainname import Told
 from dnssd.registration.views import InstanceView
-from dnssd.services import ServiceType
+from dnssd.services import PROTOCOLS, ServiceType
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,11 @@ class Beside:
 
     addresses: Mapping[Name, tuple[str, ...]]
     plain: Mapping[Name, Told]
+
+
+def is_plain(view: InstanceView) -> bool:
+    """Whether it is a service itself, which has SRV records of another hand."""
+    return view.name.labels[1].lower().decode(errors="replace") in PROTOCOLS
 
 
 def plain_name_json(told: Told) -> dict[str, Any]:

@@ -31,9 +31,15 @@ def instance_views(browse: Name, below: Sequence[RRset]) -> list[InstanceView]:
 
 
 def service_views(
-    zone: Zone, deadline: Deadline, service: ServiceType | None = None
+    zone: Zone, deadline: Deadline, service: ServiceType | None = None, *, plain: bool = False
 ) -> dict[ServiceType, list[InstanceView]]:
     """The instances of one service, or of all that the zone holds, by service.
+
+    Args:
+        zone: Where.
+        deadline: When to give up.
+        service: Which service; None for all.
+        plain: Whether a service's own SRV records are an instance, the last one, under its name.
 
     Raises:
         ZoneError: The provider said no.
@@ -41,13 +47,16 @@ def service_views(
     """
     if service is not None:
         browse = service.in_domain(zone.origin)
-        return {service: instance_views(browse, zone.read_below(browse, deadline))}
+        below = zone.read_below(browse, deadline)
+        return {service: instance_views(browse, below) + (_plain(browse, below) if plain else [])}
     found: dict[ServiceType, list[InstanceView]] = {}
     for protocol in PROTOCOLS:
         top = zone.origin.child(protocol.encode())
         below = zone.read_below(top, deadline)
         for each in _services(top, below):
-            if views := instance_views(each.in_domain(zone.origin), below):
+            browse = each.in_domain(zone.origin)
+            views = instance_views(browse, below) + (_plain(browse, below) if plain else [])
+            if views:
                 found[each] = views
     return found
 
@@ -123,6 +132,12 @@ def addresses_of(
         if rrset.name in found and rrset.rdtype in ("A", "AAAA"):
             found[rrset.name] += rrset.texts() or (str(rrset.kind),)  # an alias has no values
     return found
+
+
+def _plain(browse: Name, below: Iterable[RRset]) -> list[InstanceView]:
+    """The SRV records of a service itself, which are somebody else's (RFC 2782)."""
+    own = [rrset for rrset in below if (rrset.name, rrset.rdtype) == (browse, "SRV")]
+    return [InstanceView.of(browse, own)] if own else []
 
 
 def _services(top: Name, below: Iterable[RRset]) -> list[ServiceType]:

@@ -271,6 +271,28 @@ def test_foreign_values_survive(dnssd: Command, sandbox: Sandbox) -> None:
     assert records(sandbox)["a.example.test.", "A"] == ("10.0.0.1",)
 
 
+def test_records_of_the_service_itself_are_shown_and_used_until_there_is_an_instance(
+    dnssd: Command, sandbox: Sandbox
+) -> None:
+    """Clients find hand-written SRV records, so `status` does, too."""
+    put(sandbox, "_http._tcp.example.test", "SRV", "0 0 80 old.example.test.")
+    put(sandbox, "old.example.test", "A", "10.0.0.9")
+    line = "unexplained: 0 0 80 old.example.test."
+
+    for told in (dnssd("status", "http"), dnssd("status")):
+        assert (told.code, told.out.count(line)) == (0, 1)
+        assert "clients use them while no instance is offered" in told.out
+    assert dnssd("lookup", "http", "--all").out == "10.0.0.9:80\n"
+
+    assert join(dnssd, "a", "--address", "10.0.0.1").code == 0
+    (service,) = dnssd("status", "--json").json["services"]
+    assert [(each["name"], len(each["members"])) for each in service["instances"]] == [
+        ("web._http._tcp.example.test.", 1),
+        ("_http._tcp.example.test.", 0),
+    ]
+    assert "10.0.0.9" not in dnssd("lookup", "http", "--all").out
+
+
 def test_a_dry_run_shows_each_record_and_changes_none(dnssd: Command, sandbox: Sandbox) -> None:
     """As lines for people, and as before and after for programs."""
     empty = records(sandbox)

@@ -118,6 +118,10 @@ class Session:
             session = _checked(boto3.Session(botocore_session=core))
         _past_proxies(session)
         region = _configured_region(session) or USUAL_REGION
+        if (odd := _odd(region)) is not None:  # botocore takes a newline at its end
+            raise MalformedCredentials(
+                f"{self.region_from} holds {_character(odd)}; write it anew, without one"
+            )
         client = session.client("route53", config=self._config, region_name=region)
         self._credentials = credentials = session.get_credentials()
         if (own := _region(session)) != region:  # the instance has told
@@ -159,12 +163,16 @@ def check_credentials(credentials: Credentials) -> None:
         ("secret access key", frozen.secret_key),
         ("session token", frozen.token),
     ):
-        odd = next((char for char in value or "" if not "!" <= char <= "~"), None)
-        if odd is not None:
+        if (odd := _odd(value or "")) is not None:
             raise MalformedCredentials(
                 f"the AWS {what} (from {_SOURCES.get(credentials.method, credentials.method)}) "
                 f"holds {_character(odd)}; write it anew, without one"
             )
+
+
+def _odd(value: str) -> str | None:
+    """The first character that is neither a letter, a digit nor a mark of ASCII."""
+    return next((char for char in value if not "!" <= char <= "~"), None)
 
 
 def _checked(session: boto3.Session) -> boto3.Session:
