@@ -11,6 +11,7 @@ from dnssd.hosts.document import Document
 from dnssd.hosts.imds import Imds, Settings
 from dnssd.hosts.labels import account_digest
 
+SHOW_ACCOUNT = "DNSSD_SHOW_ACCOUNT"  # the variable that asks for the number in public
 _DOCUMENT = "/latest/dynamic/instance-identity/document"
 
 
@@ -18,7 +19,7 @@ def facts(environ: Mapping[str, str], deadline: Deadline, root: Path = Path("/")
     """What the metadata service says about this instance.
 
     Args:
-        environ: The process's environment; AWS_EC2_METADATA_* are honoured.
+        environ: The process's environment; AWS_EC2_METADATA_* and `SHOW_ACCOUNT` are honoured.
         deadline: How long it may take, retries included.
         root: Not used here.
 
@@ -29,6 +30,8 @@ def facts(environ: Mapping[str, str], deadline: Deadline, root: Path = Path("/")
     imds = Imds(Settings.from_environ(environ), deadline)
     identity = _identity(imds)
     account, region, instance = map(identity.identifier, ("accountId", "region", "instanceId"))
+    accounts = account_digest(account), account
+    shown, other = reversed(accounts) if environ.get(SHOW_ACCOUNT) else accounts
     private_ipv4, public_ipv4, ipv6 = (
         Document(item, imds.get(f"/latest/meta-data/{item}")).address()
         for item in ("local-ipv4", "public-ipv4", "ipv6")
@@ -38,12 +41,12 @@ def facts(environ: Mapping[str, str], deadline: Deadline, root: Path = Path("/")
         label=instance,
         private=tuple(filter(None, (private_ipv4, ipv6))),
         public=tuple(filter(None, (public_ipv4, public_ipv6))),
-        owner=f"ec2/{account_digest(account)}/{region}/{instance}",
+        owner=f"ec2/{shown}/{region}/{instance}",
         source=f"EC2 instance metadata at {imds.endpoint}",
         cloud="ec2",
         region=region,
         zone=identity.text("availabilityZone"),
-        former_owners=(f"ec2/{account}/{region}/{instance}",),
+        former_owners=(f"ec2/{other}/{region}/{instance}",),
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from dnssd.deadline import Deadline
 from dnssd.errors import DeadlineExceeded, Unavailable
 from dnssd.hosts import HostFacts, detect, ec2
+from dnssd.hosts.ec2 import SHOW_ACCOUNT
 from dnssd.hosts.imds import Imds, Settings
 from dnssd.sandbox.metadata.instance import Instance
 from dnssd.sandbox.sandbox import Sandbox
@@ -97,6 +98,8 @@ def test_an_instance_of_the_sandbox(sandbox: Sandbox) -> None:
         zone="us-east-1a",
         former_owners=("ec2/123456789012/us-east-1/i-0123456789abcdef0",),
     )
+    asked = detect({**sandbox.environment(), SHOW_ACCOUNT: "1"}, Clock().deadline())
+    assert (asked.owner, asked.former_owners) == (*facts.former_owners, (facts.owner,))
 
 
 def test_proxies_are_passed_by(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
