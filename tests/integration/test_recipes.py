@@ -48,7 +48,7 @@ def websocket_server() -> Iterator[int]:
             connection.send(message)
 
     with serve(echo, HOST, 0) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield int(server.socket.getsockname()[1])
         server.shutdown()
