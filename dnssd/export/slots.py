@@ -82,7 +82,9 @@ def _fitted(
             state = "ready" if at in wanted and at not in ready else "maint" if is_over else "drain"
         if state == "ready":
             ready.add(at)
-        fitted.append(replace(slot, weight=wanted.get(at, slot.weight), state=state))
+        weight = wanted.get(at, slot.weight)
+        is_same = weight == slot.weight and state == slot.state  # as most are, most of the time
+        fitted.append(slot if is_same else replace(slot, weight=weight, state=state))
     return tuple(fitted)
 
 
@@ -147,8 +149,8 @@ def changes(before: Mapping[str, Slots], after: Iterable[Backend]) -> list[str]:
     for backend in after:
         old = {slot.name: slot for slot in before.get(backend.name, ())}
         for slot in backend.slots:
-            if slot.name in old:
-                told = commands(backend.name, old[slot.name], slot)
+            if (was := old.get(slot.name, slot)) != slot:
+                told = commands(backend.name, was, slot)
                 (coming if slot.state == "ready" else going).extend(told)
     return coming + going
 

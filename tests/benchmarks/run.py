@@ -148,6 +148,7 @@ def _lookups(module: str, *names: str) -> Callable[[], None]:
 
 
 MEASUREMENTS = {
+    "bridge": _lookups("bridging", "bridge"),
     "capacity": _lookups("capacity", "capacity"),
     "join-storm": join_storm,
     "leave-storm": leave_storm,

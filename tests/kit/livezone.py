@@ -15,10 +15,11 @@ SOA = "ns.example.test. hostmaster.example.test. 1 2 3 4 1"  # absences hold for
 
 
 class Zone:
-    """The sandbox's zone behind a name server that may be silent; TTLs are a second."""
+    """The sandbox's zone behind a name server that may be silent; TTLs are a second, or `ttl`."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, ttl: int = 1) -> None:
         self.silent = False
+        self._ttl = ttl
         self._sandbox = sandbox
         rng = Random(1)
 
@@ -32,7 +33,7 @@ class Zone:
 
     def put(self, name: str, rdtype: str, *values: str) -> None:
         """Write one RRset, values as Route 53 writes them."""
-        entry = HostedRRset(read_name(name), rdtype, 1, values)
+        entry = HostedRRset(read_name(name), rdtype, self._ttl, values)
         self._sandbox.zones.change(self._sandbox.zone_id, [Edit(Action.UPSERT, entry)])
 
     def offer(self, *hosts: str, name: str = WEB, weight: int = 1) -> None:
