@@ -70,6 +70,8 @@ class _SocketStream(httpcore.NetworkStream):
             return self._sock.recv(max_bytes)
 
     def write(self, buffer: bytes, timeout: _Patience = None) -> None:
+        if not buffer:
+            return
         with _during(httpcore.WriteTimeout, httpcore.WriteError):
             self._sock.settimeout(timeout)
             self._sock.sendall(buffer)

@@ -8,6 +8,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -106,9 +107,9 @@ class AiohttpConnector(aiohttp.TCPConnector):
             raise UsageError(f"attempts {attempts}: nobody would be called; allow 1 or more")
         self._chooser = resolver
         self._attempts = attempts
-        self._connect_timeout = connect_timeout
         self._monotonic = monotonic
         self._targets = _Targets(others or aiohttp.DefaultResolver())
+        self._hurries = lru_cache(partial(_hurried, connect_timeout))
         super().__init__(resolver=self._targets, use_dns_cache=False, **options)
 
     async def connect(
@@ -130,7 +131,7 @@ class AiohttpConnector(aiohttp.TCPConnector):
                 req.url = self._targets.url_of(endpoint, asked)
                 if not own_host:
                     req.headers["Host"] = f"{host_name(endpoint.target)}:{endpoint.port}"
-                return await super().connect(req, traces, self._hurried(timeout))
+                return await super().connect(req, traces, self._hurries(timeout))
         raise _failed(walk, req)
 
     def _walk(self, req: aiohttp.ClientRequest, asked: URL) -> Walk:
@@ -148,16 +149,6 @@ class AiohttpConnector(aiohttp.TCPConnector):
             translate=translate,
             attempts=self._attempts,
             monotonic=self._monotonic,
-        )
-
-    def _hurried(self, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
-        """A time-out that leaves time for another endpoint."""
-        return aiohttp.ClientTimeout(
-            total=timeout.total,
-            connect=timeout.connect,
-            sock_read=timeout.sock_read,
-            sock_connect=min(self._connect_timeout, timeout.sock_connect or float("inf")),
-            ceil_threshold=timeout.ceil_threshold,
         )
 
 
@@ -181,7 +172,7 @@ class _Targets(AbstractResolver):
         self._known[target, endpoint.port] = name, addresses
         if len(self._known) > REMEMBERED:
             del self._known[next(iter(self._known))]
-        return url.with_host(name).with_port(endpoint.port)
+        return _placed(url, name, endpoint.port)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -200,6 +191,23 @@ class _Targets(AbstractResolver):
         await self._others.close()
 
 
+@lru_cache
+def _placed(url: URL, host: str, port: int) -> URL:
+    return url.with_host(host).with_port(port)
+
+
+def _hurried(seconds: float, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
+    """A time-out that leaves time for another endpoint."""
+    return aiohttp.ClientTimeout(
+        total=timeout.total,
+        connect=timeout.connect,
+        sock_read=timeout.sock_read,
+        sock_connect=min(seconds, timeout.sock_connect or float("inf")),
+        ceil_threshold=timeout.ceil_threshold,
+    )
+
+
+@lru_cache
 def _is_service(host: str) -> bool:
     """Whether a host of a URL is the name of a service: some label of it begins with `_`."""
     return any(label.startswith("_") for label in unquote(host).split("."))

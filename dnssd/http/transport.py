@@ -145,10 +145,11 @@ class _Transport:
         self, request: httpx.Request, sent: httpcore.Request, response: httpcore.Response
     ) -> dict[str, Any]:
         """What an answer is made of: its Location, if it has one, leads on."""
-        host = next(value.decode() for name, value in sent.headers if name.lower() == b"host")
-        headers = httpx.Headers(response.headers)
-        if location := headers.get("location"):
-            headers["location"] = on_service(location, str(request.url), host)
+        headers: Any = response.headers
+        if any(name.lower() == b"location" for name, _ in headers):
+            headers = httpx.Headers(headers)
+            host = next(value.decode() for name, value in sent.headers if name.lower() == b"host")
+            headers["location"] = on_service(headers["location"], str(request.url), host)
         return {
             "status_code": response.status,
             "headers": headers,

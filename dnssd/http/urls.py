@@ -1,5 +1,6 @@
 """Services in URLs: the name that stands as host, and where a Location leads."""
 
+from functools import lru_cache
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from dnssd.errors import UsageError
@@ -16,10 +17,14 @@ def service_name(url: str) -> str:
         UsageError: It is not UTF-8, or has a port.
     """
     try:
-        host = urlsplit(url).netloc.rpartition("@")[2]
-        name = unquote(host, errors="strict")
+        return _name_at(urlsplit(url).netloc.rpartition("@")[2])
     except ValueError as error:
         raise UsageError("URL: its host is not UTF-8, percent-encoded") from error
+
+
+@lru_cache
+def _name_at(host: str) -> str:
+    name = unquote(host, errors="strict")
     if ":" in host:
         raise UsageError(f"{shown(name)}: DNS gives the port; leave it out of the URL")
     return name

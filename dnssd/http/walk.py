@@ -10,7 +10,7 @@ resolver for asyncio it is `async for`. Iterating again goes on with those not t
 with a new pick after the last.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
@@ -133,29 +133,35 @@ class Walk:
         self._tried_any = False
 
     def __iter__(self) -> Iterator["Try"]:
-        self._left, self._tried_any, said = self._attempts, False, None
-        while step := self._step(said):
-            said = None
-            if isinstance(step, Try):
-                yield step
-                continue
+        self._left, self._tried_any = self._attempts, False
+        return self
+
+    def __next__(self) -> "Try":
+        said = None
+        while (step := self._step(said)) and not isinstance(step, Try):
             try:
                 said = step(self._name)
             except DnssdError as error:
                 said = error
+        if step is None:
+            raise StopIteration
+        return step
 
-    async def __aiter__(self) -> AsyncIterator["Try"]:
-        self._left, self._tried_any, said = self._attempts, False, None
-        while step := self._step(said):
-            said = None
-            if isinstance(step, Try):
-                yield step
-                continue
+    # No asynchronous generator: a loop would have to be woken to close each that is left early.
+    def __aiter__(self) -> AsyncIterator["Try"]:
+        self._left, self._tried_any = self._attempts, False
+        return self
+
+    async def __anext__(self) -> "Try":
+        said = None
+        while (step := self._step(said)) and not isinstance(step, Try):
             try:
-                answer: Awaitable[Any] = step(self._name)
-                said = await answer
+                said = await step(self._name)
             except DnssdError as error:
                 said = error
+        if step is None:
+            raise StopAsyncIteration
+        return step
 
     @property
     def told(self) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from errno import EINPROGRESS
+from functools import lru_cache
 from math import inf
 from types import ModuleType
 from typing import TYPE_CHECKING, Union, cast
@@ -86,6 +87,7 @@ def connect(
     return sock
 
 
+@lru_cache(maxsize=1024)
 def host_name(target: str) -> str:
     """The host name of a target in URLs, in the Host header and in certificates.
 

@@ -155,7 +155,8 @@ MEASUREMENTS = {
     "restored": restored,
     "sandbox": sandbox,
     "updates": _lookups("updates", "updates"),
-    "warm": _lookups("warm", "picks", "threads", "adapter", "memory"),
+    "warm": _lookups("warm", "picks", "threads", "memory"),
+    "clients": _lookups("clients", "clients"),
     "cold": _lookups("cold", "one_at_a_time", "many_at_a_time", "large", "reading"),
 }
 

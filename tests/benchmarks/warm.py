@@ -12,10 +12,8 @@ from typing import Any
 
 import dns.resolver
 import dns.rrset
-import requests
 from tables import Rates, rates, show
 
-import dnssd.http
 from dnssd import Endpoint, Resolver
 from kit.servers import Host, Server, Zone, knot, service
 
@@ -28,7 +26,7 @@ NAMES = 1000  # of the measurement of memory, with ten endpoints each
 def picks() -> None:
     """Cached `pick` and `order`, with 3 and 200 endpoints."""
     rows: list[tuple[object, ...]] = []
-    with _served(_sized_zone()) as server, Resolver([_address(server)]) as resolver:
+    with served(_sized_zone()) as server, Resolver([_address(server)]) as resolver:
         peer = dns.resolver.Resolver(configure=False)
         peer.nameservers, peer.port = ["127.0.0.1"], server.port
         peer.cache = dns.resolver.LRUCache()
@@ -98,7 +96,7 @@ def threads() -> None:
     """Eight threads that pick while refreshes run, and one."""
     totals: dict[int, list[float]] = {1: [], 8: []}
     zone = _zone([(f"r{at}", 3) for at in range(50)], ttl=1)
-    with _served(zone) as server, Resolver([_address(server)]) as resolver:
+    with served(zone) as server, Resolver([_address(server)]) as resolver:
         names = [f"r{at}._http._tcp.{DOMAIN}" for at in range(50)]
         for name in names:
             resolver.pick(name)
@@ -133,63 +131,6 @@ def _picked_by(number: int, resolver: Resolver, names: list[str], seconds: float
     return sum(counts) / (time.perf_counter() - begin)
 
 
-_SERVER = """
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
-
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"ok")
-
-    def log_message(self, *arguments):
-        pass
-
-with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-    print(server.server_port, flush=True)
-    server.serve_forever()
-"""
-
-
-def adapter() -> None:
-    """Requests through the adapter and to host:port, one server, connections kept."""
-    with _web_server() as port:
-        host = Host("web-1", ("127.0.0.1",), port=port)
-        zone = Zone((*host.records, *service("web", "_http._tcp", [host], '""')))
-        with _served(zone) as server, Resolver([_address(server)]) as resolver:
-            session = requests.Session()
-            session.mount("http+dnssd://", dnssd.http.Adapter(resolver))
-            urls = (f"http+dnssd://web._http._tcp.{DOMAIN}/", f"http://127.0.0.1:{port}/")
-            through, plain = rates(3 * ROUNDS, 0.3, [_get(session, url) for url in urls])
-    rows = [(through.text(), plain.text(), plain.over(through).text(2))]
-    headings = ("through the adapter", "to host:port", "time, as a ratio")
-    show("Requests a second on loopback", headings, rows)
-
-
-def _get(session: requests.Session, url: str) -> Callable[[int], None]:
-    def work(number: int) -> None:
-        for _ in repeat(None, number):
-            session.get(url, timeout=5)
-
-    return work
-
-
-@contextmanager
-def _web_server() -> Iterator[int]:
-    command = [sys.executable, "-c", _SERVER]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield int(process.stdout.readline())
-        finally:
-            process.terminate()
-
-
 _MEASURE = """
 import sys
 from dnssd import Resolver
@@ -218,7 +159,7 @@ def memory() -> None:
     """What 1,000 names with ten endpoints each take."""
     zone = _zone([(f"m{at}", 10) for at in range(NAMES)])
     measured = []
-    with _served(zone) as server:
+    with served(zone) as server:
         for _ in range(3):
             command = [sys.executable, "-c", _MEASURE, _address(server), str(NAMES)]
             out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -241,7 +182,8 @@ def _zone(services: list[tuple[str, int]], ttl: int = 60) -> Zone:
 
 
 @contextmanager
-def _served(zone: Zone) -> Iterator[Server]:
+def served(zone: Zone) -> Iterator[Server]:
+    """Knot, with a zone."""
     with knot(zone) as server:
         yield server
 
