@@ -111,6 +111,12 @@ class AddressConflict(Refused):
 class NotShareable(Refused):
     """An alias, a CNAME or routed records stand where values are to be shared."""
 
+    @classmethod
+    def by_cname(cls, name: object) -> Self:
+        """The refusal of a name that is an alias for another."""
+        what = f"{name}: a CNAME record stands at this name, beside which nothing can stand"
+        return cls(f"{what}; remove it", name=str(name))
+
 
 class PlaceTaken(Refused):
     """Another member has published the same target and port."""

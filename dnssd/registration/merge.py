@@ -73,19 +73,34 @@ class Read:
     view: InstanceView
     host: HostView | None
     definition: DefinitionView
-    hidden: Name | None = None  # a target that its provider stands before
 
     @classmethod
     def of(cls, wish: Wish, rrsets: Sequence[RRset]) -> "Read":
-        """Sort out the answers to `questions`."""
-        pointers = {rrset.name: rrset for rrset in rrsets if rrset.rdtype == "PTR"}
+        """Sort out the answers to `questions`.
+
+        Raises:
+            NotShareable: An alias stands where a PTR record is to be.
+        """
         host = [rrset for rrset in rrsets if rrset.name == wish.host]
         return cls(
             view=InstanceView.of(wish.name, [r for r in rrsets if r.name.is_below(wish.name)]),
             host=None if wish.host is None else HostView.of(wish.host, host, wish.origin),
-            definition=DefinitionView(pointers.get(wish.service), pointers.get(wish.enumeration)),
-            hidden=next((r.name for r in rrsets if r.kind == PROXIED and wish.host is None), None),
+            definition=DefinitionView.of(rrsets, wish.service, wish.enumeration),
         )
+
+
+def check(wish: Wish, rrsets: Iterable[RRset]) -> None:
+    """Refuse a target that its provider stands before.
+
+    Raises:
+        NotShareable: It is one.
+    """
+    for rrset in rrsets:
+        if rrset.kind == PROXIED and wish.host is None:
+            raise NotShareable(
+                f"{rrset.name}: its address is proxied, and nobody reaches another port there; "
+                "give a target that is not, or the host's own address"
+            )
 
 
 def is_taken(wish: Wish, view: InstanceView) -> bool:
@@ -115,11 +130,6 @@ def join(
     """
     view = read.view
     view.check()
-    if read.hidden is not None:
-        raise NotShareable(
-            f"{read.hidden}: its address is proxied, and nobody reaches another port there; "
-            "give a target that is not, or the host's own address"
-        )
     entry = plan.own_change(wish, draft, view, now)
     assert entry.new is not None  # noqa: S101 (a join leaves a member)
     announces = entry.new != entry.old or bool(entry.new.was)

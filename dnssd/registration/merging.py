@@ -68,6 +68,7 @@ def _not_kept(operation: Operation, commit: Merge) -> ZoneError:
 def _plan(operation: Operation, wish: Wish, *, keep_ttl: bool) -> tuple[Read, Merge]:
     questions = merge.questions(wish, proxies=operation.zone.traits.proxies)
     found = operation.zone.read_many(questions, operation.deadline)
+    merge.check(wish, found)
     read = Read.of(wish, found)
     if merge.is_taken(wish, read.view):
         plan.check_place(wish, operation.read_instance(wish.name))

@@ -145,8 +145,8 @@ class Operation:
     def read_definition(self, service: Name, enumeration: Name) -> DefinitionView:
         """The two PTR RRsets."""
         questions = ((service, "PTR"), (enumeration, "PTR"))
-        found = {rrset.name: rrset for rrset in self.zone.read_many(questions, self.deadline)}
-        return DefinitionView(found.get(service), found.get(enumeration))
+        found = self.zone.read_many(questions, self.deadline)
+        return DefinitionView.of(found, service, enumeration)
 
     def attempt(self, changes: Sequence[Change], absent: Sequence[Question] = ()) -> Result:
         """Commit once; `absent` must not be there, where the zone merges.

@@ -87,11 +87,10 @@ class InstanceView:
         """
         for rrset in self.others:
             if rrset.name == self.name and rrset.rdtype in ("CNAME", "SRV", "TXT"):
-                kind = rrset.kind or "CNAME"
+                what = f"{_article(rrset.kind)} {rrset.kind}" if rrset.kind else "a"
                 raise NotShareable(
-                    f"{self.name}: there is {_article(kind)} {kind} record of type "
-                    f"{rrset.rdtype} at this name, which cannot be shared; "
-                    "remove it, or use another instance name"
+                    f"{self.name}: there is {what} record of type {rrset.rdtype} at this name, "
+                    "which cannot be shared; remove it, or use another instance name"
                 )
 
 
@@ -134,6 +133,20 @@ class DefinitionView:
 
     service: RRset | None
     enumeration: RRset | None
+
+    @classmethod
+    def of(cls, rrsets: Iterable[RRset], service: Name, enumeration: Name) -> "DefinitionView":
+        """Pick them out of what was read.
+
+        Raises:
+            NotShareable: An alias stands where one of them is to be.
+        """
+        found = {r.name: r for r in rrsets if r.rdtype in ("PTR", "CNAME")}
+        pair = found.get(service), found.get(enumeration)
+        for rrset in pair:
+            if rrset is not None and rrset.rdtype == "CNAME":
+                raise NotShareable.by_cname(rrset.name)
+        return cls(*pair)
 
 
 def holds_pointer(rrset: RRset | None, target: Name) -> bool:

@@ -7,13 +7,19 @@
 Each update that writes or removes a member record writes or removes its value of the index.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from dnssd.errors import MalformedRecord
 from dnssd.members import Member
 from dnssd.names import Name
 from dnssd.records import Ptr, Srv, Txt
 from dnssd.rrsets import Change, RRset
+
+if TYPE_CHECKING:  # that module waits, and this one only thinks
+    from dnssd.zones.base import Question
 
 INDEX_TTL = 60  # seconds
 _INDEX = b"_members"
@@ -38,6 +44,28 @@ def is_index(name: Name) -> bool:
 def is_protocol(name: Name) -> bool:
     """Whether services stand below a name: it begins with `_tcp` or `_udp`."""
     return _lower(name)[:1] in ((b"_tcp",), (b"_udp",))
+
+
+def questions(nodes: Iterable[Name]) -> list[Question]:
+    """What to ask at names, to find what stands below them."""
+    asked: list[Question] = []
+    for node in nodes:
+        asked.append((node, "PTR"))
+        if not is_index(node):
+            asked += [(node, "SRV"), (node, "TXT"), (index_of(node), "PTR")]
+    return asked
+
+
+def pointed_at(rrsets: Iterable[RRset], origin: Name) -> list[Name]:
+    """The services and instances of the zone that PTR records lead to."""
+    targets = (
+        value.target
+        for rrset in rrsets
+        if rrset.rdtype == "PTR" and not is_index(rrset.name)
+        for value in rrset.values
+        if isinstance(value, Ptr)
+    )
+    return list(dict.fromkeys(target for target in targets if target.is_below(origin)))
 
 
 def index_changes(changes: Iterable[Change]) -> Iterator[Change]:

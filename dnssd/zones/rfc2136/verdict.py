@@ -4,7 +4,7 @@ NOTAUTH alone means seven things; the error in its TSIG record tells most of the
 that every question was signed tells the rest: a key that has asked is known to the server.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -17,6 +17,12 @@ from dnssd.names import Name
 from dnssd.zones.rfc2136.keyfile import Key
 
 _STALE = (dns.rcode.YXDOMAIN, dns.rcode.YXRRSET, dns.rcode.NXRRSET, dns.rcode.NXDOMAIN)
+
+_SPOKEN: Mapping[int, str] = {
+    dns.rcode.BADSIG: "BADSIG",
+    dns.rcode.BADKEY: "BADKEY",
+    dns.rcode.BADTIME: "BADTIME",
+}
 
 
 class Fate(Enum):
@@ -117,10 +123,10 @@ def _not_authorized(
         why = "it is not the zone's primary server; name that one"
     else:
         why = "key, algorithm, secret or clock is not as the server has it; compare them"
-    spoken = dns.rcode.to_text(dns.rcode.Rcode(error)) if error else "NOTAUTH"
+    spoken = f" ({_SPOKEN[error]})" if error in _SPOKEN else ""
     if error == 0 and request.names:
         return errors.ZoneNotFound(f"{what}: {why}")
-    return errors.AccessDenied(f"{what}, {spoken}, {request.signed}: {why}")
+    return errors.AccessDenied(f"{what}{spoken} {request.signed}: {why}")
 
 
 def _clocks(answer: dns.message.Message, now: float) -> str:

@@ -13,7 +13,7 @@ import dns.message
 import dns.rcode
 
 from dnssd.deadline import Deadline
-from dnssd.errors import Conflict, DnssdError, RRsetFull, ZoneNotFound
+from dnssd.errors import Conflict, DnssdError, NotShareable, RRsetFull, ZoneNotFound
 from dnssd.names import Name
 from dnssd.records import Ptr
 from dnssd.rrsets import Change, RRset
@@ -91,13 +91,15 @@ class Rfc2136Zone:
             nodes.append(self.origin.child(b"_services", b"_dns-sd", b"_udp"))
         while nodes or members:
             asked.update(nodes, members)
-            rrsets = self.read_many([*_questions(nodes), *((m, "TXT") for m in members)], deadline)
+            rrsets = self.read_many(
+                [*index.questions(nodes), *((m, "TXT") for m in members)], deadline
+            )
             found += rrsets
             self._note_dangling(told, rrsets)
             told = [member for member in index.indexed(rrsets) if member not in asked]
             guessed = index.unexplained(rrsets, self.origin, told)
             members = [m for m in (*told, *guessed) if m not in asked]
-            nodes = [node for node in _pointed_at(rrsets, self.origin) if node not in asked]
+            nodes = [node for node in index.pointed_at(rrsets, self.origin) if node not in asked]
         below = (rrset for rrset in found if rrset.name.is_below(name) and not _is_index(rrset))
         return tuple(sorted(below, key=lambda rrset: (rrset.name.reversed, rrset.rdtype)))
 
@@ -137,12 +139,16 @@ class Rfc2136Zone:
         message = messages.update(
             self.origin, everything, (*absent, *indexes), limit=self.limits.values
         )
-        self._client.update(
-            message,
-            names,
-            deadline,
-            failed=lambda error: self._check_full(everything, deadline, error),
-        )
+        try:
+            self._client.update(
+                message,
+                names,
+                deadline,
+                failed=lambda error: self._check_full(everything, deadline, error),
+            )
+        except Conflict:
+            self._check_indexes(everything, deadline)
+            raise
         self._commits = {str(self.requests): everything}  # the last one may be waited for
         return str(self.requests)
 
@@ -231,6 +237,16 @@ class Rfc2136Zone:
                 _log.info("%s: it is there again", member)
             self._dangling.discard(member)
 
+    def _check_indexes(self, changes: Iterable[Change], deadline: Deadline) -> None:
+        """Whether an alias is why an update was refused: nobody but this reads an index.
+
+        Raises:
+            NotShareable: It is.
+        """
+        asked = [(c.name, "CNAME") for c in changes if index.is_index(c.name)]
+        for alias in self.read_many(asked, deadline) if asked else ():
+            raise NotShareable.by_cname(alias.name)
+
     def _check_room(self, changes: Iterable[Change]) -> None:
         """Refuse to make an RRset larger than servers can hold.
 
@@ -266,27 +282,6 @@ class Rfc2136Zone:
             name=str(change.name),
             server=str(self._client.server),
         )
-
-
-def _questions(nodes: Iterable[Name]) -> list[Question]:
-    questions: list[Question] = []
-    for node in nodes:
-        questions.append((node, "PTR"))
-        if not index.is_index(node):
-            questions += [(node, "SRV"), (node, "TXT"), (index.index_of(node), "PTR")]
-    return questions
-
-
-def _pointed_at(rrsets: Iterable[RRset], origin: Name) -> list[Name]:
-    """The services and instances of the zone that PTR records lead to."""
-    targets = (
-        value.target
-        for rrset in rrsets
-        if rrset.rdtype == "PTR" and not index.is_index(rrset.name)
-        for value in rrset.values
-        if isinstance(value, Ptr)
-    )
-    return list(dict.fromkeys(target for target in targets if target.is_below(origin)))
 
 
 def _is_index(rrset: RRset) -> bool:
