@@ -121,10 +121,12 @@ class Publication:
     async def drain(self, deadline: float) -> None:
         """Stand behind all others, and return once clients know.
 
+        Where it is not known whether the last join was made, the member may be in DNS.
+
         Raises:
             DnssdError: It could not be told.
         """
-        if self.done is None or not self.done.published:
+        if self.held or (self.done == OUT and not self._unsure):
             return
         await self._write(DRAINED, deadline, wait=True)
         assert self.published  # noqa: S101 (it has just been)

@@ -3,7 +3,8 @@
 What writing takes, boto3 above all, stays in memory once it is loaded; so it is loaded here, in
 a process that ends when the agent has nothing to write. It reads requests from standard input
 and answers on standard output, an object of JSON a line; each request has a thread of its own.
-It ends once its input has, and what is under way is done: signals of a terminal are its agent's.
+It ends with its input, whatever is under way: its agent has died then, and the next one is not to
+be overtaken by what this one wanted. Signals of a terminal are its agent's.
 """
 
 import json
@@ -34,19 +35,15 @@ def main() -> None:
 
     def serve(request: _Json) -> None:
         answer = json.dumps({"id": request["id"], **_answer(request)}).encode() + b"\n"
-        with answering, suppress(BrokenPipeError):  # its agent has gone; what was asked is done
+        with answering, suppress(BrokenPipeError):  # its agent has gone
             while answer:
                 answer = answer[os.write(out, answer) :]
 
-    threads = []
     for line in sys.stdin:
         if not line.endswith("\n"):
             break  # its agent has gone while it wrote
-        thread = threading.Thread(target=serve, args=(json.loads(line),), daemon=True)
-        thread.start()
-        threads.append(thread)
-    for thread in threads:
-        thread.join()
+        threading.Thread(target=serve, args=(json.loads(line),), daemon=True).start()
+    os._exit(0)
 
 
 def _answer(request: _Json) -> _Json:

@@ -154,6 +154,7 @@ MEASUREMENTS = {
     "leave-storm": leave_storm,
     "restored": restored,
     "sandbox": sandbox,
+    "agent": _lookups("agents", "idle", "starts", "day"),
     "updates": _lookups("updates", "updates"),
     "warm": _lookups("warm", "picks", "threads", "memory"),
     "clients": _lookups("clients", "clients"),
