@@ -27,6 +27,7 @@ AT_ONCE = 2048  # questions under way; more wait for their turn
 PLAIN = 300.0  # seconds that a server gets no OPT records, where those are not answered
 REMEMBERED = 10_000  # questions known to need TCP
 
+_MALFORMED = "a malformed answer"
 _NO_EDNS = {FORMERR, NOTIMP, BADVERS}  # what servers say that mind it (RFC 6891)
 
 
@@ -136,7 +137,9 @@ class DnsClient:
             more: list[Attempt] = []
             for attempt in attempts:
                 try:
-                    self._servers[attempt.server].send(query, by_tcp=attempt.by_tcp, now=now)
+                    server, by_tcp = self._servers[attempt.server], attempt.by_tcp
+                    if not server.send(query, by_tcp=by_tcp, now=now):
+                        self._budget.save()
                 except OSError as error:
                     why = error.strerror or type(error).__name__
                     more += resolution.failed(attempt, why, now)
@@ -191,12 +194,11 @@ class DnsClient:
         """Something else than an answer has come; what to send in its place."""
         resolution, attempt = query.resolution, connection.attempt
         if isinstance(why, CutShort):
-            self._servers[attempt.server].by_udp = True
-            self._is_alive(self._servers[attempt.server])
+            self._servers[attempt.server].cut_short(attempt)
             return resolution.truncated(attempt, now)
         if isinstance(why, MalformedMessage):
-            connection.distrust()
-            return resolution.failed(attempt, "a malformed answer", now)
+            connection.distrust(_MALFORMED, query)
+            return resolution.failed(attempt, _MALFORMED, now)
         if why.rcode in _NO_EDNS:
             query.without_edns()
         return resolution.failed(attempt, str(why), now)

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 ANY = 1 << 30  # questions by one TCP connection
 PORT_LIFE = 256  # questions asked from one UDP port before another is drawn (RFC 5452)
-STUCK = 1.0  # seconds after which a TCP connection that is asked, but hears nothing, is replaced
 
 
 class Channel(Protocol):
@@ -45,7 +44,8 @@ class Network(Protocol):
         Args:
             server: To whom.
             by_tcp: By TCP, else by UDP.
-            receive: Gets each packet that comes; false if no other is waited for.
+            receive: Gets each packet that comes; false if no other is waited for. By TCP
+                nothing at all stands for a message that has come in part.
             lost: Is told that what was sent will not be answered, and why; a TCP channel
                 is of no more use then.
 
@@ -59,6 +59,7 @@ class Connection:
 
     Attributes:
         attempt: To which server, and how.
+        begun: Whether a message has come in part.
         channel: What carries packets.
         idle_at: When it has had nothing to wait for too long, in seconds.
         left: How many questions may be asked by it, before another is opened in its place.
@@ -74,6 +75,7 @@ class Connection:
         "_retired",
         "_server",
         "attempt",
+        "begun",
         "channel",
         "idle_at",
         "left",
@@ -83,11 +85,12 @@ class Connection:
     )
     channel: Channel
 
-    def __init__(self, server: "Server", attempt: Attempt) -> None:
+    def __init__(self, server: "Server", attempt: Attempt, patience: float) -> None:
         self._server = server
         self._retired = False
-        self._patience = STUCK if attempt.by_tcp else server.patience
+        self._patience = patience
         self.attempt = attempt
+        self.begun = False
         self.idle_at = 0.0
         self.left = ANY if attempt.by_tcp else PORT_LIFE
         self.spent_at = _NEVER
@@ -124,10 +127,6 @@ class Connection:
         self.spent_at = min(self.spent_at, now + self._patience)
         self.channel.send(number.to_bytes(2, "big") + query.copy())
 
-    def owes(self, query: Query) -> bool:
-        """Whether a query still waits for an answer by this connection."""
-        return query in self.waiting.values()
-
     def forget(self, query: Query, number: int) -> None:
         """Nobody waits for that answer any more."""
         if self.waiting.get(number) is not query:
@@ -146,8 +145,11 @@ class Connection:
             Whether others are waited for.
         """
         if len(data) < 12:
+            if self.attempt.by_tcp:  # in part, or of no length that a message has
+                self.begun = True
+                self._server.begun(self)
             return True
-        self.spent_at = _NEVER
+        self.spent_at, self.begun = _NEVER, False
         self._server.heard()
         number = data[0] << 8 | data[1]
         query = self.waiting.get(number)
@@ -161,15 +163,24 @@ class Connection:
         self._server.received(query, self, data)
         return bool(self.waiting)
 
-    def distrust(self) -> None:
-        """What has come was no message: by TCP, all lengths from there on may be wrong."""
+    def distrust(self, why: str, query: Query | None = None) -> None:
+        """What has come was no message, or breaks off: by TCP, all lengths may be wrong now.
+
+        Who waits need not do so any longer, but for a query that has been told; what comes all
+        the same counts.
+        """
         if self.attempt.by_tcp:
-            self._server.leave(self)
+            self._server.broken(self)
+            for other in tuple(self.waiting.values()):
+                if other is not query:
+                    self._server.failed(other, self, why)
             self.retire()
 
     def lost(self, why: str) -> None:
         """What was sent will not be answered."""
         waiting, self.waiting = self.waiting, {}
+        if self.attempt.by_tcp:
+            self._server.broken(self)
         if self.attempt.by_tcp or self._retired:
             self.close()
         for query in waiting.values():

@@ -41,6 +41,10 @@ class Silence:
             self._since = now
         self._packets += 1
 
+    def excused(self) -> None:
+        """A packet has got an answer that is neither valid nor a failure."""
+        self._packets = max(0, self._packets - 1)
+
     def broken(self) -> bool:
         """A valid answer has come; whether the server was dark."""
         self._packets = 0

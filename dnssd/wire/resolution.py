@@ -146,12 +146,12 @@ class Resolution:
         elapsed = now - self._began
         if self._may_be_slow(trouble) and elapsed < FIRST_PATIENCE:
             self.next_at = min(self._deadline, now + elapsed, self._began + FIRST_PATIENCE)
-            return self._attempts(trouble, 1, now)
+            return self._attempts(trouble, 1, now, by_tcp=self._by_tcp)
         trouble.bursts += 1
         if trouble.bursts > CALMER_AFTER:
             trouble.interval = max(trouble.interval, min(LONGEST, trouble.interval * GROWTH))
         self.next_at = min(self._deadline, now + trouble.interval)
-        return self._attempts(trouble, BURST, now)
+        return self._attempts(trouble, BURST, now, by_tcp=self._by_tcp)
 
     def failed(self, attempt: Attempt, why: str, now: float) -> Sequence[Attempt]:
         """An attempt has failed for sure; what to send in its place."""
@@ -170,14 +170,18 @@ class Resolution:
         if trouble.replaced >= BURST or now >= self._deadline:
             return ()
         trouble.replaced += 1
-        return self._attempts(trouble, 1, now)
+        return self._attempts(trouble, 1, now, by_tcp=attempt.by_tcp)
 
     def truncated(self, attempt: Attempt, now: float) -> Sequence[Attempt]:
         """An answer was cut to fit a packet: the rest comes by TCP (RFC 7766)."""
         if self.settled or now >= self._deadline:
             return ()
-        if attempt.by_tcp or self._by_tcp:  # it cannot be, or TCP is being tried
+        if attempt.by_tcp:  # it cannot be
             return self.failed(attempt, "an answer cut short", now)
+        if self._by_tcp:  # TCP is being tried
+            if self.trouble is not None:
+                self.trouble.other = True
+            return ()
         self._by_tcp = True
         if self.trouble is None:
             self.next_at = min(self._deadline, now + 2 * self._late)
@@ -239,7 +243,9 @@ class Resolution:
             if trouble.evidence.negatives:
                 trouble.failures[trouble.turn] = "too few answers to believe what they deny"
 
-    def _attempts(self, trouble: Trouble, wanted: int, now: float) -> Sequence[Attempt]:
+    def _attempts(
+        self, trouble: Trouble, wanted: int, now: float, *, by_tcp: bool
+    ) -> Sequence[Attempt]:
         every = range(self._servers)
         alive = [number for number in every if not self._is_dark(number, now)]
         granted = self._budget.take(wanted, now) if alive else 0
@@ -249,7 +255,7 @@ class Resolution:
                 self.next_at = min(self._deadline, max(self.next_at, trouble.sent_at + pause))
                 return ()
             granted = 1 if alive else self._servers
-        by_tcp = trouble.is_for_tcp(now) or self._by_tcp
+        by_tcp = trouble.is_for_tcp(now) or by_tcp
         trouble.sent_at = now
         servers = alive if alive and trouble.bursts > 1 else every
         return [trouble.next(servers, by_tcp=by_tcp and not at) for at in range(granted)]

@@ -12,8 +12,12 @@ from dnssd.wire.trouble import Attempt
 
 PORTS = 16  # by which questions leave (RFC 5452 section 9.2)
 SILENT, MAX_SILENT = 0.5, 8.0  # seconds after which ports that hear nothing are drawn anew
+CUT = 0.04  # seconds, unless answers take longer, after which a message that stops has broken off
 IDLE = 10.0  # seconds that a socket without questions is kept (for TCP see RFC 7766)
 FIRST_LATE, MIN_LATE, MAX_LATE = 0.2, 0.03, 3.0  # seconds: before the first answer, and bounds
+STUCK, STUCK_AGAIN = 1.0, 0.2  # seconds after which a TCP connection that hears nothing is
+# replaced; and, unless answers take longer, where one has broken off less than
+WARY = 10.0  # seconds ago
 PATIENT = 1.0  # seconds after which an answer is late, unless the path itself takes as long
 
 Received = Callable[[Query, Connection, bytes], object]
@@ -65,6 +69,7 @@ class Server:
         self._counts = counts
         self._counts.dark.discard(str(address))  # of a client that was here before
         self._silence = Silence()
+        self._wary_until = 0.0
         self._loop = loop
         self._network = network
         self._connections: set[Connection] = set()
@@ -82,21 +87,25 @@ class Server:
         late = min(self._smoothed + 4 * self._variation, max(PATIENT, 1.5 * self._smoothed))
         self.late = min(MAX_LATE, max(MIN_LATE, late))
 
-    def send(self, query: Query, *, by_tcp: bool, now: float) -> None:
-        """Send one packet.
+    def send(self, query: Query, *, by_tcp: bool, now: float) -> bool:
+        """Send one packet, unless a copy is of no use yet; whether it was sent.
 
-        By UDP a copy goes out by the same port and with the same ID: many of them would make it
-        easy to guess one (RFC 5452). Where that port is deaf, another one is drawn.
+        A copy goes out by the same port and with the same ID: many of them would make it easy to
+        guess one (RFC 5452). Where that port is deaf, another one is drawn. By TCP all share
+        one connection, until that fails or is silent for a second.
 
         Raises:
             OSError: It cannot be sent.
         """
         attempt, is_first = self._attempts[by_tcp], not query.sent
-        self._put(query, attempt, now)
-        self._silence.sent(now)
+        if not self._put(query, attempt, now):
+            return False
+        if not by_tcp:
+            self._silence.sent(now)
         self._counts.packets += 1
         self._counts.questions += is_first
         self._counts.repeats += not is_first
+        return True
 
     def is_dark(self, now: float) -> bool:
         """Whether it gives no valid answer at all."""
@@ -112,23 +121,36 @@ class Server:
             self._counts.dark.discard(str(self.address))
         return was_dark
 
-    def _put(self, query: Query, attempt: Attempt, now: float) -> None:
-        for connection, number, _ in () if attempt.by_tcp else reversed(query.sent):
+    def cut_short(self, attempt: Attempt) -> None:
+        """It has answered, and rightly so, that the answer is too long for UDP."""
+        if not attempt.by_tcp:
+            self.by_udp = True
+            self._silence.excused()
+
+    def _put(self, query: Query, attempt: Attempt, now: float) -> bool:
+        """Send a packet; whether it was."""
+        for connection, number, sent_at in reversed(query.sent):
             if connection.attempt is attempt:
-                if connection.waiting.get(number) is query:
-                    if now < connection.spent_at:
-                        connection.repeat(query, number, now)
-                        return
+                if connection.waiting.get(number) is not query:
+                    break
+                if now >= connection.spent_at:
                     self._distrust(connection)
+                elif not attempt.by_tcp:
+                    connection.repeat(query, number, now)
+                    return True
+                elif connection in self._current:
+                    if connection.begun or now < sent_at + self.late:
+                        return False
+                    connection.repeat(query, number, now)
+                    query.sent.append((connection, number, now))
+                    return True
                 break
-        connection = self._connection(query, attempt, now)
+        connection = self._connection(attempt, now)
         query.sent.append((connection, connection.ask(query, now), now))
+        return True
 
-    def _connection(self, query: Query, attempt: Attempt, now: float) -> Connection:
+    def _connection(self, attempt: Attempt, now: float) -> Connection:
         """The connection to use now: by UDP one of 16, of which nobody can guess which.
-
-        A TCP connection by which a query still waits may be out of step, or stuck, and is not
-        used for it again.
 
         Raises:
             OSError: It cannot be opened.
@@ -139,20 +161,25 @@ class Server:
         if current is not None:
             if now >= current.spent_at:
                 self._distrust(current)
-            if current.left > 0 and not (by_tcp and current.owes(query)):
+            if current.left > 0:
                 return current
-        connection = Connection(self, attempt)
+        connection = Connection(self, attempt, self._patience(now) if by_tcp else self.patience)
         try:
             connection.channel = self._network.open(
                 self.address, by_tcp, connection.receive, connection.lost
             )
         except OSError as error:
             return self._instead(slot, error)
+        if by_tcp:  # one sign of life or of none, however many questions share it
+            self._silence.sent(now)
         self._connections.add(connection)
         self._current[slot] = connection
         if current is not None:
             current.retire()
         return connection
+
+    def _patience(self, now: float) -> float:
+        return min(STUCK, max(STUCK_AGAIN, 2 * self.late)) if now < self._wary_until else STUCK
 
     def _instead(self, slot: int, error: OSError) -> Connection:
         """Where no more sockets can be had, a port that was used before is better than none."""
@@ -175,30 +202,45 @@ class Server:
         """Something has come."""
         self.patience = SILENT
 
-    def leave(self, connection: Connection) -> None:
-        """Ask no more questions by this connection."""
-        if connection in self._current:
-            self._current[self._current.index(connection)] = None
+    def broken(self, connection: Connection) -> None:
+        """A TCP connection has failed: ask no more questions by it, and trust the next one less."""
+        self._wary_until = self._loop.time() + WARY
+        self.leave(connection)
 
     def closed(self, connection: Connection) -> None:
         """That connection is closed."""
         self.leave(connection)
         self._connections.discard(connection)
 
+    def leave(self, connection: Connection) -> None:
+        """Ask no more questions by this connection."""
+        if connection in self._current:
+            self._current[self._current.index(connection)] = None
+
     def idle(self, connection: Connection) -> None:
         """A connection has nothing to wait for: close it if that lasts."""
         connection.idle_at = self._loop.time() + IDLE
         if connection.timer is None:
-            connection.timer = self._loop.call_at(connection.idle_at, self._close_idle, connection)
+            connection.timer = self._loop.call_at(connection.idle_at, self._look_at, connection)
 
-    def _close_idle(self, connection: Connection) -> None:
+    def begun(self, connection: Connection) -> None:
+        """A message has come in part by TCP: it must go on soon, or all lengths may be wrong."""
+        connection.spent_at = self._loop.time() + max(CUT, self.late)
+        if connection.timer is not None:
+            connection.timer.cancel()
+        connection.timer = self._loop.call_at(connection.spent_at, self._look_at, connection)
+
+    def _look_at(self, connection: Connection) -> None:
+        """See whether a connection has been idle for too long, or a message has broken off."""
         connection.timer = None
-        if connection.waiting:
-            return
-        if self._loop.time() >= connection.idle_at:
+        now, breaks = self._loop.time(), connection.begun and connection.waiting
+        if breaks and now >= connection.spent_at:
+            connection.distrust("an answer that breaks off")
+        elif breaks or (not connection.waiting and now < connection.idle_at):
+            at = connection.spent_at if breaks else connection.idle_at
+            connection.timer = self._loop.call_at(at, self._look_at, connection)
+        elif not connection.waiting:
             connection.close()
-        else:
-            connection.timer = self._loop.call_at(connection.idle_at, self._close_idle, connection)
 
     def close(self) -> None:
         """Close all connections."""

@@ -177,10 +177,12 @@ class Tcp(_Channel):
         while len(self._in) >= 2 and self._socket.fileno() >= 0:
             end = 2 + _LENGTH.unpack_from(self._in)[0]
             if len(self._in) < end:
-                return
+                break
             packet = bytes(self._in[2:end])
             del self._in[:end]
             self._receive(packet)
+        if self._in:
+            self._receive(b"")
 
 
 def _reason(error: OSError) -> str:

@@ -21,7 +21,7 @@ from dnssd.wire.connections import PORT_LIFE
 from dnssd.wire.nameservers import NameServer
 from dnssd.wire.query import MAX_ALIASES
 from dnssd.wire.resolution import BURST
-from dnssd.wire.server import FIRST_LATE, IDLE, MAX_LATE, MIN_LATE, PORTS, SILENT
+from dnssd.wire.server import FIRST_LATE, IDLE, MAX_LATE, MIN_LATE, PORTS, SILENT, STUCK
 from kit.simnet import (
     BROKEN,
     Delivery,
@@ -545,13 +545,15 @@ def test_tcp_that_waits_is_not_idle() -> None:
 
 
 def test_tcp_that_is_stuck_is_not_used_again() -> None:
-    """A question that waits there opens another; others use that one too."""
+    """Another is opened once it has been silent for a second; others use that one too."""
     bench = Bench()
     bench.answer(MANY, "SRV")
     bench.network.fault = where(lambda query: query.by_tcp, silent)
     bench.ask(MANY, "SRV")
-    bench.loop.run(1.0)
-    assert bench.network.open_by_tcp > 1
+    bench.loop.run(STUCK - 0.1)
+    assert bench.network.opened_by_tcp == 1
+    bench.loop.run(0.5)
+    assert bench.network.opened_by_tcp == 2
     bench.network.fault = honest
     bench.loop.run(lambda: len(bench.came) == 2)
     before = bench.packets
@@ -582,6 +584,44 @@ def test_tcp_that_is_out_of_step_is_not_used_again() -> None:
 
     assert [isinstance(one, Answer) for one in bench.came] == [True] * 3
     assert bench.network.open_by_tcp == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "most"),
+    [(silent, 2), (lambda _: [(0.001, b"")], 45), (loses("connection refused"), 60)],
+    ids=["silent", "in part", "refused"],
+)
+def test_a_stalled_path_is_not_stormed(fault: Fault, most: int) -> None:
+    """Copies share one connection: the next opens after a second, or when that one has failed."""
+    bench = Bench()
+    bench.answer(MANY, "SRV")
+    bench.loop.run(IDLE + 1)
+    bench.network.fault = where(lambda query: query.by_tcp, fault)
+    before = bench.network.opened_by_tcp
+
+    for _ in range(3):  # side by side
+        bench.ask(MANY, "SRV")
+    bench.loop.run(1.99)
+
+    assert bench.network.opened_by_tcp - before <= most
+    assert bench.network.open_by_tcp <= most
+
+
+def test_who_waits_where_lengths_are_wrong_asks_anew_at_once() -> None:
+    """Nothing that comes by that connection can be told apart any more."""
+    bench = Bench()
+    bench.answer(MANY, "SRV")  # it is known to be long
+    seen = bench.packets
+    bench.network.fault = lambda query: {
+        seen: [(0.001, query.answer[:-7])],
+        seen + 1: [],
+    }.get(query.number, honest(query))
+    bench.came.clear()
+    for _ in range(2):
+        bench.ask(MANY, "SRV")
+    bench.loop.run(0.01)
+
+    assert [isinstance(one, Answer) for one in bench.came] == [True] * 2
 
 
 # EDNS

@@ -266,7 +266,8 @@ def test_a_false_cut_costs_little() -> None:
     more = asked.failed(by_tcp, "connection reset by peer", T0 + 0.001)
 
     assert [attempt.by_tcp for attempt in more] == [True, False, False]
-    assert len(asked.truncated(more[1], T0 + 0.002)) == 1  # a failure like any other
+    assert asked.truncated(more[1], T0 + 0.002) == ()  # TCP is tried already
+    assert len(asked.due(asked.next_at)) == BURST
     asked.heard(more[2], Answer((A,)), T0 + 0.003)
     assert asked.outcome == Answer((A,))
 
@@ -566,7 +567,10 @@ class Inquiries(RuleBasedStateMachine):
         was = self.asked.settled
         if was or self.now >= self.deadline:
             assert self.asked.truncated(attempt, self.now) == ()
-        elif attempt.by_tcp or self.truncated_once:
+        elif self.truncated_once and not attempt.by_tcp:
+            self.others = self.others or not self.calm
+            assert self.asked.truncated(attempt, self.now) == ()
+        elif attempt.by_tcp:
             self.others = True
             self.more(self.asked.truncated(attempt, self.now), self.breaks_calm(was))
         else:
