@@ -267,13 +267,19 @@ def api_hangs_at_shutdown(stage: Stage) -> str:
 
 
 def renewed(stage: Stage) -> str:
-    """A lease is renewed by a timer, and records that were lost come back with it."""
+    """A lease is renewed by a timer, lost records come back with it; and the zone moves."""
     stage.give("--lease", "60")
     stage.host.boot()
     stage.joins()
     lost = dnssd("uninstall-records", "http", "--zone", stage.cloud.zone, "--yes", "--limit", "1")
     expect(lost.returncode == 0, f"the records do not go: {lost.stderr}")
     took = stage.sees(HERE)
+    moved = f"route53:{stage.cloud.zone}"  # the same one, by another address
+    given = (stage.host.root / "etc/default/dnssd").read_text()
+    stage.host.put("etc/default/dnssd", f"{given}DNSSD_ZONE={moved}\n")
+    stage.host.run("systemctl", "restart", "dnssd-join.service")
+    said = stage.host.log()[-1]
+    expect(said.startswith("joined") and f"to {moved})" in said, f"it says {said}")
     stage.host.power_off()
     stage.is_gone()
     return f"back after {took:.1f} s"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +16,11 @@ from botocore.exceptions import ClientError
 
 from dnssd.cli.main import run
 from dnssd.names import Name
+from dnssd.registration import reaper, reaping
 from dnssd.sandbox.faults.policy import ACTIONS, NAMES, TYPES, Statement, enforce
 from dnssd.sandbox.faults.policyfile import read_policy
 from dnssd.sandbox.sandbox import Sandbox
+from kit.ec2 import fake_ec2
 
 ZONE_ID = "Z0123456789ABC"  # stands for the zone's
 ARN = f"arn:aws:route53:::hostedzone/{ZONE_ID}"
@@ -408,6 +411,33 @@ def test_the_policy_that_is_shown_is_not_more_than_enough(
         route53.change_resource_record_sets(
             HostedZoneId=guarded.sandbox.zone_id, ChangeBatch={"Changes": changes}
         )
+
+
+@pytest.mark.parametrize("service", [(), ("http",)], ids=len)
+def test_the_policy_of_who_reaps_is_enough(
+    guarded: Guarded,
+    dnssd: Callable[..., Ran],
+    service: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The dead are marked, folded out and cleaned away, down to the host's last record."""
+    monkeypatch.setattr(reaper, "PAUSE", 0.0)
+    monkeypatch.setattr(reaping, "WINDOW", timedelta(0))
+    guarded.allow(policy_for("web"))
+    for number in (1, 2):
+        web = ("http", "--instance", "web", "--port", f"8{number}", "--host", f"i-{number}")
+        assert dnssd("join", *web, "--address", f"10.0.0.{number}").code == 0
+    guarded.allow(json.loads(dnssd("iam-policy", *service, "--reap", "--zone", guarded.zone).out))
+    with fake_ec2() as ec2:
+        ec2.states = {"i-0123456789abcdef0": "terminated"}  # the owner of both
+        monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", ec2.url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", ec2.url)
+        done = dnssd("reap", *service, "--yes", "--limit", "9")
+
+    assert (done.code, guarded.denied()) == (0, [])
+    left = {rrset.rdtype for zone in guarded.sandbox.zones.zones() for rrset in zone.rrsets}
+    assert left == {"NS", "SOA", "PTR", "TXT"}  # a last leave keeps what names the instance, too
+    assert "i-1" not in str(guarded.contents())
 
 
 SANDBOX = [sys.executable, "-m", "dnssd", "sandbox"]
