@@ -63,6 +63,7 @@ class Bridge:
         self._problems: list[str] = []
         self._told: set[str] = set()
         self._reload_at = float("-inf")
+        self._was_empty = False  # whether HAProxy had none of the backends
         self._backends: list[Backend] = []  # as the file has them
         self._in_file = parse(files.read(path) or "")
         self.reloads = 0
@@ -90,8 +91,10 @@ class Bridge:
         is_written = self._tried(self._write, backends)
         if live is not None:
             self._tried(self._apply, live, backends)
-            if is_written and (lacking := lacking_in(live, backends)):
-                self._tried(self._reload, lacking)
+            # HAProxy without any of them may be about to start: the next step tells.
+            if is_written and (live or self._was_empty):
+                self._tried(self._reload, lacking_in(live, backends))
+        self._was_empty = live == {}
         for problem in self._problems:
             if problem not in self._told:
                 self._warn(problem)
@@ -170,11 +173,13 @@ class Bridge:
             self._problems.append(f"{left[0]}: HAProxy has not done it: {why}; trying again")
 
     def _reload(self, lacking: Sequence[str]) -> None:
-        """Have HAProxy load the file, which has slots that it lacks.
+        """Have HAProxy load the file, if that has slots that it lacks.
 
         Raises:
             Unavailable: It does not answer.
         """
+        if not lacking:
+            return
         now = self._monotonic()
         what = f"HAProxy lacks servers of {lacking[0]} that {self._path} has"
         if now < self._reload_at:

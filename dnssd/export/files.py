@@ -54,7 +54,7 @@ def read(path: Path) -> str | None:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace a file at once, so that nobody reads half of it; its mode stays.
+    """Replace a file at once, so that nobody reads half of it; its owner and mode stay.
 
     Raises:
         Unavailable: It cannot be written; it is what it was.
@@ -70,7 +70,7 @@ def _replace(path: Path, text: str) -> None:
     try:
         with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
-            os.fchmod(file.fileno(), _mode(path))
+            _take_after(path, file.fileno())
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, path)
@@ -80,12 +80,19 @@ def _replace(path: Path, text: str) -> None:
         raise
 
 
-def _mode(path: Path) -> int:
-    """That of the file; for a new one, others may read it: proxies run as users of their own."""
+def _take_after(path: Path, descriptor: int) -> None:
+    """Give a file the owner and the mode of that in whose place it comes.
+
+    A new one may be read by others: proxies run as users of their own.
+    """
     try:
-        return path.stat().st_mode & 0o777
+        was = path.stat()
     except FileNotFoundError:
-        return 0o644
+        os.fchmod(descriptor, 0o644)
+        return
+    with suppress(PermissionError):
+        os.fchown(descriptor, was.st_uid, was.st_gid)
+    os.fchmod(descriptor, was.st_mode & 0o777)
 
 
 def _unavailable(path: Path, what: str, error: OSError) -> Unavailable:

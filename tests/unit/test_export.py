@@ -1,6 +1,7 @@
 """Services as other programs' configuration: what is written, and that nothing of DNS gets in."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -140,6 +141,8 @@ def test_a_file_is_replaced_whole_or_stays(tmp_path: Path) -> None:
     assert not file.exists()
     assert files.update(link, "one", lambda: runs.append("one"))
     file.chmod(0o640)
+    owner = (0, 12) if os.geteuid() == 0 else (os.geteuid(), file.stat().st_gid)
+    os.chown(file, *owner)
     inode = file.stat().st_ino
     assert not files.update(link, "one", refuse)
     assert file.stat().st_ino == inode
@@ -150,6 +153,8 @@ def test_a_file_is_replaced_whole_or_stays(tmp_path: Path) -> None:
         0o640,
         True,
     )
+    assert files.update(link, "three", lambda: None)
+    assert (file.stat().st_uid, file.stat().st_gid, file.stat().st_mode & 0o777) == (*owner, 0o640)
     assert runs == ["new", "one", "two"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]
 

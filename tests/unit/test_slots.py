@@ -1,14 +1,17 @@
 """Who gets which slot of HAProxy, for every history that services may have."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnssd.export.bridge import Bridge
 from dnssd.export.haproxy import Backend, Slot, Slots, render
 from dnssd.export.haproxy import parse as parse_file
+from dnssd.export.runtime import Runtime
 from dnssd.export.services import Service
 from dnssd.export.slots import changes, lacking_in, parse_state, plan
 from dnssd.records import Address
@@ -161,3 +164,37 @@ def test_addresses_that_haproxy_writes_otherwise() -> None:
     (server,) = Service.of(ASKED, [endpoint]).servers
 
     assert parse_state(line)["b"][0].at == server.at
+
+
+class Silent(Runtime):
+    """An HAProxy that has no backend yet, and counts reloads."""
+
+    reloads = 0
+
+    def __init__(self) -> None:
+        super().__init__(Path("/nonexistent/socket"))
+
+    def read(self, backends: Iterable[str]) -> dict[str, Slots]:
+        """What it has."""
+        return {}
+
+    def reload(self) -> bool:
+        """Count it."""
+        self.reloads += 1
+        return True
+
+
+def test_an_haproxy_that_is_about_to_start_is_not_reloaded(tmp_path: Path) -> None:
+    """One that has none of the backends for longer is, and not again and again."""
+    said: list[str] = []
+    runtime = Silent()
+    bridge = Bridge(runtime, tmp_path / "file", 2, said.append, monotonic=lambda: 0.0)
+    counts = []
+    for _ in range(4):
+        bridge.step([service((1, 0, 1))])
+        counts.append(runtime.reloads)
+
+    assert counts == [0, 1, 1, 1]
+    assert said == [
+        f"HAProxy lacks servers of {LABEL} that {tmp_path}/file has: does it load this file?"
+    ]
