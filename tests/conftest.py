@@ -11,12 +11,14 @@ import pytest
 from hypothesis import settings
 
 from dnssd.sandbox.sandbox import Sandbox
+from kit.models import read_once
 
 pytest_plugins = ["kit.everyzone", "kit.web"]  # their fixtures
 
 # Run in the background by a shell, this process ignores Ctrl-C, and so would its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+read_once()
 settings.register_profile("dnssd", deadline=None)  # a busy machine is not a bug
 settings.load_profile("dnssd")
 

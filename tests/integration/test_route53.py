@@ -192,7 +192,7 @@ def test_without_credentials_nothing_is_sent(
 def test_a_malformed_region_is_a_usage_error(monkeypatch: pytest.MonkeyPatch, region: str) -> None:
     """It is told before anything is sent."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
-    with pytest.raises(errors.UsageError, match="region"):
+    with pytest.raises(errors.UsageError, match=r"(?i)region"):
         open_zone("example.test")
 
 

@@ -1,20 +1,28 @@
 """A process that a test kills: preloaded in the fork server, so that each one starts quickly."""
 
+import importlib
 import os
+import pkgutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import boto3  # noqa: F401 (slow to import: once, in the fork server, is enough)
+import boto3
 
 import dnssd.cli.hints
-import dnssd.cli.join
-import dnssd.cli.leave
-import dnssd.cli.registering
-import dnssd.zones.cloudflare.client
-import dnssd.zones.route53.zone
+import dnssd.hosts
+import dnssd.registration
+import dnssd.zones.route53
 from dnssd.cli.main import run
 from dnssd.deadline import Deadline
+from kit.models import read_once
+
+# All that a command imports on its way, and botocore's models: once, in the fork server.
+for package in (dnssd.cli, dnssd.hosts, dnssd.registration, dnssd.zones.route53):
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
+read_once()
+boto3.Session().client("route53", region_name="us-east-1")
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
