@@ -432,9 +432,9 @@ def test_the_policy_of_who_reaps_is_enough(
         ec2.states = {"i-0123456789abcdef0": "terminated"}  # the owner of both
         monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", ec2.url)
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", ec2.url)
-        done = dnssd("reap", *service, "--yes", "--limit", "9")
+        runs = [dnssd("reap", *service, "--yes", "--limit", "9").code for _ in ("out", "away")]
 
-    assert (done.code, guarded.denied()) == (0, [])
+    assert (runs, guarded.denied()) == ([0, 0], [])
     left = {rrset.rdtype for zone in guarded.sandbox.zones.zones() for rrset in zone.rrsets}
     assert left == {"NS", "SOA", "PTR", "TXT"}  # a last leave keeps what names the instance, too
     assert "i-1" not in str(guarded.contents())
