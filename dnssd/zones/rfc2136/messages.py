@@ -13,17 +13,17 @@ import dns.message
 import dns.name
 import dns.opcode
 import dns.rcode
-import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 import dns.tsig
 import dns.update
 
 from dnssd.names import Name
-from dnssd.records import Rdata, parse_rdata
+from dnssd.records import parse_rdata
 from dnssd.rrsets import Change, RRset
 from dnssd.zones.base import Question
 from dnssd.zones.rfc2136.keyfile import Key
+from dnssd.zones.rfc2136.updates import Update
 
 BRIM = 8  # values below a limit from where on a shared RRset is swapped as a whole
 
@@ -59,7 +59,7 @@ def exists(origin: Name, name: Name, rdtype: str) -> dns.update.UpdateMessage:
 
 def update(
     origin: Name, changes: Sequence[Change], absent: Iterable[Question] = (), *, limit: int
-) -> dns.update.UpdateMessage:
+) -> Update:
     """All `changes` in one update.
 
     Args:
@@ -69,11 +69,11 @@ def update(
         limit: Values that an RRset holds. Close to it nobody adds to an RRset that has
             grown since it was read.
     """
-    message = dns.update.UpdateMessage(dns_name(origin))
+    message = Update(origin)
     for name, rdtype in absent:
-        message.absent(dns_name(name), rdtype)
+        message.needs_none(name, rdtype)
     for name in dict.fromkeys(change.name for change in changes if not _only_removes(change)):
-        message.absent(dns_name(name), "CNAME")
+        message.needs_none(name, "CNAME")
     for change in changes:
         if change.shared:
             _share(message, change, limit)
@@ -145,36 +145,31 @@ def _our_name(name: dns.name.Name) -> Name:
     return Name(name.labels[:-1])
 
 
-def _rdata(value: Rdata) -> dns.rdata.Rdata:
-    return dns.rdata.from_text(dns.rdataclass.IN, value.rdtype, value.format(), relativize=False)
-
-
 def _only_removes(change: Change) -> bool:
     return change.after is None or (change.shared and not change.added)
 
 
-def _swap(message: dns.update.UpdateMessage, change: Change) -> None:
-    name = dns_name(change.name)
+def _swap(message: Update, change: Change) -> None:
+    name = change.name
     if change.before is None:  # an alias stands alone, or BIND drops it and says NOERROR
-        message.absent(name, *((change.rdtype,) if change.rdtype != "CNAME" else ()))
-    else:  # never an rdataset: its TTL would be FORMERR in a prerequisite
-        message.present(name, *map(_rdata, change.before.values))
+        message.needs_none(name, *((change.rdtype,) if change.rdtype != "CNAME" else ()))
+    else:
+        message.needs(name, change.before.values)
         if not change.is_guard:
-            message.delete(name, change.rdtype)
+            message.remove_all(name, change.rdtype)
     if change.after is not None and not change.is_guard:
-        message.add(name, change.after.ttl, *map(_rdata, change.after.values))
+        message.put(name, change.after.ttl, change.after.values)
 
 
-def _share(message: dns.update.UpdateMessage, change: Change, limit: int) -> None:
-    name = dns_name(change.name)
-    new = change.added
+def _share(message: Update, change: Change, limit: int) -> None:
+    name, new = change.name, change.added
     if gone := change.removed:
-        message.delete(name, *map(_rdata, gone))
+        message.remove(name, gone)
     if not new or change.after is None:
         return
     if change.before is not None:
         if len(change.after.values) > limit - BRIM:
-            message.present(name, *map(_rdata, change.before.values))
+            message.needs(name, change.before.values)
         if change.before.ttl != change.after.ttl:
-            message.delete(name, *map(_rdata, new))  # added anew, they bring their TTL along
-    message.add(name, change.after.ttl, *map(_rdata, new))
+            message.remove(name, new)  # added anew, they bring their TTL along
+    message.put(name, change.after.ttl, new)
