@@ -43,7 +43,7 @@ class NameServer:
                 if ":" not in host:
                     raise ValueError(host)
                 return (cls(literal(host[1:-1]), int(port)),)
-            if ":" in host:
+            if ":" in host or " " in host or not host.isprintable():
                 raise ValueError(host)
         except ValueError as error:
             raise UsageError(

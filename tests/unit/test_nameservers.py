@@ -87,6 +87,8 @@ def test_a_host_with_several_addresses_is_a_server_at_each(
         "::1]:53",
         "[::1]x:53",
         "1::2::3",
+        "10.0.0.2\n",
+        "ns.example.com 10.0.0.2",
         "[::1]:-1",
     ],
 )
