@@ -267,8 +267,10 @@ def test_what_goes_wrong_is_told_once(proxy: Haproxy) -> None:
         assert "not the socket of a master process" in bridged.said[1]
         bridged.step(service(at(1), at(2)))
         assert "does it load this file?" in bridged.said[2]
+        old = Path("/proc", proxy.pid())
         proxy.runtime.reload()
         proxy.until(lambda: len(proxy.slots(WEB)) == 3, "it was not reloaded")
+        proxy.until(lambda: not old.exists(), "the old process has not ended")
         assert bridged.step(service(at(1), at(3)))["dnssd-2"] == "10.9.0.4:80 1 ready"
         proxy.file.unlink()
         proxy.file.mkdir()

@@ -22,7 +22,7 @@ defaults
     timeout client 1m
     timeout server 1m
     option redispatch 1
-    default-server inter 50ms rise 1 fall 1
+    default-server inter 10s fall 2 observe layer4 error-limit 1 on-error mark-down
 """
 
 
