@@ -413,12 +413,8 @@ def test_the_policy_that_is_shown_is_not_more_than_enough(
         )
 
 
-@pytest.mark.parametrize("service", [(), ("http",)], ids=len)
 def test_the_policy_of_who_reaps_is_enough(
-    guarded: Guarded,
-    dnssd: Callable[..., Ran],
-    service: tuple[str, ...],
-    monkeypatch: pytest.MonkeyPatch,
+    guarded: Guarded, dnssd: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The dead are marked, folded out and cleaned away, down to the host's last record."""
     monkeypatch.setattr(reaper, "PAUSE", 0.0)
@@ -427,12 +423,12 @@ def test_the_policy_of_who_reaps_is_enough(
     for number in (1, 2):
         web = ("http", "--instance", "web", "--port", f"8{number}", "--host", f"i-{number}")
         assert dnssd("join", *web, "--address", f"10.0.0.{number}").code == 0
-    guarded.allow(json.loads(dnssd("iam-policy", *service, "--reap", "--zone", guarded.zone).out))
+    guarded.allow(json.loads(dnssd("iam-policy", "--reap", "--zone", guarded.zone).out))
     with fake_ec2() as ec2:
         ec2.states = {"i-0123456789abcdef0": "terminated"}  # the owner of both
         monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", ec2.url)
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", ec2.url)
-        runs = [dnssd("reap", *service, "--yes", "--limit", "9").code for _ in ("out", "away")]
+        runs = [dnssd("reap", "--yes", "--limit", "9").code for _ in ("out", "away")]
 
     assert (runs, guarded.denied()) == ([0, 0], [])
     left = {rrset.rdtype for zone in guarded.sandbox.zones.zones() for rrset in zone.rrsets}
