@@ -90,6 +90,8 @@ def at_sandbox(dice: Dice | None = None) -> Iterator[Place]:
             (zone,) = sandbox.zones.zones()
             edits = [Edit(Action.DELETE, r) for r in zone.rrsets if r.rdtype not in ("SOA", "NS")]
             sandbox.zones.change(zone.id, edits)
+            sandbox.zones.delete_zone(zone.id)
+            sandbox.zones.create_zone(zone.origin, caller_reference="again")
 
         foreign()
         environ = lead_into(sandbox.environment(), os.environ)
