@@ -25,6 +25,7 @@ from storm import (
     announce_then_fold,
     compare_and_swap,
     leave,
+    plain_address,
     read_merge_upsert,
     rejoin,
 )
@@ -112,6 +113,24 @@ def restored() -> None:
     show("100 hosts join again within 5 s, 5/s, burst 5", heading, rows)
 
 
+def addresses() -> None:
+    """Hosts join one plain name at once, and leave it."""
+    rows = []
+    for hosts in (2, 10, 30):
+        for rate, burst in ((5.0, 5.0), (10.0, 50.0)):
+            stage = Stage(Setting(hosts=hosts, rate=rate, burst=burst))
+            joined = stage.blow(plain_address(stage))
+            left = stage.blow(plain_address(stage, leaves=True))
+            figures = [
+                text
+                for one in (joined, left)
+                for text in (f"{one.times[-1]:.0f} s", f"{one.admitted / hosts:.1f}")
+            ]
+            rows.append((hosts, f"{rate:g}/s, burst {burst:g}", *figures, joined.failed))
+    heading = ("hosts", "rate", "last joined", "admitted a join", "last left", "admitted a leave")
+    show("Hosts at one plain name within 5 s", (*heading, "failed"), rows)
+
+
 def sandbox() -> None:
     """The sandbox with 10,000 records, and joins without a rate limit."""
     with _sandbox("example.test", "full.test") as process:
@@ -153,6 +172,7 @@ MEASUREMENTS = {
     "join-storm": join_storm,
     "leave-storm": leave_storm,
     "restored": restored,
+    "addresses": addresses,
     "sandbox": sandbox,
     "agent": _lookups("agents", "idle", "starts", "day"),
     "updates": _lookups("updates", "updates"),

@@ -17,9 +17,10 @@ from simulation import World
 from dnssd.deadline import Deadline
 from dnssd.errors import Conflict, DnssdError
 from dnssd.names import Name
-from dnssd.records import Srv
-from dnssd.registration import joining, leaving
+from dnssd.records import Address, Srv
+from dnssd.registration import addressing, joining, leaving
 from dnssd.registration.operation import Operation
+from dnssd.registration.plainaddress import AddressWish
 from dnssd.registration.request import Registration
 from dnssd.registration.views import InstanceView
 from dnssd.rrsets import Change, RRset
@@ -183,6 +184,24 @@ def leave(stage: Stage) -> Work:
     def work(zone: Route53Zone, deadline: Deadline, number: int) -> None:
         operation = Operation(zone, deadline, now=stage.now)
         leaving.leave(operation, _registration(number).departure_in(ORIGIN))
+
+    return work
+
+
+def plain_address(stage: Stage, *, leaves: bool = False) -> Work:
+    """What `dnssd join-address www.example.test` does, or its reverse."""
+
+    def work(zone: Route53Zone, deadline: Deadline, number: int) -> None:
+        asked = _registration(number)
+        wish = AddressWish(
+            origin=ORIGIN,
+            name=ORIGIN.child(b"www"),
+            label=asked.host or "",
+            addresses=() if leaves else tuple(map(Address.parse, asked.addresses)),
+            owner=asked.owner,
+        )
+        act = addressing.leave_address if leaves else addressing.join_address
+        act(Operation(zone, deadline, now=stage.now), wish)
 
     return work
 
