@@ -352,7 +352,7 @@ def test_another_owners_member_is_refused_unless_taken_over(
         ("a.example.test", "CNAME", "b.example.test.", "foreign CNAME record"),
         ("a.example.test", "TXT", '"v=spf1 -all"', "foreign TXT record"),
         (f"a-80.{WEB}", "TXT", '"hello"', "foreign TXT record"),
-        (WEB, "CNAME", "elsewhere.example.org.", "CNAME record"),
+        (WEB, "CNAME", "elsewhere.example.org.", "record of type CNAME"),
     ],
 )
 def test_what_stands_in_the_way_is_refused(
