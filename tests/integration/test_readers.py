@@ -84,7 +84,8 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     folder = tmp_path_factory.mktemp("network")
     (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
     (folder / "registry.py").write_text(REGISTRY)
-    inner = f'ip link set lo up; ip addr add 127.0.0.2/8 dev lo; mount --bind {folder}/resolv.conf /etc/resolv.conf; exec "$@"'
+    loopback = "ip link set lo up; ip addr add 127.0.0.2/8 dev lo"
+    inner = f'{loopback}; mount --bind {folder}/resolv.conf /etc/resolv.conf; exec "$@"'
     command = (
         *("unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", inner, "sh"),
         *(sys.executable, "-m", "dnssd", "sandbox", "--dns-port", "53", "--"),
