@@ -47,7 +47,7 @@ def targets(snapshot: Snapshot | None) -> set[str]:
 @pytest.mark.parametrize(
     ("kinds_of_faults", "hosts", "additional", "refreshes"),
     [
-        (CLASSES, 3, True, 5000),
+        (CLASSES, 3, True, 2500),
         (CLASSES, 3, False, 1000),
         (CLASSES, 25, True, 500),
         (" ".join(BROKEN), 3, True, 1000),
@@ -164,14 +164,14 @@ def test_whatever_happened_the_truth_is_known_in_the_end(
     assert len(expected) == len(final)
 
 
-NAMES = [f"v{number}.{SERVICE}" for number in range(200)]
+NAMES = [f"v{number}.{SERVICE}" for number in range(60)]
 
 
 @pytest.fixture(scope="module")
 def many() -> Records:
-    """Two hundred instances on the same few hosts."""
+    """Sixty instances on the same few hosts."""
     merged: Records = {}
-    for number in range(200):
+    for number in range(len(NAMES)):
         merged |= hosts_of(range(1, 4), f"v{number}")
     return merged
 
@@ -201,7 +201,7 @@ def test_an_hour_without_any_name_server(many: Records) -> None:
 
     assert states["stale"] > 0.98 * states.total()
     assert kinds(told) == ["added h1", "added h2", "added h3", "stale"]
-    assert packets / 3600 < 100  # a second: half a packet for each name
+    assert packets / 3600 < len(NAMES) / 2  # a second: half a packet for each name
 
     sim.network.fault = honest
     sim.network.asked.clear()
