@@ -39,10 +39,6 @@ class Budget:
         self._left -= taken
         return taken
 
-    def save(self) -> None:
-        """A packet that was paid for is not sent."""
-        self._left += 1
-
     def earn(self) -> None:
         """A question was answered."""
         self._left += self._refund  # `take` holds the capacity

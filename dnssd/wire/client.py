@@ -138,8 +138,8 @@ class DnsClient:
             for attempt in attempts:
                 try:
                     server, by_tcp = self._servers[attempt.server], attempt.by_tcp
-                    if not server.send(query, by_tcp=by_tcp, now=now):
-                        self._budget.save()
+                    if not server.send(query, by_tcp=by_tcp, now=now):  # UDP may be faster
+                        server.send(query, by_tcp=False, now=now)
                 except OSError as error:
                     why = error.strerror or type(error).__name__
                     more += resolution.failed(attempt, why, now)

@@ -255,10 +255,14 @@ class Resolution:
                 self.next_at = min(self._deadline, max(self.next_at, trouble.sent_at + pause))
                 return ()
             granted = 1 if alive else self._servers
-        by_tcp = trouble.is_for_tcp(now) or by_tcp
+        is_tcp_tried = trouble.is_for_tcp(now)
         trouble.sent_at = now
         servers = alive if alive and trouble.bursts > 1 else every
-        return [trouble.next(servers, by_tcp=by_tcp and not at) for at in range(granted)]
+        by_tcp = by_tcp or (is_tcp_tried and trouble.bursts > 0)
+        attempts = [trouble.next(servers, by_tcp=by_tcp and not at) for at in range(granted)]
+        if is_tcp_tried and not by_tcp:  # beside the few that there are before bursts
+            attempts.append(Attempt(trouble.turn, by_tcp=True))
+        return attempts
 
 
 _new = tuple.__new__  # an Attempt's own __new__ takes twice as long
