@@ -8,6 +8,7 @@ import pytest
 
 from dnssd.sandbox.api.exchange import Handler, Request, Response, around, refusal
 from dnssd.sandbox.api.rejections import invalid_batch
+from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
 from dnssd.sandbox.faults.policy import Statement, enforce
 from dnssd.sandbox.faults.policyfile import read_policy
 from dnssd.sandbox.sandbox import Sandbox
@@ -129,6 +130,17 @@ def test_a_join_never_depends_on_it(
         assert "x.example.org" in dnssd("status", "http", "--instance", "web").err
         assert dnssd("uninstall-records", "http", "--yes", "--limit", "2").code == 0
         assert any(str(r.name) == NAME for r in sandbox.zones.zone(sandbox.zone_id).rrsets)
+
+
+def test_a_crowd_is_told_of_by_status(dnssd: Command, sandbox: Sandbox) -> None:
+    """With JSON too: what is told goes to stderr."""
+    values = tuple(f"0 0 80 h{number}.example.org." for number in range(90))
+    name = sandbox.origin.child(b"web", b"_http", b"_tcp")
+    sandbox.zones.change(
+        sandbox.zone_id, [Edit(Action.CREATE, HostedRRset(name, "SRV", 60, values))]
+    )
+    for words in (("status", "http"), ("status", "--json"), ("status", "web._http._tcp")):
+        assert f"{WEB}: 90 values" in dnssd(*words).err
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from dnssd.members import Member
-from dnssd.records import Txt
+from dnssd.records import Ptr, Txt
 from dnssd.registration.operation import Outcome
 from dnssd.registration.remarks import replaced, warnings
 from dnssd.registration.request import Registration
 from dnssd.rrsets import Change, RRset
 from kit.interleaving import NOW
-from kit.invariants import INSTANCE, ORIGIN, srv
+from kit.invariants import BROWSE, INSTANCE, ORIGIN, srv
 
 TXT = RRset(INSTANCE, "TXT", 60, (Txt((b"a=1",)),))
 
@@ -104,5 +104,7 @@ def test_a_young_member_at_another_address_may_be_a_clone(
 def test_a_crowded_instance_is_warned_of(hosts: int, warned: int) -> None:
     """Before it is too late: beyond 100 values BIND answers nothing."""
     values = tuple(srv(f"h{number}") for number in range(hosts))
-    change = Change(None, RRset(INSTANCE, "SRV", 60, values))
-    assert len(list(warnings(wish(), outcome(change), NOW))) == warned
+    pointers = tuple(Ptr(BROWSE.child(b"i%d" % number)) for number in range(hosts))
+    for rrset in RRset(INSTANCE, "SRV", 60, values), RRset(BROWSE, "PTR", 60, pointers):
+        told = list(warnings(wish(), outcome(Change(None, rrset)), NOW))
+        assert [f"{rrset.name}: 90 values" in each for each in told] == [True] * warned
