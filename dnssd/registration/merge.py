@@ -148,11 +148,13 @@ def join(
 def withdraw(labels: AbstractSet[str], view: InstanceView, host: HostView | None) -> Merge:
     """Plan the removal of one host's members: values, records, and the address with its last user.
 
-    A value that another member claims, too, stays; that member's record is restated.
+    A value that another member claims, too, stays; that member's record is restated. A value
+    that is not there is removed, too: its host may be putting it back, by the same record.
     """
     gone = [view.members[label] for label in sorted(labels)]
     left = [one for label, one in view.members.items() if label not in labels]
-    claimed = [v for v in view.values if any(member.claims(v) for member, _ in gone)]
+    seen = [v for v in view.values if any(member.claims(v) for member, _ in gone)]
+    claimed = list(dict.fromkeys((*seen, *(member.srv for member, _ in gone))))
     sharers = [(m, r) for m, r in left if m.state == "up" and any(map(m.claims, claimed))]
     dropped = [v for v in claimed if not any(member.claims(v) for member, _ in sharers)]
     changes = (
@@ -213,7 +215,8 @@ def _srv(
 
 
 def _removal(view: InstanceView, dropped: Sequence[Rdata]) -> tuple[Change, ...]:
-    if view.srv is None or not dropped:
+    if not dropped:
         return ()
-    left = [value for value in view.srv.values if value not in dropped]
-    return (Change(view.srv, view.srv.with_values(left), shared=True),)
+    left = [value for value in view.values if value not in dropped]
+    before = RRset(view.name, "SRV", view.srv.ttl if view.srv else 0, (*left, *dropped))
+    return (Change(before, before.with_values(left), shared=True),)

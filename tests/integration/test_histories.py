@@ -250,3 +250,21 @@ def test_no_history_breaks_the_invariants(machine: type[Zones], examples: int) -
         machine,
         settings=settings(max_examples=examples, stateful_step_count=40, deadline=None),
     )
+
+
+def test_a_value_that_comes_back_while_its_host_leaves_goes_too() -> None:
+    """A tool has overwritten it; the leave has not seen it, and the host's own join restores it."""
+    zone = Recorded.memory(MemoryZone(ORIGIN, merges=True))
+    host = registration("a")
+    assert isinstance(Actor(zone, joins(host)).finish(), Outcome)
+    whole = zone.zone.read(INSTANCE, "SRV", patient())
+    assert whole
+    zone.zone.commit([Change(whole, whole.with_values([srv("tool", 9090)]))], patient())
+    leaving = Actor(zone, leaves(host))
+    leaving.step()
+    leaving.step()
+    assert isinstance(Actor(zone, joins(host)).finish(), Outcome)
+
+    assert isinstance(leaving.finish(), Outcome)
+
+    assert view_of(zone.states()[-1]).values == (srv("tool", 9090),)
