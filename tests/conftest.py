@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import logging
 import os
 import random
 import signal
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from dnssd.cli.reporting import reset_reporting
 from dnssd.sandbox.sandbox import Sandbox
 from kit.models import read_once
 
@@ -46,6 +48,18 @@ def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     state = tmp_path_factory.getbasetemp() / f"state-{next(_numbers)}"
     monkeypatch.setenv("DNSSD_STATE", str(state))
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """What `-v` has set ends with its test: the level, and a handler on a stderr closed by then."""
+    log = logging.getLogger("dnssd")
+    before = log.handlers[:], log.level
+    yield
+    reset_reporting()
+    if (log.handlers, log.level) != before:
+        log.handlers[:] = before[0]
+        log.setLevel(before[1])
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """`dnssd reap`, and the function in AWS Lambda, over the sandbox and a double of EC2."""
 
 import json
-import logging
 import re
 import socket
 from collections.abc import Iterator
@@ -50,16 +49,12 @@ def sandbox(
         return handle
 
     monkeypatch.setattr(reaper, "PAUSE", 0.0)
-    log = logging.getLogger("dnssd")  # commands give it a handler, functions a level
-    monkeypatch.setattr(log, "handlers", [])
-    level = log.level
     with Sandbox(wraps=[reading]) as sandbox:
         for name, value in sandbox.environment().items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", ec2.url)
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", ec2.url)
         yield sandbox
-    log.setLevel(level)
 
 
 @pytest.fixture

@@ -68,17 +68,12 @@ def test_txt_values_are_text_true_or_base64() -> None:
 def test_json_logs_hold_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     """In the line itself: an unexpected error can be traced, and a line is an object still."""
     logger = logging.getLogger("dnssd")
-    former = logger.handlers[:], logger.level
+    logs.start(0, "json")
     try:
-        logs.start(0, "json")
-        try:
-            raise ValueError("odd")
-        except ValueError:
-            logger.exception("unexpected error in a callback")
-        logger.warning("no error")
-    finally:
-        logger.handlers[:], _ = former
-        logger.setLevel(former[1])
+        raise ValueError("odd")
+    except ValueError:
+        logger.exception("unexpected error in a callback")
+    logger.warning("no error")
     odd, plain = map(json.loads, capsys.readouterr().err.splitlines())
 
     assert odd["message"] == "unexpected error in a callback"
