@@ -142,7 +142,7 @@ class DnsClient:
                         server.send(query, by_tcp=False, now=now)
                 except OSError as error:
                     why = error.strerror or type(error).__name__
-                    more += resolution.failed(attempt, why, now)
+                    more += resolution.lost(attempt, why, now)
             attempts = more
         if resolution.settled:
             self._finish(query)
@@ -175,10 +175,10 @@ class DnsClient:
             server.measured(now - sent_at)
         try:
             answer = read_usual(data, query.question) or read_answer(read_message(data))
+            if answer.signed or not query.doubt.expected:
+                self._is_alive(server)  # first: where it is in doubt, more is asked at once
             more = resolution.heard(attempt, answer, now)
             server.by_udp = server.by_udp or not attempt.by_tcp
-            if answer.signed or not query.doubt.expected:
-                self._is_alive(server)
         except (MalformedMessage, NoAnswer) as error:
             more = self._no_answer(query, connection, error, now)
         if not resolution.settled:
@@ -227,7 +227,7 @@ class DnsClient:
         """What was sent by a connection will not be answered."""
         if not self._closed:
             now = self._loop.time()
-            self._send(query, query.resolution.failed(connection.attempt, why, now), now)
+            self._send(query, query.resolution.lost(connection.attempt, why, now), now)
 
     def _finish(self, query: Query) -> None:
         if query.finished:

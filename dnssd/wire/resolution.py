@@ -161,6 +161,12 @@ class Resolution:
         trouble.other = True
         return self._replace(trouble, attempt, why, now)
 
+    def lost(self, attempt: Attempt, why: str, now: float) -> Sequence[Attempt]:
+        """A connection has failed; of TCP, where it is only tried, UDP's silence says more."""
+        if attempt.by_tcp and not self._by_tcp:
+            why = self.failures.get(attempt.server, _SILENT)
+        return self.failed(attempt, why, now)
+
     def _replace(
         self, trouble: Trouble, attempt: Attempt, why: str, now: float
     ) -> Sequence[Attempt]:

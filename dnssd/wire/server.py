@@ -130,12 +130,13 @@ class Server:
     def _put(self, query: Query, attempt: Attempt, now: float) -> bool:
         """Send a packet; whether it was."""
         for connection, number, sent_at in reversed(query.sent):
+            is_spent = now >= connection.spent_at
+            if is_spent and connection.attempt in self._attempts:  # UDP's too where TCP is tried
+                self._distrust(connection)
             if connection.attempt is attempt:
-                if connection.waiting.get(number) is not query:
+                if is_spent or connection.waiting.get(number) is not query:
                     break
-                if now >= connection.spent_at:
-                    self._distrust(connection)
-                elif not attempt.by_tcp:
+                if not attempt.by_tcp:
                     connection.repeat(query, number, now)
                     return True
                 elif connection in self._current:

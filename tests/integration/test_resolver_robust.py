@@ -173,7 +173,7 @@ def test_a_look_up_outlives_sockets_that_hear_nothing_any_more() -> None:
 
     begin = sim.now
     assert len(sim.lookup(WEB).endpoints) == 2
-    assert SILENT <= sim.now - begin < sim.limits.timeout
+    assert SILENT <= sim.now - begin < 1.0  # TCP has helped out: its answers mend UDP too
     assert sim.network.open_channels <= 2 * PORTS
 
 

@@ -7,7 +7,9 @@ import pytest
 
 from dnssd.errors import Unavailable
 from dnssd.names import Name
+from dnssd.records import Address
 from dnssd.wire.answers import Answer
+from dnssd.wire.belief import TRUSTING, Doubt
 from dnssd.wire.budget import Budget, Counts
 from dnssd.wire.client import DnsClient
 from dnssd.wire.dark import ATTEMPTS, BURST, FIRST_HOLD, LAST_HOLD, LAST_LOOK, Holds, Silence
@@ -33,11 +35,14 @@ class Bench:
         self.came: list[Answer | Unavailable] = []
 
     def ask(
-        self, number: int = 0, done: Callable[[Answer | Unavailable], object] | None = None
+        self,
+        number: int = 0,
+        done: Callable[[Answer | Unavailable], object] | None = None,
+        doubt: Doubt = TRUSTING,
     ) -> None:
         """Ask for the address of a host, for two seconds."""
         name = Name.parse(f"h{number}.example.com.")
-        self.client.ask(name, "A", self.loop.now + 2.0, done or self.came.append)
+        self.client.ask(name, "A", self.loop.now + 2.0, done or self.came.append, doubt)
 
     def packets(self, seconds: float) -> int:
         """How many are sent in a time."""
@@ -125,6 +130,21 @@ def test_who_waits_for_a_look_hears_what_came_of_it() -> None:
         assert bench.came == []
         bench.loop.run(2.0)
         assert [type(one) for one in bench.came] == [kind] * 10
+
+
+@pytest.mark.parametrize("number", [0, 999], ids=["other values", "none"])
+def test_what_has_changed_in_an_outage_is_believed_at_once(number: int) -> None:
+    """The first answer is in doubt, and a valid one: what confirms it is asked for in a burst."""
+    bench = Bench(silent)
+    bench.ask(1)
+    bench.ask(2)
+    bench.loop.run(2.0)
+    assert bench.counts.dark
+    bench.network.fault = honest
+
+    bench.ask(number, doubt=Doubt(frozenset({Address.parse("10.0.0.2")})))
+    bench.loop.run(0.2)
+    assert [type(one) for one in bench.came] == [Unavailable, Unavailable, Answer]
 
 
 def test_who_is_dark_costs_others_nothing() -> None:

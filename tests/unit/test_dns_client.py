@@ -503,6 +503,19 @@ def test_a_long_answer_by_udp_does_not_ask_for_tcp() -> None:
     assert bench.by_tcp() == [False, False]
 
 
+@pytest.mark.parametrize("seconds", [0.3, 0.55, 1.1, 2.0])
+@pytest.mark.parametrize(("by_udp", "told"), [(silent, "no answer"), (cut, "connection refused")])
+def test_where_tcp_is_only_tried_the_silence_of_udp_is_told(
+    by_udp: Fault, told: str, seconds: float
+) -> None:
+    """Whichever was the last to fail; TCP is what is told of where UDP leads to it."""
+    refused = loses("connection refused")
+    bench = Bench(fault=lambda query: refused(query) if query.by_tcp else by_udp(query))
+
+    assert bench.failure(seconds=seconds).startswith(f"{HOST} A: 192.0.2.1:53 {told}")
+    assert any(bench.by_tcp())
+
+
 def test_a_cut_is_survived_where_tcp_fails() -> None:
     """TCP is refused: what comes by UDP in the end is taken."""
     bench = Bench(
