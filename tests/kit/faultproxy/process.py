@@ -11,6 +11,7 @@ import json
 import socket
 import struct
 import sys
+from collections.abc import Iterable
 
 import dns.message
 import dns.query
@@ -143,13 +144,20 @@ class TcpSide:
                         return
                     case Fault.STALL:
                         stalled = True
+                        _withhold(late)
                         _write(writer, _framed(answer)[: verdict.dice.randint(0, len(answer) + 1)])
                     case Fault.WRONG_LENGTH:
                         length = wrong_length(len(answer), verdict.dice)
                         _write(writer, length.to_bytes(2) + verdict.answer)
                     case _:
                         _write(writer, _framed(verdict.answer))
-        await asyncio.gather(*late)
+        await asyncio.gather(*late, return_exceptions=True)
+
+
+def _withhold(late: Iterable[asyncio.Task[None]]) -> None:
+    """Write none of these: behind half a message it would pass for the rest of that."""
+    for task in late:
+        task.cancel()
 
 
 async def _write_late(writer: asyncio.StreamWriter, verdict: Verdict) -> None:
