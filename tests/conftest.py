@@ -15,7 +15,7 @@ from dnssd.cli.reporting import reset_reporting
 from dnssd.sandbox.sandbox import Sandbox
 from kit.models import read_once
 
-pytest_plugins = ["kit.everyzone", "kit.web"]  # their fixtures
+pytest_plugins = ["kit.commands", "kit.everyzone", "kit.web"]  # their fixtures
 
 # Run in the background by a shell, this process ignores Ctrl-C, and so would its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)

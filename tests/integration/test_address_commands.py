@@ -6,7 +6,7 @@ import pytest
 
 from dnssd.sandbox.sandbox import Sandbox
 from kit.cloudflare import Cloudflare
-from kit.commands import Command, Ran, commands
+from kit.commands import Command, Ran
 
 WWW = "www.example.test"
 
@@ -20,16 +20,12 @@ def cloudflare(cloudflare: Cloudflare, monkeypatch: pytest.MonkeyPatch) -> Cloud
 
 
 @pytest.fixture
-def dnssd(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
+def dnssd(dnssd: Command, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs a command on an instance at EC2; the zone is the sandbox's, unless one is given."""
-    for key, value in sandbox.environment().items():
-        monkeypatch.setenv(key, value)
     monkeypatch.setenv("DNSSD_ZONE", f"example.test,id={sandbox.zone_id}")
     monkeypatch.setenv("DNSSD_JOIN_ADDRESS_ADDRESS", "203.0.113.1")
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
-    return commands(capsys)
+    return dnssd
 
 
 def result(ran: Ran) -> Any:

@@ -19,7 +19,7 @@ from dnssd.hosts import plain
 from dnssd.names import Name
 from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
 from dnssd.sandbox.sandbox import Sandbox
-from kit.commands import Command, Ran, commands
+from kit.commands import Command, Ran
 from kit.documents import USER_DATA, shell_lines
 from kit.invariants import rrset_of
 
@@ -27,15 +27,11 @@ WEB = "web._http._tcp.example.test."
 
 
 @pytest.fixture
-def dnssd(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
+def dnssd(dnssd: Command, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs a command in the sandbox's environment; the zone is given with its ID."""
-    for key, value in sandbox.environment().items():
-        monkeypatch.setenv(key, value)
     monkeypatch.setenv("DNSSD_ZONE", f"example.test,id={sandbox.zone_id}")
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
-    return commands(capsys)
+    return dnssd
 
 
 def join(dnssd: Command, host: str, *more: object) -> Ran:

@@ -10,7 +10,7 @@ import pytest
 from dnssd.rrsets import RRset
 from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
 from dnssd.sandbox.sandbox import Sandbox
-from kit.commands import Command, commands
+from kit.commands import Command
 from kit.invariants import state_of
 
 WEB = "web._http._tcp.example.test"
@@ -21,16 +21,6 @@ NEWER = (
     '"dnssd=2" "srv=0 9 80 new.example.test." "owner=x" "since=2026-01-01T00:00:00Z" '
     '"id=1" "state=up" "mood=blue"'
 )
-
-
-@pytest.fixture
-def dnssd(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    """Runs a command in the sandbox's environment."""
-    for key, value in sandbox.environment().items():
-        monkeypatch.setenv(key, value)
-    return commands(capsys)
 
 
 def put(name: str, rdtype: str, *texts: str, ttl: int = 300, **routing: Any) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from dnssd.sandbox.api.rrsets import Action, Edit, HostedRRset
 from dnssd.sandbox.faults.policy import Statement, enforce
 from dnssd.sandbox.faults.policyfile import read_policy
 from dnssd.sandbox.sandbox import Sandbox
-from kit.commands import Command, commands
+from kit.commands import Command
 
 NAME, WEB = "_http._tcp.web.example.test.", "web._http._tcp.example.test."
 GUARDRAIL = "The change guardrail NS_OCCLUSION_CHECK rejected the creation of a CNAME"
@@ -51,14 +51,10 @@ def sandbox(rules: Rules) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def dnssd(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
+def dnssd(dnssd: Command, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs a command in the sandbox's environment; the zone is given with its ID."""
-    for key, value in sandbox.environment().items():
-        monkeypatch.setenv(key, value)
     monkeypatch.setenv("DNSSD_ZONE", f"example.test,id={sandbox.zone_id}")
-    return commands(capsys)
+    return dnssd
 
 
 def join(host: str, *more: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import pytest
 from dnssd import Registration, join, open_zone
 from dnssd.sandbox.sandbox import Sandbox
 from kit.cloudflare import Cloudflare
-from kit.commands import Command, Ran, commands
+from kit.commands import Command, Ran
 from kit.servers import free_port
 
 WEB = ("http", "--instance", "web")
@@ -42,14 +42,10 @@ def places(sandbox: Sandbox, cloudflare: Cloudflare) -> tuple[str, str]:
 
 
 @pytest.fixture
-def dnssd(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
+def dnssd(dnssd: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs a command."""
-    for key, value in sandbox.environment().items():
-        monkeypatch.setenv(key, value)
     monkeypatch.delenv("DNSSD_ZONE")
-    return commands(capsys)
+    return dnssd
 
 
 def at(*places: str) -> list[str]:

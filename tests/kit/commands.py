@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from dnssd.cli.main import run
+from dnssd.sandbox.sandbox import Sandbox
 
 
 class Ran(NamedTuple):
@@ -33,3 +34,13 @@ def commands(capsys: pytest.CaptureFixture[str]) -> Command:
         return Ran(code, *capsys.readouterr())
 
     return command
+
+
+@pytest.fixture
+def dnssd(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Runs a command in the sandbox's environment."""
+    for key, value in sandbox.environment().items():
+        monkeypatch.setenv(key, value)
+    return commands(capsys)
